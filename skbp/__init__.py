@@ -1,0 +1,6 @@
+"""Multi-layer perceptrons for scikit-learn, with backpropagation by hand in NumPy."""
+
+from skbp._classifier import BackpropClassifier
+
+__all__ = ["BackpropClassifier", "__version__"]
+__version__ = "0.1.0"

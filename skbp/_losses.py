@@ -1,0 +1,113 @@
+r"""Losses on logits, their derivatives, and their inverse links from logits to probabilities.
+
+A loss takes the logits z, the network's last weighted sums, and not probabilities: log(softmax(z)) computed in one step
+stays exact where a probability would round to 0 or 1, whereas a logarithm of clipped probabilities is flat there while
+the gradient is not, and a line search that compares the two gives up. Both links are canonical: the derivative of the
+loss with respect to the logits is the predicted less the true output.
+
+``LOSSES`` maps the name of an output activation to its loss.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+
+class Loss(ABC):
+    """A loss of the logits and its link.
+
+    1. `logits` has the shape (n_rows, n_outputs) and is never changed.
+    2. `loss_gradient` writes all of `out`, of the shape of `logits`, and returns one number a row.
+    3. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
+    """
+
+    @abstractmethod
+    def loss_gradient(self, logits, target, out):
+        """Each row's loss, with the derivative by its logits, link(z) - y, written to `out`."""
+
+    @abstractmethod
+    def proba(self, logits):
+        """The inverse link: the probabilities that the logits stand for."""
+
+    @abstractmethod
+    def log_proba(self, logits):
+        """The logarithm of `proba`, exact where a probability would round to 0."""
+
+
+class SoftmaxLoss(Loss):
+    r"""Cross-entropy of classes that exclude each other.
+
+    .. math:: c(z, y) = \log \sum_k e^{z_k} - z_y, \qquad \partial c / \partial z_k = \operatorname{softmax}(z)_k - [k = y]
+
+    The target is an integer array of shape (n_rows,), the index of each row's class: unlike one-hot rows its memory does
+    not grow with the number of classes.
+    """
+
+    def loss_gradient(self, logits, target, out):
+        rows = np.arange(len(target))
+        # Shifted by their maximum the logits are at most 0: the exponentials cannot overflow, and one of them is 1.
+        np.subtract(logits, logits.max(axis=-1, keepdims=True), out=out)
+        true_logits = out[rows, target]
+        np.exp(out, out=out)
+        total = out.sum(axis=-1, keepdims=True)
+        out /= total
+        out[rows, target] -= 1.0
+        return np.log(total[..., 0]) - true_logits
+
+    def proba(self, logits):
+        proba = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        proba /= proba.sum(axis=-1, keepdims=True)
+        return proba
+
+    def log_proba(self, logits):
+        shifted = logits - logits.max(axis=-1, keepdims=True)
+        shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        return shifted
+
+
+class LogisticLoss(Loss):
+    r"""Binary cross-entropy of each output unit, summed over the units.
+
+    .. math::
+
+        c(z, y) = \sum_k \log(1 + e^{z_k}) - y_k z_k, \qquad \partial c / \partial z_k = \sigma(z_k) - y_k
+
+    The target is a boolean array of the shape of the logits.
+    """
+
+    def loss_gradient(self, logits, target, out):
+        softplus = _softplus(logits, out=out)
+        losses = softplus.sum(axis=-1) - np.sum(logits, axis=-1, where=target)
+        # The logistic function is exp(z - softplus(z)): exact in both tails, and softplus is at hand.
+        np.subtract(logits, softplus, out=out)
+        np.exp(out, out=out)
+        out -= target
+        return losses
+
+    def proba(self, logits):
+        # Rounding must not turn a probability into a certainty.
+        proba = np.exp(self.log_proba(logits))
+        dtype = np.finfo(logits.dtype)
+        return np.clip(proba, dtype.tiny, 1.0 - dtype.epsneg, out=proba)
+
+    def log_proba(self, logits):
+        # log sigma(z) = -softplus(-z)
+        negated = -logits
+        softplus = _softplus(negated, out=negated)
+        return np.negative(softplus, out=softplus)
+
+
+def _softplus(z, out):
+    """Write log(1 + exp(z)) to `out`, which may be `z`, without overflow."""
+    positive_part = np.maximum(z, 0.0)
+    np.abs(z, out=out)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    np.log1p(out, out=out)
+    out += positive_part
+    return out
+
+
+LOSSES = {"softmax": SoftmaxLoss(), "logistic": LogisticLoss()}
