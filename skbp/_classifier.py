@@ -199,9 +199,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             return self._fit(X, y, sample_weight, incremental=True)
 
     @classmethod
-    def from_weights(
-        cls, coefs, intercepts, *, classes, activation="relu", out_activation="auto", multilabel=False
-    ):
+    def from_weights(cls, coefs, intercepts, *, classes, activation="relu", out_activation="auto", multilabel=False):
         """A fitted classifier with given weights: set by hand, or brought from elsewhere.
 
         Parameters
@@ -332,20 +330,21 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = self.out_activation != "softmax"
         return tags
 
     def _check_stochastic(self):
         if self.solver not in UPDATES:
-            raise AttributeError(f"partial_fit is only available for stochastic solvers; {self.solver!r} is not stochastic.")
+            raise AttributeError(
+                f"partial_fit is only available for stochastic solvers; {self.solver!r} is not stochastic."
+            )
         return True
 
     def _logits(self, X):
         """The logits of validated rows, (n_samples, n_outputs), in their type."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        logits = predict_logits(self.coefs_, self.intercepts_, self._activations(len(self.coefs_) - 1), X)
-        return logits.astype(X.dtype, copy=False)
+        return predict_logits(self.coefs_, self.intercepts_, self._activations(len(self.coefs_) - 1), X)
 
     def _activations(self, n_hidden_layers):
         return [ACTIVATIONS[self.activation]] * n_hidden_layers
@@ -426,7 +425,9 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             return None
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if (weight < 0.0).any():
-            raise ValueError(f"Negative values in sample_weight, the least {weight.min():g}: weights must be at least 0.")
+            raise ValueError(
+                f"Negative values in sample_weight, the least {weight.min():g}: weights must be at least 0."
+            )
         if self.class_weight is not None:
             counts = _targets.class_counts(codes, self._label_binarizer, weight)
             if incremental:
@@ -464,7 +465,9 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         if coef_init is not None or intercept_init is not None:
             params.set(
                 params.weights if coef_init is None else _check_layers(coef_init, params.weights, "coef_init"),
-                params.biases if intercept_init is None else _check_layers(intercept_init, params.biases, "intercept_init"),
+                params.biases
+                if intercept_init is None
+                else _check_layers(intercept_init, params.biases, "intercept_init"),
             )
         return params
 

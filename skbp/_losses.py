@@ -21,6 +21,8 @@ class Loss(ABC):
     1. `logits` has the shape (n_rows, n_outputs) and is never changed.
     2. `loss_gradient` writes all of `out`, of the shape of `logits`, and returns one number a row.
     3. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
+    4. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and
+       no logarithm smaller than that number's: the two agree, and neither is 0 or -inf by rounding.
     """
 
     @abstractmethod
@@ -33,7 +35,7 @@ class Loss(ABC):
 
     @abstractmethod
     def log_proba(self, logits):
-        """The logarithm of `proba`, exact where a probability would round to 0."""
+        """The logarithm of `proba`, exact also where a probability rounds to 1."""
 
 
 class SoftmaxLoss(Loss):
@@ -59,12 +61,12 @@ class SoftmaxLoss(Loss):
     def proba(self, logits):
         proba = np.exp(logits - logits.max(axis=-1, keepdims=True))
         proba /= proba.sum(axis=-1, keepdims=True)
-        return proba
+        return np.maximum(proba, _least(logits), out=proba)
 
     def log_proba(self, logits):
         shifted = logits - logits.max(axis=-1, keepdims=True)
         shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-        return shifted
+        return np.maximum(shifted, np.log(_least(logits)), out=shifted)
 
 
 class LogisticLoss(Loss):
@@ -87,16 +89,24 @@ class LogisticLoss(Loss):
         return losses
 
     def proba(self, logits):
+        proba = np.exp(log_sigmoid(logits))
         # Rounding must not turn a probability into a certainty.
-        proba = np.exp(self.log_proba(logits))
-        dtype = np.finfo(logits.dtype)
-        return np.clip(proba, dtype.tiny, 1.0 - dtype.epsneg, out=proba)
+        return np.clip(proba, _least(logits), 1.0 - np.finfo(logits.dtype).epsneg, out=proba)
 
     def log_proba(self, logits):
-        # log sigma(z) = -softplus(-z)
-        negated = -logits
-        softplus = _softplus(negated, out=negated)
-        return np.negative(softplus, out=softplus)
+        log_proba = log_sigmoid(logits)
+        return np.maximum(log_proba, np.log(_least(logits)), out=log_proba)
+
+
+def log_sigmoid(z):
+    """log(1 / (1 + exp(-z))), which is -softplus(-z), exact in both tails."""
+    negated = -z
+    softplus = _softplus(negated, out=negated)
+    return np.negative(softplus, out=softplus)
+
+
+def _least(logits):
+    return np.finfo(logits.dtype).tiny
 
 
 def _softplus(z, out):

@@ -139,25 +139,28 @@ def _chunks(rows, n_rows):
 
 
 def predict_logits(weights, biases, activations, X):
-    """The logits of all rows of X, in chunks, computed in the type of the weights.
+    """The logits of all rows of X, in chunks, computed in the type of X.
 
     Parameters
     ----------
     weights, biases : lists of ndarray
     activations : sequence of Activation
-    X : {ndarray, CSR array} of shape (n_rows, n_features) and any real type
+    X : {ndarray, CSR array} of shape (n_rows, n_features)
 
     Returns
     -------
     logits : ndarray of shape (n_rows, n_outputs)
     """
     n_rows = X.shape[0]
-    dtype = weights[0].dtype
-    tape = Tape(min(n_rows, CHUNK_ROWS), [w.shape[0] for w in weights] + [weights[-1].shape[1]], dtype, backward=False)
-    logits = []
-    for chunk in _chunks(slice(None), n_rows):
-        rows = X[chunk].astype(dtype, copy=False)
-        # Each chunk overwrites the tape; a single one need not be copied.
-        z = forward(weights, biases, activations, rows, tape.head(rows.shape[0]))
-        logits.append(z.copy() if n_rows > CHUNK_ROWS else z)
-    return np.concatenate(logits) if len(logits) > 1 else logits[0]
+    weights = [w.astype(X.dtype, copy=False) for w in weights]
+    biases = [b.astype(X.dtype, copy=False) for b in biases]
+    units = [X.shape[1], *(w.shape[1] for w in weights)]
+    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, backward=False)
+    if n_rows <= CHUNK_ROWS:
+        return forward(weights, biases, activations, X, tape)
+    return np.concatenate(
+        [
+            forward(weights, biases, activations, X[chunk], tape.head(chunk.stop - chunk.start)).copy()
+            for chunk in _chunks(slice(None), n_rows)
+        ]
+    )

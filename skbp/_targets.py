@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer, LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from skbp._losses import LOSSES
+from skbp._losses import LOSSES, log_sigmoid
 
 
 def fit_binarizer(y):
@@ -195,4 +195,4 @@ def _class_scores(logits, out_activation, binarizer):
     if logits.shape[1] == 1:
         # The softmax of (0, z) is (1 - sigma(z), sigma(z)).
         return np.hstack([np.zeros_like(logits), logits])
-    return LOSSES["logistic"].log_proba(logits)
+    return log_sigmoid(logits)
