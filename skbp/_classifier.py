@@ -12,12 +12,12 @@ from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -41,9 +41,188 @@ SMALL_PRODUCT = 2**22
 
 
 class BackpropClassifier(ClassifierMixin, BaseEstimator):
-    """DOCSTRING"""
+    r"""Multi-layer perceptron classifier, a drop-in for :class:`~sklearn.neural_network.MLPClassifier`.
 
-    _parameter_constraints: dict = {
+    A network of fully connected layers, trained by backpropagation: by mini-batch gradient descent, or on all rows by a
+    minimiser of SciPy. It minimises the regularised mean loss
+
+    .. math::
+
+        F = \frac1S \sum_i s_i \sum_k c(z_{ik}, y_{ik}) + \frac{\alpha}{2S} \sum_l \lVert W_l \rVert^2
+
+    over the weights W_l and biases b_l, where z_i are the logits of row i, s_i is the row's weight, and S is the sum of
+    the weights of the rows at hand: of a batch for "sgd" and "adam", of all rows for "lbfgs". Biases are not penalised.
+    The loss c is the cross-entropy, a function of the logits: for softmax outputs log(sum_k exp z_k) - z_y, for logistic
+    outputs log(1 + exp z_k) - y_k z_k, summed over the units k. With the layers z_l = a_{l-1} W_l + b_l, a_l = f(z_l) and
+    delta_l the derivative of F by z_l, the gradient is
+
+    .. math::
+
+        \delta_L = \tfrac{s}{S} (\mathrm{link}(z_L) - y), \quad
+        \delta_l = (\delta_{l+1} W_{l+1}^T) \odot f'(z_l), \quad
+        \frac{\partial F}{\partial W_l} = a_{l-1}^T \delta_l + \frac{\alpha}{S} W_l, \quad
+        \frac{\partial F}{\partial b_l} = \sum_i \delta_{l,i}
+
+    With the parameters of `MLPClassifier`, the same `random_state` and float64 data it gives the same numbers.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Number of units of each hidden layer. An int is a single hidden layer; ``()`` is none, which makes the model
+        logistic regression with ``C = 1 / alpha``.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        Activation of the hidden layers, f(z) = z, 1 / (1 + exp(-z)), tanh(z), or max(0, z).
+    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+        How F is minimised.
+
+        - "adam": mini-batches, steps scaled by running moments of the gradient [2]_. Does well on some thousand rows
+          and more.
+        - "sgd": mini-batches, gradient descent with momentum.
+        - "lbfgs": all rows at once, quasi-Newton with limited memory, :func:`scipy.optimize.minimize`. On small data
+          often sooner at a better minimum. Memory does not grow with the number of rows.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty, in the units of the summed loss: it is divided by S, so the more rows, the less it
+        weighs beside their mean. At least 0.
+    batch_size : int or "auto", default="auto"
+        Rows in a mini-batch. "auto" is 200, or all rows if there are fewer. Used by "sgd" and "adam".
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of the learning rate, which changes between epochs. Used by "sgd" and "adam".
+
+        - "constant": `learning_rate_init`.
+        - "invscaling": ``learning_rate_init / (t_ + 1) ** power_t``.
+        - "adaptive": divided by 5 each time that nothing has improved by `tol` for more than `n_iter_no_change` epochs;
+          training stops when that happens at a rate of at most 1e-6.
+    learning_rate_init : float, default=0.001
+        Initial learning rate. Used by "sgd" and "adam".
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Epochs (passes over all rows) of "sgd" and "adam", iterations of "lbfgs", at the most.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order. Used by "sgd" and "adam".
+    random_state : int, RandomState instance or None, default=None
+        Draws the initial weights, the split of `early_stopping` and the order of rows. An int gives the same result in
+        each call of `fit`.
+    tol : float, default=1e-4
+        For "sgd" and "adam" the least improvement that counts, an absolute difference of the loss or of the validation
+        score. For "lbfgs" training ends where no element of the gradient is larger in absolute value; with
+        `early_stopping` it is both.
+    verbose : bool, default=False
+        Whether to print the loss, and the validation score, of every iteration.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last call. The layers must be the same. `loss_curve_`,
+        `validation_scores_` and `t_` go on, patience starts anew, and with `early_stopping` the weights at the start are
+        kept unless some epoch scores better.
+    momentum : float, default=0.9
+        Momentum of "sgd", between 0 and 1.
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of "sgd" is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the rows, to stop when the accuracy on them has not improved by `tol`
+        for more than `n_iter_no_change` epochs, and to keep the weights that were best on them. Works with every solver.
+        The split is stratified by class where there are rows enough, but not for multilabel targets; of two classes each
+        needs at least two rows.
+    validation_fraction : float, default=0.1
+        Share of the rows held out by `early_stopping`, between 0 and 1.
+    beta_1 : float, default=0.9
+        Decay of "adam"'s running mean of the gradient, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay of "adam"'s running mean of the squared gradient, in [0, 1).
+    epsilon : float, default=1e-8
+        Added by "adam" to the root of the second moment, so that no division is by 0.
+    n_iter_no_change : int or inf, default=10
+        Epochs without an improvement of `tol` that are put up with; at one more, training has stalled and stops (or the
+        adaptive learning rate is lowered). Used by "sgd" and "adam", and by every solver with `early_stopping`.
+    max_fun : int, default=15000
+        Evaluations of F by "lbfgs" at the most.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights by class, multiplied with `sample_weight`. A dict maps labels to weights, 1 for those not named.
+        "balanced" weighs every class inversely to its summed weight, ``S / (n_classes * S_class)``; in `partial_fit` the
+        sums run over all rows seen so far. For multilabel targets a list with one dict ``{0: weight, 1: weight}`` a
+        label; a row's weight is the product over its labels.
+    out_activation : {"auto", "softmax", "logistic"}, default="auto"
+        The output layer.
+
+        - "auto": one logistic unit for two classes, softmax for more, a logistic unit for each label of a multilabel
+          target, as `MLPClassifier` has it.
+        - "softmax": a softmax unit for each class, also for two. Not for multilabel targets.
+        - "logistic": a logistic unit for each class, trained on one-hot targets with the loss summed over the units.
+          `predict_proba` divides their outputs by their sum over the classes.
+    dtype : {"float32", "float64"} or None, default=None
+        What training computes in. None is the type of the data: float32 for float32, float64 for all else. float32
+        takes about half the time and memory. Predictions are computed in the type of the data that they are made for.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; for a multilabel target the labels' column numbers.
+    loss_ : float
+        F in the last epoch, as the mean over its batches, or at the end of "lbfgs".
+    best_loss_ : float or None
+        The least loss reached; None with `early_stopping`.
+    loss_curve_ : list of float
+        F after each iteration, of all calls that continued one another.
+    validation_scores_ : list of float or None
+        Accuracy on the rows held out after each iteration; None without `early_stopping`.
+    best_validation_score_ : float or None
+        The best accuracy, that of the weights that were kept; None without `early_stopping`.
+    t_ : int
+        Rows that training has gone through, each as often as it was.
+    coefs_ : list of n_layers_ - 1 ndarrays
+        The i-th, of shape (fan_in, fan_out), holds the weights of layer i.
+    intercepts_ : list of n_layers_ - 1 ndarrays
+        The i-th, of shape (fan_out,), holds the biases of layer i.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had them and all are strings.
+    n_iter_ : int
+        Iterations of the last call.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of output units.
+    out_activation_ : {"softmax", "logistic"}
+        The output activation in use.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPClassifier : The estimator whose place this one takes.
+    sklearn.linear_model.LogisticRegression : The same model without hidden layers.
+
+    Notes
+    -----
+    Where training diverges, so that F is not finite, it stops in that epoch, keeps the weights of the last finite epoch
+    and warns. An interrupt (Ctrl-C) keeps the weights so far and warns.
+
+    Features should be on similar scales, for example by :class:`~sklearn.preprocessing.StandardScaler`.
+
+    Matrix products of small networks are left to one BLAS thread for the time of the fit: on busy cores two threads can
+    take a hundred times as long.
+
+    References
+    ----------
+    .. [1] Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 323 (1986),
+           533-536, https://doi.org/10.1038/323533a0
+    .. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015,
+           https://doi.org/10.48550/arXiv.1412.6980
+    .. [3] Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skbp import BackpropClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    >>> clf = make_pipeline(StandardScaler(), BackpropClassifier(solver="lbfgs", alpha=1.0, random_state=0))
+    >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "solver": [StrOptions(set(SOLVERS))],
@@ -162,7 +341,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             If `max_iter` or `max_fun` is reached, training diverges after its first epoch, or is interrupted.
         """
         with _unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, coef_init, intercept_init)
+            return self._fit(X, y, sample_weight, coef_init=coef_init, intercept_init=intercept_init)
 
     @available_if(lambda self: self._check_stochastic())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -349,7 +528,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     def _activations(self, n_hidden_layers):
         return [ACTIVATIONS[self.activation]] * n_hidden_layers
 
-    def _fit(self, X, y, sample_weight, coef_init=None, intercept_init=None, incremental=False):
+    def _fit(self, X, y, sample_weight, *, coef_init=None, intercept_init=None, incremental=False):
         """Validate, wire, train, publish: `fit`, and one epoch of it for `partial_fit`."""
         resume = hasattr(self, "coefs_") and (incremental or self.warm_start)
         hidden_units = _hidden_units(self.hidden_layer_sizes)
@@ -368,9 +547,14 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         validation_score = None
         if self.early_stopping and not incremental:
             train, held_out = self._split(codes)
-            validation_score = partial(
-                _accuracy, activations, X[held_out], codes[held_out], _take(row_weight, held_out)
-            )
+            held_out_data = X[held_out], codes[held_out], _take(row_weight, held_out)
+
+            def validation_score(params):
+                X, codes, row_weight = held_out_data
+                return _targets.accuracy(
+                    predict_logits(params.weights, params.biases, activations, X), codes, row_weight
+                )
+
             X, target, row_weight = X[train], target[train], _take(row_weight, train)
         objective = Objective(params, activations, LOSSES[self.out_activation_], self.alpha, X, target, row_weight)
         monitor = Monitor(self.tol, self.n_iter_no_change, self.verbose, validation_score)
@@ -457,11 +641,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 )
             params.set(self.coefs_, self.intercepts_)
         else:
-            scale = ACTIVATIONS[self.activation].initial_scale
-            for weight, bias in zip(params.weights, params.biases, strict=True):
-                bound = np.sqrt(scale / sum(weight.shape))
-                weight[...] = self._random_state.uniform(-bound, bound, weight.shape)
-                bias[...] = self._random_state.uniform(-bound, bound, bias.shape)
+            params.draw(ACTIVATIONS[self.activation].initial_scale, self._random_state)
         if coef_init is not None or intercept_init is not None:
             params.set(
                 params.weights if coef_init is None else _check_layers(coef_init, params.weights, "coef_init"),
@@ -493,7 +673,10 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             return ScipySolver(self.solver, self.tol, self.max_fun)
         batch_size = min(200, n_rows) if self.batch_size == "auto" else self.batch_size
         if batch_size > n_rows:
-            warnings.warn(f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.")
+            warnings.warn(
+                f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.",
+                stacklevel=5,
+            )
             batch_size = n_rows
         rule = UPDATES[self.solver]
         solver = MiniBatchSolver(
@@ -515,7 +698,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     def _start_history(self):
         self.n_iter_ = self.t_ = 0
-        self.loss_ = self.best_loss_ = np.inf
+        self.loss_ = np.inf
+        self.best_loss_: float | None = np.inf
         self.loss_curve_ = []
         self.validation_scores_ = self.best_validation_score_ = None
 
@@ -547,7 +731,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 def _hidden_units(hidden_layer_sizes):
     """Widths of the hidden layers as a list of int."""
     sizes = hidden_layer_sizes if np.iterable(hidden_layer_sizes) else [hidden_layer_sizes]
-    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes must be > 0, got {hidden_layer_sizes}: it is a number of units, a sequence of them, one "
             "for each hidden layer, or () for none."
@@ -568,13 +752,6 @@ def _check_layers(arrays, like, name):
 
 def _take(row_weight, rows):
     return None if row_weight is None else row_weight[rows]
-
-
-def _accuracy(activations, X, codes, row_weight, params):
-    """The weighted share of rows for which the network's prediction is right, in all labels if there are several."""
-    logits = predict_logits(params.weights, params.biases, activations, X)
-    right = ((logits > 0.0) == codes).all(axis=1) if codes.ndim == 2 else _targets.predicted_codes(logits) == codes
-    return float(np.average(right, weights=row_weight if row_weight is not None and row_weight.any() else None))
 
 
 @contextmanager

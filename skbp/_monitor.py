@@ -35,6 +35,8 @@ class Monitor:
     no_improvement_count : int
     """
 
+    _last: np.ndarray
+
     def __init__(self, tol, n_iter_no_change, verbose, validation_score=None):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
@@ -46,8 +48,7 @@ class Monitor:
         self.best_loss = math.inf
         self.best_validation_score = -math.inf
         self.no_improvement_count = 0
-        self._last = None
-        self._best = None
+        self._best: np.ndarray | None = None
 
     @property
     def validates(self) -> bool:

@@ -78,7 +78,7 @@ class Objective:
         value = 0.0
         for k, chunk in enumerate(_chunks(rows, self.n_rows)):
             into = self.gradient if k == 0 else self._room_for_chunk()
-            value += self._sweep(*self._take(chunk), weight_sum, into)
+            value += self._sweep(chunk, weight_sum, into)
             if k > 0:
                 self.gradient.vector += into.vector
         return value + self._add_penalty(weight_sum)
@@ -96,8 +96,9 @@ class Objective:
             return self._X[rows], self._target[rows], row_weight
         return self._X.take(rows, axis=0), self._target.take(rows, axis=0), row_weight
 
-    def _sweep(self, X, target, row_weight, weight_sum, gradient):
+    def _sweep(self, rows, weight_sum, gradient):
         """Forward and backward over one chunk: its share of F's loss term, whose gradient is written."""
+        X, target, row_weight = self._take(rows)
         tape = self._tape_for(X.shape[0])
         logits = forward(self.params.weights, self.params.biases, self._activations, X, tape)
         delta = tape.delta[-1]

@@ -7,6 +7,7 @@ rule is then a handful of operations on one array, whatever the number of layers
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -59,6 +60,13 @@ class Parameters:
         """Copy arrays of the shapes of `weights` and `biases` into the vector."""
         for mine, theirs in zip(self.weights + self.biases, [*weights, *biases], strict=True):
             mine[...] = theirs
+
+    def draw(self, scale, rng) -> None:
+        """Draw each layer uniformly from +-sqrt(scale / (fan_in + fan_out)), its weights first and then its biases."""
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            bound = math.sqrt(scale / sum(weight.shape))
+            weight[...] = rng.uniform(-bound, bound, weight.shape)
+            bias[...] = rng.uniform(-bound, bound, bias.shape)
 
     def copies(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Weights and biases as arrays of their own; views would come apart when pickled."""

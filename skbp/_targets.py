@@ -101,6 +101,12 @@ def predicted_codes(logits):
     return (logits[:, 0] > 0.0).astype(np.intp) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
+def accuracy(logits, codes, row_weight):
+    """The weighted share of rows predicted right, in all labels if there are several; unweighted if no row weighs."""
+    right = ((logits > 0.0) == codes).all(axis=1) if codes.ndim == 2 else predicted_codes(logits) == codes
+    return float(np.average(right, weights=row_weight if row_weight is not None and row_weight.any() else None))
+
+
 def decision(logits, out_activation, binarizer):
     """The logits as scikit-learn's decision function: (n_samples,), the log odds of the second class, if there are two."""
     if is_multilabel(binarizer) or len(binarizer.classes_) > 2:

@@ -116,4 +116,4 @@ def _blocks(size):
     return [slice(start, start + BLOCK) for start in range(0, size, BLOCK)]
 
 
-UPDATES = {"sgd": SGD, "adam": Adam}
+UPDATES: dict[str, type[UpdateRule]] = {"sgd": SGD, "adam": Adam}
