@@ -546,15 +546,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         activations = self._activations(len(hidden_units))
         validation_score = None
         if self.early_stopping and not incremental:
-            train, held_out = self._split(codes)
-            held_out_data = X[held_out], codes[held_out], _take(row_weight, held_out)
-
-            def validation_score(params):
-                X, codes, row_weight = held_out_data
-                return _targets.accuracy(
-                    predict_logits(params.weights, params.biases, activations, X), codes, row_weight
-                )
-
+            train, validation_score = self._hold_out(X, codes, row_weight, activations)
             X, target, row_weight = X[train], target[train], _take(row_weight, train)
         objective = Objective(params, activations, LOSSES[self.out_activation_], self.alpha, X, target, row_weight)
         monitor = Monitor(self.tol, self.n_iter_no_change, self.verbose, validation_score)
@@ -615,7 +607,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         if self.class_weight is not None:
             counts = _targets.class_counts(codes, self._label_binarizer, weight)
             if incremental:
-                counts = [new + old for new, old in zip(counts, getattr(self, "_class_counts", counts), strict=True)]
+                seen = getattr(self, "_class_counts", [0.0] * len(counts))
+                counts = [new + old for new, old in zip(counts, seen, strict=True)]
             self._class_counts = counts
             weight = weight * _targets.class_weights_of_rows(self.class_weight, codes, self._label_binarizer, counts)
         if not weight.any():
@@ -650,6 +643,22 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 else _check_layers(intercept_init, params.biases, "intercept_init"),
             )
         return params
+
+    def _hold_out(self, X, codes, row_weight, activations):
+        """Indices of the rows to train on, and the accuracy on the others as a function of parameters."""
+        train, held_out = self._split(codes)
+        if row_weight is not None and not row_weight[train].any():
+            raise ValueError(
+                "The weights of all rows left to train on are zero once early_stopping has held out some: give more rows a "
+                "positive weight, or lower validation_fraction."
+            )
+        X, codes, row_weight = X[held_out], codes[held_out], _take(row_weight, held_out)
+
+        def validation_score(params):
+            logits = predict_logits(params.weights, params.biases, activations, X)
+            return _targets.accuracy(logits, codes, row_weight)
+
+        return train, validation_score
 
     def _split(self, codes):
         """Indices of the rows to train on and of those to validate on."""
