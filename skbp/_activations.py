@@ -1,8 +1,9 @@
 """Activation functions of the hidden layers.
 
 A hidden layer applies one function f to each of its weighted sums z. Training needs f and its derivative, the
-*slope* f'. Each function here has a slope that can be written in terms of the activation a = f(z) itself (for the
-logistic function, a (1 - a)), so that a sweep need not keep z: f overwrites it.
+*slope* f'; products with the Hessian need the second derivative too, the *curvature* f''. Each function here has both in
+terms of the activation a = f(z) itself (for the logistic function, f' = a (1 - a)), so that a sweep need not keep z: f
+overwrites it.
 
 An activation is one record, and ``ACTIVATIONS`` is the one list of them: parameter validation, tests and tables
 iterate it, so a further activation is a further record.
@@ -26,6 +27,8 @@ class Activation:
         Writes f(z) to `out`, which may be `z` itself.
     slope : callable (a, out) -> out
         Writes f'(z) to `out`, given a = f(z). `out` is never `a`.
+    curvature : callable (a, out) -> out, or None
+        Writes f''(z) to `out`, given a = f(z). `out` is never `a`. None if f'' is 0 wherever it exists.
     initial_scale : float
         The initial weights and biases of a layer are drawn uniformly from +-sqrt(initial_scale / (fan_in + fan_out)).
         Glorot and Bengio's 6 keeps the variance of activations and gradients about the same from layer to layer; the
@@ -34,6 +37,7 @@ class Activation:
 
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]
     slope: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    curvature: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     initial_scale: float = 6.0
 
 
@@ -61,6 +65,14 @@ def _logistic_slope(a, out):
     return np.multiply(out, a, out=out)
 
 
+def _logistic_curvature(a, out):
+    # f'' = a (1 - a) (1 - 2 a)
+    np.multiply(a, -2.0, out=out)
+    np.add(out, 1.0, out=out)
+    np.multiply(out, a, out=out)
+    return np.multiply(out, 1.0 - a, out=out)
+
+
 def _tanh(z, out):
     return np.tanh(z, out=out)
 
@@ -68,6 +80,14 @@ def _tanh(z, out):
 def _tanh_slope(a, out):
     np.multiply(a, a, out=out)
     return np.subtract(1.0, out, out=out)
+
+
+def _tanh_curvature(a, out):
+    # f'' = -2 a (1 - a^2)
+    np.multiply(a, a, out=out)
+    np.subtract(out, 1.0, out=out)
+    np.multiply(out, a, out=out)
+    return np.multiply(out, 2.0, out=out)
 
 
 def _relu(z, out):
@@ -82,7 +102,7 @@ def _relu_slope(a, out):
 
 ACTIVATIONS = {
     "identity": Activation(_identity, _identity_slope),
-    "logistic": Activation(_logistic, _logistic_slope, initial_scale=2.0),
-    "tanh": Activation(_tanh, _tanh_slope),
+    "logistic": Activation(_logistic, _logistic_slope, _logistic_curvature, initial_scale=2.0),
+    "tanh": Activation(_tanh, _tanh_slope, _tanh_curvature),
     "relu": Activation(_relu, _relu_slope),
 }

@@ -20,14 +20,20 @@ class Loss(ABC):
 
     1. `logits` has the shape (n_rows, n_outputs) and is never changed.
     2. `loss_gradient` writes all of `out`, of the shape of `logits`, and returns one number a row.
-    3. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
-    4. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and
+    3. `hessian_product` writes all of `out`, of the shape of `logits`; the losses' Hessians by the logits do not depend on
+       the target.
+    4. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
+    5. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and
        no logarithm smaller than that number's: the two agree, and neither is 0 or -inf by rounding.
     """
 
     @abstractmethod
     def loss_gradient(self, logits, target, out):
         """Each row's loss, with the derivative by its logits, link(z) - y, written to `out`."""
+
+    @abstractmethod
+    def hessian_product(self, logits, tangent, out):
+        """Each row's Hessian of the loss by the logits, times the row of `tangent`, written to `out`."""
 
     @abstractmethod
     def proba(self, logits):
@@ -58,6 +64,13 @@ class SoftmaxLoss(Loss):
         out[rows, target] -= 1.0
         return np.log(total[..., 0]) - true_logits
 
+    def hessian_product(self, logits, tangent, out):
+        # The Hessian is diag(p) - p p': p times the tangent's deviation from its mean under p.
+        p = self.proba(logits)
+        mean = np.sum(p * tangent, axis=-1, keepdims=True)
+        np.subtract(tangent, mean, out=out)
+        return np.multiply(out, p, out=out)
+
     def proba(self, logits):
         proba = np.exp(logits - logits.max(axis=-1, keepdims=True))
         proba /= proba.sum(axis=-1, keepdims=True)
@@ -87,6 +100,11 @@ class LogisticLoss(Loss):
         np.exp(out, out=out)
         out -= target
         return losses
+
+    def hessian_product(self, logits, tangent, out):
+        # The Hessian is diagonal, sigma(z) sigma(-z), of which neither factor is a difference.
+        np.multiply(tangent, np.exp(log_sigmoid(logits)), out=out)
+        return np.multiply(out, np.exp(log_sigmoid(-logits)), out=out)
 
     def proba(self, logits):
         proba = np.exp(log_sigmoid(logits))

@@ -27,8 +27,26 @@ layer's gradient is a product of what came in from below and what came back from
     \partial F / \partial W_l &= a_{l-1}^T \delta_l + \tfrac{\alpha}{S} W_l             \qquad (6) \\
     \partial F / \partial b_l &= \textstyle\sum_i \delta_{l,i}                          \qquad (7)
 
-This module is (1), (2), (5), (7) and the first term of (6); the loss is (4), and the objective adds what depends on
-alpha. In the code W_l is ``weights[l - 1]``, since Python counts from zero, while ``a[l]`` and ``delta[l]`` keep the
+Differentiating all of this along a direction v = (V_1..V_L, c_1..c_L) of the parameters gives the product of the Hessian
+with v at the cost of two more passes, and exactly (Pearlmutter's R-operator, R{x} the derivative of x along v). With
+e_l = delta_{l+1} W_{l+1}^T, the derivative of F by a_l, H_i the Hessian of the loss by the logits of row i, and
+R{a_0} = 0:
+
+.. math::
+
+    R\{z_l\} &= a_{l-1} V_l + R\{a_{l-1}\} W_l + c_l                                    \qquad (8) \\
+    R\{a_l\} &= f'(z_l) \odot R\{z_l\}                                                 \qquad (9) \\
+    R\{\delta_{L,i}\} &= \tfrac{s_i}{S} \, H_i \, R\{z_{L,i}\}                         \qquad (10) \\
+    R\{\delta_l\} &= (R\{\delta_{l+1}\} W_{l+1}^T + \delta_{l+1} V_{l+1}^T) \odot f'(z_l)
+                     + e_l \odot f''(z_l) \odot R\{z_l\}                               \qquad (11) \\
+    (H v)_{W_l} &= a_{l-1}^T R\{\delta_l\} + R\{a_{l-1}\}^T \delta_l + \tfrac{\alpha}{S} V_l,
+    \quad (H v)_{b_l} = \textstyle\sum_i R\{\delta_{l,i}\}                             \qquad (12)
+
+Leaving out every term with a delta or e that is not itself an R{.} leaves the Gauss-Newton matrix J' H_loss J, which is
+never negative along any direction: (5) to (7) applied to (10) in place of (4).
+
+This module is (1), (2), (5), (7) to (9), (11) and the first terms of (6) and (12); the loss is (4) and (10), and the
+objective adds what depends on alpha. In the code W_l is ``weights[l - 1]``, since Python counts from zero, while ``a[l]`` and ``delta[l]`` keep the
 numbers of the formulas: ``a[0]`` is the input.
 
 The functions write to buffers that the caller owns and allocate nothing but SciPy's products of sparse rows.
@@ -37,6 +55,12 @@ References
 ----------
 Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 323, 533-536 (1986),
 https://doi.org/10.1038/323533a0
+
+Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6(1), 147-160 (1994),
+https://doi.org/10.1162/neco.1994.6.1.147
+
+Schraudolph, "Fast curvature matrix-vector products for second-order gradient descent", Neural Computation 14(7),
+1723-1738 (2002), https://doi.org/10.1162/08997660260028683
 """
 
 from __future__ import annotations
@@ -73,8 +97,8 @@ def forward(weights, biases, activations, rows, tape):
     return tape.a[n_layers]
 
 
-def backward(weights, activations, tape, gradient):
-    """Propagate delta_L back through the network, writing the gradient of the loss term.
+def backward(weights, activations, tape):
+    """Propagate delta_L back through the network, leaving every layer's delta on the tape.
 
     Parameters
     ----------
@@ -82,6 +106,20 @@ def backward(weights, activations, tape, gradient):
     activations : sequence of L - 1 Activation
     tape : Tape
         As `forward` left it, with delta_L in ``tape.delta[L]``. The other deltas are written.
+    """
+    for layer in range(len(weights), 1, -1):
+        error = np.matmul(tape.delta[layer], weights[layer - 1].mT, out=tape.error[layer - 1])
+        slope = activations[layer - 2].slope(tape.a[layer - 1], out=tape.slope[layer - 1])
+        np.multiply(error, slope, out=tape.delta[layer - 1])  # (5)
+
+
+def parameter_gradient(tape, gradient):
+    """The gradient of the loss term by the parameters, from the deltas.
+
+    Parameters
+    ----------
+    tape : Tape
+        As `backward` left it.
     gradient : Parameters
         Written: a_{l-1}^T delta_l in its weights, the column sums of delta_l in its biases.
 
@@ -89,16 +127,83 @@ def backward(weights, activations, tape, gradient):
     -------
     gradient : Parameters
     """
-    n_layers = len(weights)
-    for layer in range(n_layers, 0, -1):
-        below, delta = tape.a[layer - 1], tape.delta[layer]
-        below_transposed = below.T if issparse(below) else below.mT
-        _multiply(below_transposed, delta, out=gradient.weights[layer - 1])  # (6)
-        np.sum(delta, axis=-2, out=gradient.biases[layer - 1])  # (7)
-        if layer > 1:
-            delta_below = np.matmul(delta, weights[layer - 1].mT, out=tape.delta[layer - 1])  # (5)
-            delta_below *= activations[layer - 2].slope(below, out=tape.slope[layer - 1])
+    for layer in range(len(gradient.weights), 0, -1):
+        _multiply(_transposed(tape.a[layer - 1]), tape.delta[layer], out=gradient.weights[layer - 1])  # (6)
+        np.sum(tape.delta[layer], axis=-2, out=gradient.biases[layer - 1])  # (7)
     return gradient
+
+
+def forward_tangent(weights, tape, direction, tangent):
+    """Differentiate the forward pass along a direction of the parameters.
+
+    Parameters
+    ----------
+    weights : list of L arrays
+    tape : Tape for tangents
+        As `forward` and `backward` left it.
+    direction : Parameters
+        v, with V_l in its weights and c_l in its biases.
+    tangent : TangentTape
+        R{z_l} and R{a_l} are written.
+
+    Returns
+    -------
+    logits_tangent : ndarray of shape (n_rows, n_outputs)
+        R{z_L}, which is ``tangent.z[L]``.
+    """
+    n_layers = len(weights)
+    for layer in range(1, n_layers + 1):
+        z = _multiply(tape.a[layer - 1], direction.weights[layer - 1], out=tangent.z[layer])  # (8)
+        if layer > 1:
+            z += np.matmul(tangent.a[layer - 1], weights[layer - 1], out=tangent.scratch[layer])
+        z += direction.biases[layer - 1][..., None, :]
+        if layer < n_layers:
+            np.multiply(tape.slope[layer], z, out=tangent.a[layer])  # (9)
+    return tangent.z[n_layers]
+
+
+def backward_tangent(weights, activations, tape, direction, tangent, product, room):
+    """Differentiate the backward pass along a direction of the parameters, writing the loss term of H v.
+
+    Parameters
+    ----------
+    weights : list of L arrays
+    activations : sequence of L - 1 Activation
+    tape : Tape for tangents
+        As `forward`, `backward` and `forward_tangent` left it.
+    direction : Parameters
+    tangent : TangentTape
+        As `forward_tangent` left it, with R{delta_L} in ``tangent.delta[L]``. The other R{delta_l} are written.
+    product : Parameters
+        Written: H v without the term of alpha.
+    room : Parameters
+        Overwritten.
+
+    Returns
+    -------
+    product : Parameters
+    """
+    for layer in range(len(weights), 0, -1):
+        below, delta, delta_tangent = tape.a[layer - 1], tape.delta[layer], tangent.delta[layer]
+        weight_product = _multiply(_transposed(below), delta_tangent, out=product.weights[layer - 1])  # (12)
+        np.sum(delta_tangent, axis=-2, out=product.biases[layer - 1])
+        if layer > 1:
+            weight_product += np.matmul(tangent.a[layer - 1].mT, delta, out=room.weights[layer - 1])
+            scratch = tangent.scratch[layer - 1]
+            error_tangent = np.matmul(delta_tangent, weights[layer - 1].mT, out=tangent.delta[layer - 1])  # (11)
+            error_tangent += np.matmul(delta, direction.weights[layer - 1].mT, out=scratch)
+            error_tangent *= tape.slope[layer - 1]
+            curvature = activations[layer - 2].curvature
+            if curvature is not None:
+                bend = curvature(below, out=scratch)
+                bend *= tape.error[layer - 1]
+                bend *= tangent.z[layer - 1]
+                error_tangent += bend
+    return product
+
+
+def _transposed(rows):
+    return rows.T if issparse(rows) else rows.mT
 
 
 def _multiply(left, right, out):

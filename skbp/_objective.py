@@ -11,10 +11,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import issparse
 
-from skbp._network import backward, forward
-from skbp._tape import Tape
+from skbp._network import backward, backward_tangent, forward, forward_tangent, parameter_gradient
+from skbp._tape import TangentTape, Tape
 
 CHUNK_ROWS = 1024
+
+# Products with the Hessian at one point follow one another. If the tapes of all chunks take no more memory than this, they
+# are kept from one product to the next.
+KEPT_TAPES_BYTES = 2**25
 
 
 class Objective:
@@ -55,6 +59,7 @@ class Objective:
         self._penalty_gradient = params.like().weight_vector
         self._chunk_gradient = None
         self._tape = None
+        self._curvature = None
 
     @property
     def n_rows(self) -> int:
@@ -87,7 +92,7 @@ class Objective:
         """S, the sum of the weights of the rows."""
         if self._row_weight is not None:
             return float(self._row_weight[rows].sum(dtype=np.float64))
-        return float(len(range(self.n_rows)[rows]) if isinstance(rows, slice) else len(rows))
+        return float(self.n_rows if rows == slice(None) else _length(rows))
 
     def _take(self, rows):
         """X, target and weights of the rows: views where they are a slice of dense data, else copies."""
@@ -96,10 +101,47 @@ class Objective:
             return self._X[rows], self._target[rows], row_weight
         return self._X.take(rows, axis=0), self._target.take(rows, axis=0), row_weight
 
+    def hessp(self, direction, gauss_newton=False, moved=True):
+        """The product of F's Hessian on all rows, at ``params``, with a direction.
+
+        Parameters
+        ----------
+        direction : ndarray of shape (n_parameters,)
+            v.
+        gauss_newton : bool, default=False
+            Whether to take the Gauss-Newton matrix J' H_loss J in place of the Hessian.
+        moved : bool, default=True
+            False says that ``params`` are as at the last call: what depends on them alone may then be used again.
+
+        Returns
+        -------
+        product : ndarray of shape (n_parameters,)
+            H v, overwritten by the next call.
+        """
+        if self._curvature is None:
+            self._curvature = _Curvature(self.params, self.n_rows)
+        work = self._curvature
+        np.copyto(work.direction.vector, direction)
+        weight_sum = self._weight_sum(slice(None))
+        for k, chunk in enumerate(_chunks(slice(None), self.n_rows)):
+            into = work.product if k == 0 else self._room_for_chunk()
+            self._tangent_sweep(k, chunk, weight_sum, into, gauss_newton, moved or not work.keeps_tapes)
+            if k > 0:
+                work.product.vector += into.vector
+        if self._alpha != 0.0:
+            np.multiply(work.direction.weight_vector, self._alpha / weight_sum, out=self._penalty_gradient)
+            work.product.weight_vector += self._penalty_gradient
+        return work.product.vector
+
     def _sweep(self, rows, weight_sum, gradient):
         """Forward and backward over one chunk: its share of F's loss term, whose gradient is written."""
+        value = self._linearize(rows, weight_sum, tape := self._tape_for(rows))
+        parameter_gradient(tape, gradient)
+        return value
+
+    def _linearize(self, rows, weight_sum, tape):
+        """Fill the tape for some rows, deltas included; their share of F's loss term."""
         X, target, row_weight = self._take(rows)
-        tape = self._tape_for(X.shape[0])
         logits = forward(self.params.weights, self.params.biases, self._activations, X, tape)
         delta = tape.delta[-1]
         losses = self._loss.loss_gradient(logits, target, out=delta)  # (4)
@@ -107,8 +149,26 @@ class Objective:
             losses *= row_weight
             delta *= row_weight[:, None]
         delta *= 1.0 / weight_sum
-        backward(self.params.weights, self._activations, tape, gradient)
+        backward(self.params.weights, self._activations, tape)
         return float(losses.sum(dtype=np.float64)) / weight_sum  # (3)
+
+    def _tangent_sweep(self, k, rows, weight_sum, product, gauss_newton, stale):
+        """One chunk's share of H v; the k-th tape is filled anew if `stale`."""
+        work, weights = self._curvature, self.params.weights
+        tape, tangent = work.tapes_for(k, rows)
+        if stale:
+            self._linearize(rows, weight_sum, tape)
+        logits_tangent = forward_tangent(weights, tape, work.direction, tangent)
+        delta_tangent = (tape if gauss_newton else tangent).delta[-1]
+        self._loss.hessian_product(tape.a[-1], logits_tangent, out=delta_tangent)  # (10)
+        if self._row_weight is not None:
+            delta_tangent *= self._row_weight[rows][:, None]
+        delta_tangent *= 1.0 / weight_sum
+        if gauss_newton:
+            backward(weights, self._activations, tape)
+            parameter_gradient(tape, product)
+        else:
+            backward_tangent(weights, self._activations, tape, work.direction, tangent, product, work.room)
 
     def _add_penalty(self, weight_sum):
         """The penalty of (3); its gradient, the second term of (6), is added to ``gradient``."""
@@ -120,7 +180,8 @@ class Objective:
         np.add(self.gradient.weight_vector, self._penalty_gradient, out=self.gradient.weight_vector)
         return 0.5 * strength * float(np.dot(weights, weights))
 
-    def _tape_for(self, n_rows):
+    def _tape_for(self, rows):
+        n_rows = _length(rows)
         if self._tape is None or self._tape.n_rows < n_rows:
             self._tape = Tape(n_rows, self.params.units, self.params.vector.dtype)
         return self._tape.head(n_rows)
@@ -129,6 +190,29 @@ class Objective:
         if self._chunk_gradient is None:
             self._chunk_gradient = self.params.like()
         return self._chunk_gradient
+
+
+class _Curvature:
+    """The buffers of products with the Hessian."""
+
+    def __init__(self, params, n_rows):
+        self._units, self._dtype = params.units, params.vector.dtype
+        self.direction, self.product, self.room = params.like(), params.like(), params.like()
+        n_numbers = n_rows * (3 * sum(self._units[1:-1]) + 2 * sum(self._units[1:]))
+        self.keeps_tapes = n_numbers * self._dtype.itemsize <= KEPT_TAPES_BYTES
+        self._tapes = [Tape(min(n_rows, CHUNK_ROWS), self._units, self._dtype, passes="tangent")]
+        self._tangent = TangentTape(min(n_rows, CHUNK_ROWS), self._units, self._dtype)
+
+    def tapes_for(self, k, rows):
+        """A tape and a tangent tape for the k-th chunk."""
+        if self.keeps_tapes and k == len(self._tapes):
+            self._tapes.append(Tape(_length(rows), self._units, self._dtype, passes="tangent"))
+        tape = self._tapes[k if self.keeps_tapes else 0]
+        return tape.head(_length(rows)), self._tangent.head(_length(rows))
+
+
+def _length(rows):
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
 
 
 def _chunks(rows, n_rows):
@@ -156,7 +240,7 @@ def predict_logits(weights, biases, activations, X):
     weights = [w.astype(X.dtype, copy=False) for w in weights]
     biases = [b.astype(X.dtype, copy=False) for b in biases]
     units = [X.shape[1], *(w.shape[1] for w in weights)]
-    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, backward=False)
+    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, passes="forward")
     if n_rows <= CHUNK_ROWS:
         return forward(weights, biases, activations, X, tape)
     return np.concatenate(

@@ -1,7 +1,8 @@
 """The buffers that one sweep through the network writes.
 
-The forward pass leaves every layer's activations for the backward pass to read. Memory for them is taken once and used
-for all batches: allocating it anew for each costs more than some of the arithmetic.
+The forward pass leaves every layer's activations for the backward pass to read, and both leave what a product with the
+Hessian reads. Memory for them is taken once and used for all batches: allocating it anew for each costs more than some
+of the arithmetic.
 """
 
 from __future__ import annotations
@@ -10,40 +11,93 @@ import numpy as np
 
 
 class Tape:
-    """Activations and deltas of one batch.
+    """What forward and backward passes over one batch of rows leave behind.
 
-    With L layers of parameters:
+    Each list has an entry for every layer l = 0..L, an array of shape (n_rows, units[l]), or None where there is nothing.
+
+    Parameters
+    ----------
+    n_rows : int
+    units : sequence of int
+        Width of every layer from the input to the output.
+    dtype : dtype
+    passes : {"forward", "backward", "tangent"}, default="backward"
+        What the tape is for: the forward pass alone, also the backward pass, or tangents too, for which more is kept.
 
     Attributes
     ----------
-    a : list of L + 1 arrays
-        ``a[0]`` is the batch of rows, set by the forward pass and possibly sparse; ``a[l]``, of shape
-        (n_rows, units[l]), is the output of layer l. ``a[L]`` holds the logits, to which no activation is applied.
-    delta : list of L + 1 arrays
-        ``delta[l]``, of shape (n_rows, units[l]), is the derivative of the objective with respect to z_l; ``delta[0]``
-        is None. Absent (an empty list) on a tape for prediction.
-    slope : list of L + 1 arrays
-        ``slope[l]`` is room for f'(z_l) of the hidden layers; they share one buffer.
+    a : list
+        ``a[0]`` is the batch of rows, set by the forward pass and possibly sparse; ``a[l]`` is the output of layer l.
+        ``a[L]`` holds the logits, to which no activation is applied.
+    delta : list
+        The derivative of the objective by z_l.
+    error : list
+        Of hidden layers the derivative of the objective by a_l. It shares the memory of `delta`, which overwrites it,
+        unless the tape is for tangents.
+    slope : list
+        f'(z_l) of hidden layers. They share one buffer unless the tape is for tangents.
     """
 
-    def __init__(self, n_rows, units, dtype, backward=True):
+    def __init__(self, n_rows, units, dtype, passes="backward"):
+        hidden = list(units[1:-1])
         self.n_rows = n_rows
-        self.a = [None, *(np.empty((n_rows, width), dtype) for width in units[1:])]
-        self.delta, self.slope = [], []
-        if backward:
-            self.delta = [None, *(np.empty((n_rows, width), dtype) for width in units[1:])]
-            buffer = np.empty(n_rows * max(units[1:-1], default=0), dtype)
-            self.slope = [None, *(buffer[: n_rows * width].reshape(n_rows, width) for width in units[1:-1]), None]
+        self.a = [None, *_buffers(n_rows, units[1:], dtype)]
+        self.delta, self.error, self.slope = [], [], []
+        if passes != "forward":
+            self.delta = [None, *_buffers(n_rows, units[1:], dtype)]
+        if passes == "backward":
+            self.error = [*self.delta[:-1], None]
+            self.slope = [None, *_shared_buffers(n_rows, hidden, dtype), None]
+        elif passes == "tangent":
+            self.error = [None, *_buffers(n_rows, hidden, dtype), None]
+            self.slope = [None, *_buffers(n_rows, hidden, dtype), None]
         self._heads = {n_rows: self}
 
     def head(self, n_rows) -> Tape:
         """The tape for a smaller batch in the first rows of the same memory."""
-        if n_rows not in self._heads:
-            head = object.__new__(Tape)
-            head.n_rows, head._heads = n_rows, {}
-            for name in ("a", "delta", "slope"):
-                buffers = getattr(self, name)
-                setattr(head, name, [None if buffer is None else buffer[:n_rows] for buffer in buffers])
-            head.a[0] = None
-            self._heads[n_rows] = head
-        return self._heads[n_rows]
+        return _head(self, n_rows, ("a", "delta", "error", "slope"))
+
+
+class TangentTape:
+    """Directional derivatives, R{.}, of what is on a Tape, lists as there.
+
+    Attributes
+    ----------
+    z, a, delta : list
+        R{z_l}, R{a_l} (of hidden layers only) and R{delta_l}.
+    scratch : list
+        Room for a further product of the layer's shape; they share one buffer.
+    """
+
+    def __init__(self, n_rows, units, dtype):
+        self.n_rows = n_rows
+        self.z = [None, *_buffers(n_rows, units[1:], dtype)]
+        self.a = [None, *_buffers(n_rows, units[1:-1], dtype), None]
+        self.delta = [None, *_buffers(n_rows, units[1:], dtype)]
+        self.scratch = [None, *_shared_buffers(n_rows, units[1:], dtype)]
+        self._heads = {n_rows: self}
+
+    def head(self, n_rows) -> TangentTape:
+        """The tape for a smaller batch in the first rows of the same memory."""
+        return _head(self, n_rows, ("z", "a", "delta", "scratch"))
+
+
+def _buffers(n_rows, widths, dtype):
+    return [np.empty((n_rows, width), dtype) for width in widths]
+
+
+def _shared_buffers(n_rows, widths, dtype):
+    """Arrays for layers of these widths in the same memory."""
+    buffer = np.empty(n_rows * max(widths, default=0), dtype)
+    return [buffer[: n_rows * width].reshape(n_rows, width) for width in widths]
+
+
+def _head(tape, n_rows, lists):
+    if n_rows not in tape._heads:
+        head = object.__new__(type(tape))
+        head.n_rows, head._heads = n_rows, {}
+        for name in lists:
+            _, *others = getattr(tape, name) or [None]
+            setattr(head, name, [None, *(None if buffer is None else buffer[:n_rows] for buffer in others)])
+        tape._heads[n_rows] = head
+    return tape._heads[n_rows]
