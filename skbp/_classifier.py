@@ -249,6 +249,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "out_activation": [StrOptions({"auto", *LOSSES})],
         "dtype": [StrOptions({"float32", "float64"}), None],
+        "hessian": [StrOptions({"auto", "exact", "gauss-newton"})],
+        "solver_options": [dict, None],
     }
 
     def __init__(
@@ -280,6 +282,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         class_weight=None,
         out_activation="auto",
         dtype=None,
+        hessian="auto",
+        solver_options=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -307,6 +311,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.out_activation = out_activation
         self.dtype = dtype
+        self.hessian = hessian
+        self.solver_options = solver_options
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None):
@@ -679,7 +685,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     def _solver(self, n_rows, monitor, incremental):
         """The solver that the parameters ask for; if `incremental`, in the state that the last call left it in."""
         if SOLVERS[self.solver] is ScipySolver:
-            return ScipySolver(self.solver, self.tol, self.max_fun)
+            return ScipySolver(self.solver, self.tol, self.max_fun, self.hessian, self.solver_options)
         batch_size = min(200, n_rows) if self.batch_size == "auto" else self.batch_size
         if batch_size > n_rows:
             warnings.warn(
@@ -707,6 +713,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     def _start_history(self):
         self.n_iter_ = self.t_ = 0
+        self.optimize_result_ = None
         self.loss_ = np.inf
         self.best_loss_: float | None = np.inf
         self.loss_curve_ = []
@@ -720,6 +727,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_ = monitor.n_iter
         self.t_ = outcome.samples_seen
         self.loss_ = outcome.loss
+        self.optimize_result_ = outcome.optimize_result
         self.loss_curve_ = self.loss_curve_ + monitor.loss_curve
         self.best_loss_ = min([*self.loss_curve_, outcome.loss])
         if monitor.validates:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
 
 from skbp._network import backward, backward_tangent, forward, forward_tangent, parameter_gradient
 from skbp._tape import TangentTape, Tape
@@ -64,6 +65,10 @@ class Objective:
     @property
     def n_rows(self) -> int:
         return self._X.shape[0]
+
+    def as_function(self, hessian="exact", classifier_at=None) -> ObjectiveFunction:
+        """F on all rows as a function of a vector; see `ObjectiveFunction`."""
+        return ObjectiveFunction(self, hessian, classifier_at)
 
     def value_and_gradient(self, rows=slice(None)):
         """F on some rows at ``params``; its gradient is left in ``gradient``.
@@ -190,6 +195,132 @@ class Objective:
         if self._chunk_gradient is None:
             self._chunk_gradient = self.params.like()
         return self._chunk_gradient
+
+
+class ObjectiveFunction:
+    """F as a function of one float64 vector theta, as an optimiser calls it.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its rows are all used in every call. It computes in its own type, float32 maybe; theta and what is returned are
+        float64.
+    hessian : {"exact", "gauss-newton"}, default="exact"
+        What `hessp` multiplies by: F's Hessian, or its Gauss-Newton approximation J' H_loss J plus the penalty's, which is
+        positive semi-definite.
+    classifier_at : callable (Parameters) -> estimator, default=None
+        What `with_theta` calls.
+
+    Attributes
+    ----------
+    theta0 : ndarray of shape (n_parameters,)
+        Where training starts from: weights layer by layer, each (fan_in, fan_out) in C order, and then biases.
+    n_evaluations : int
+        How often F and its gradient have been computed.
+    n_products : int
+        How often a product with the Hessian has been computed.
+    """
+
+    def __init__(self, objective, hessian="exact", classifier_at=None):
+        self._objective = objective
+        self._gauss_newton = hessian == "gauss-newton"
+        self._classifier_at = classifier_at
+        self.theta0 = objective.params.vector.astype(np.float64)
+        self.n_evaluations = 0
+        self.n_products = 0
+        # Compared with the vectors that are passed: their float32 casts may agree where they do not.
+        self._theta_of_value = np.full_like(self.theta0, np.nan)
+        self._theta_of_products = np.full_like(self.theta0, np.nan)
+        self._value = np.nan
+
+    def value(self, theta):
+        """F(theta), a float."""
+        return self.value_and_gradient(theta)[0]
+
+    def gradient(self, theta):
+        """The gradient of F at theta, an ndarray of shape (n_parameters,)."""
+        return self.value_and_gradient(theta)[1]
+
+    def value_and_gradient(self, theta):
+        """F(theta) and its gradient.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray of shape (n_parameters,)
+        """
+        theta = self._checked(theta, "theta")
+        if not np.array_equal(theta, self._theta_of_value):
+            np.copyto(self._objective.params.vector, theta)
+            self._value = self._objective.value_and_gradient()
+            np.copyto(self._theta_of_value, theta)
+            self.n_evaluations += 1
+        # A copy: SciPy's methods keep the gradients they are given, and compare them with later ones.
+        return self._value, self._objective.gradient.vector.astype(np.float64)
+
+    def hessp(self, theta, v):
+        """The product of the Hessian of F at theta with a vector.
+
+        Parameters
+        ----------
+        theta, v : array-like of shape (n_parameters,)
+
+        Returns
+        -------
+        product : ndarray of shape (n_parameters,)
+        """
+        theta, v = self._checked(theta, "theta"), self._checked(v, "v")
+        # Trust-region methods ask at the former theta again after a step that they rejected: what is at hand is known by
+        # its theta, not by the order of the calls.
+        moved = not np.array_equal(theta, self._theta_of_products)
+        np.copyto(self._objective.params.vector, theta)
+        np.copyto(self._theta_of_products, theta)
+        self.n_products += 1
+        return self._objective.hessp(v, self._gauss_newton, moved).astype(np.float64)
+
+    def hessian_operator(self, theta):
+        """The Hessian of F at theta as a linear operator.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+
+        Returns
+        -------
+        operator : scipy.sparse.linalg.LinearOperator of shape (n_parameters, n_parameters)
+        """
+        theta = self._checked(theta, "theta").copy()
+        size = theta.size
+
+        def product(v):
+            return self.hessp(theta, v)
+
+        return LinearOperator((size, size), matvec=product, rmatvec=product, dtype=np.float64)
+
+    def with_theta(self, theta):
+        """A fitted classifier with these parameters.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+
+        Returns
+        -------
+        clf : BackpropClassifier
+        """
+        params = self._objective.params.like()
+        np.copyto(params.vector, self._checked(theta, "theta"))
+        return self._classifier_at(params)
+
+    def _checked(self, vector, name):
+        vector = np.asarray(vector, dtype=np.float64).ravel()
+        if vector.shape != self.theta0.shape:
+            raise ValueError(f"{name} has {vector.size} elements; this network has {self.theta0.size} parameters.")
+        return vector
 
 
 class _Curvature:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
+from scipy.optimize import OptimizeResult
 
 from skbp._schedules import Progress
 from skbp._updates import UPDATES, UpdateRule
@@ -39,12 +40,15 @@ class Outcome:
         Rows gone through, each as often as it was.
     warning : str
         What the user should know of it and do; empty if all is well.
+    optimize_result : dict or None
+        Of a SciPy method, figures of the final parameters and of the work done, as numbers and strings.
     """
 
     status: str
     loss: float
     samples_seen: int
     warning: str = ""
+    optimize_result: dict | None = None
 
 
 def _interrupted(monitor, loss, samples_seen):
@@ -153,14 +157,85 @@ class MiniBatchSolver:
 
 @dataclass(frozen=True)
 class ScipyMethod:
-    """A method of scipy.optimize.minimize and the names of its options for `tol` and `max_fun`."""
+    """What is to be known of a method of scipy.optimize.minimize.
+
+    Parameters
+    ----------
+    name : str
+        SciPy's name of it.
+    tol : str
+        The option that `tol` sets.
+    options : tuple of str
+        Every option that the method knows, apart from printing and numerical derivatives.
+    hessian : {"exact", "gauss-newton"} or None, default=None
+        The matrix whose products the method is given unless the user says otherwise; None if it uses none.
+    """
 
     name: str
     tol: str
-    max_fun: str
+    options: tuple[str, ...]
+    hessian: str | None = None
 
 
-SCIPY_METHODS = {"lbfgs": ScipyMethod("L-BFGS-B", tol="gtol", max_fun="maxfun")}
+_TRUST_REGION = ("initial_trust_radius", "max_trust_radius", "eta", "gtol", "maxiter")
+
+SCIPY_METHODS = {
+    "lbfgs": ScipyMethod("L-BFGS-B", "gtol", ("maxcor", "ftol", "gtol", "maxfun", "maxiter", "maxls")),
+    "bfgs": ScipyMethod("BFGS", "gtol", ("gtol", "norm", "maxiter", "xrtol", "c1", "c2", "hess_inv0")),
+    "cg": ScipyMethod("CG", "gtol", ("gtol", "norm", "maxiter", "c1", "c2")),
+    "newton-cg": ScipyMethod("Newton-CG", "xtol", ("xtol", "maxiter", "c1", "c2"), hessian="exact"),
+    "trust-ncg": ScipyMethod("trust-ncg", "gtol", _TRUST_REGION, hessian="exact"),
+    "trust-krylov": ScipyMethod("trust-krylov", "gtol", (*_TRUST_REGION, "inexact"), hessian="exact"),
+    "tnc": ScipyMethod(
+        "TNC",
+        "gtol",
+        (
+            "scale",
+            "offset",
+            "maxCGit",
+            "eta",
+            "stepmx",
+            "accuracy",
+            "minfev",
+            "ftol",
+            "xtol",
+            "gtol",
+            "rescale",
+            "maxfun",
+        ),
+    ),
+}
+
+
+class _Stop(StopIteration):
+    """Ends a SciPy method after an iteration; every method catches it but TNC, which lets it through."""
+
+
+class _AfterIteration:
+    """The callback of a SciPy method: tells the monitor, and stops the method where there is reason to."""
+
+    def __init__(self, function, params, monitor, maxiter=math.inf, maxfun=math.inf):
+        self._function, self._params, self._monitor = function, params, monitor
+        self._maxiter, self._maxfun = maxiter, maxfun
+        self.reason = ""
+
+    def __call__(self, intermediate_result):
+        if not math.isfinite(intermediate_result.fun):
+            self.reason = "diverged"
+            raise _Stop
+        np.copyto(self._params.vector, intermediate_result.x)
+        self._monitor.record(float(intermediate_result.fun), self._params)
+        if self._monitor.validates and self._monitor.stalled:
+            self._monitor.announce_stall("Stopping.")
+            self.reason = "converged"
+        elif self._monitor.n_iter >= self._maxiter or self._function.n_evaluations > self._maxfun:
+            self.reason = "max_iter"
+        if self.reason:
+            raise _Stop
+
+    def at(self, x):
+        """For TNC, which passes the point alone."""
+        self(OptimizeResult(x=x, fun=self._function.value(x)))
 
 
 @dataclass
@@ -172,84 +247,107 @@ class ScipySolver:
     method : str
         A key of SCIPY_METHODS.
     tol : float
-        The largest element of the gradient, in absolute value, at which the method is content.
+        Set as the option that ScipyMethod names: for "newton-cg" the mean absolute element of a step, for all others the
+        largest absolute element of the gradient, at which the method is content.
     max_fun : int
-        Evaluations of the objective at the most.
+        Evaluations of the objective at the most, looked at after each iteration.
+    hessian : {"auto", "exact", "gauss-newton"}, default="auto"
+        Whose products the method is given, if it uses any; "auto" is as ScipyMethod says.
+    options : dict, default=None
+        Options of the method. They take precedence over what the other parameters set.
     """
 
     method: str
     tol: float
     max_fun: int
+    hessian: str = "auto"
+    options: dict | None = None
 
     def run(self, objective, monitor, max_iter) -> Outcome:
         """Train for at most `max_iter` iterations of the method."""
-        params = objective.params
-        evaluations = _Evaluations(objective)
-        method = SCIPY_METHODS[self.method]
-        options = {method.tol: self.tol, method.max_fun: self.max_fun, "maxiter": max_iter}
-        loss = math.nan
-
-        def after_iteration(intermediate_result):
-            nonlocal loss
-            if not math.isfinite(intermediate_result.fun):
-                raise StopIteration
-            loss = float(intermediate_result.fun)
-            params.vector[...] = intermediate_result.x
-            monitor.record(loss, params)
-            if monitor.validates and monitor.stalled:
-                monitor.announce_stall("Stopping.")
-                raise StopIteration
-
+        method, params = SCIPY_METHODS[self.method], objective.params
+        function = objective.as_function(method.hessian if self.hessian == "auto" else self.hessian)
+        limits = {"maxiter": max_iter, "maxfun": self.max_fun}
+        # What the method does not count itself is counted after each iteration.
+        known = {name: limit for name, limit in limits.items() if name in method.options}
+        unknown = {name: limit for name, limit in limits.items() if name not in method.options}
+        after_iteration = _AfterIteration(function, params, monitor, **unknown)
+        options = {method.tol: self.tol, **known, **self._checked_options(method)}
+        result = OptimizeResult(status=-1, message="Stopped after an iteration.", success=False, fun=0.0)
+        reason = ""
         try:
+            if not math.isfinite(function.value(function.theta0)):
+                raise _Stop
             result = scipy.optimize.minimize(
-                evaluations.value_and_gradient,
-                params.vector.astype(np.float64),
+                function.value_and_gradient,
+                function.theta0,
                 method=method.name,
                 jac=True,
+                hessp=function.hessp if method.hessian else None,
                 options=options,
-                callback=after_iteration,
+                callback=after_iteration.at if method.name == "TNC" else after_iteration,
             )
+        except _Stop:
+            pass
         except KeyboardInterrupt:
-            monitor.restore_last(params)
-            monitor.restore_best(params)
-            return _interrupted(monitor, loss, evaluations.samples_seen)
-        if not (math.isfinite(result.fun) and np.isfinite(result.x).all()):
-            monitor.restore_last(params)
-            monitor.restore_best(params)
-            return _diverged(monitor, loss, evaluations.samples_seen, SCALE_ADVICE)
-        params.vector[...] = result.x
+            reason = "interrupted"
+        monitor.restore_last(params)
         monitor.restore_best(params)
-        return self._outcome(result, monitor, evaluations.samples_seen, max_iter)
+        figures = self._figures(function, params, monitor, result)
+        if not (math.isfinite(figures["fun"]) and math.isfinite(result.fun)):
+            reason = "diverged"
+        elif result.success or figures["max_gradient"] <= self.tol:
+            reason = reason or "converged"
+        elif monitor.n_iter >= options.get("maxiter", max_iter) or function.n_evaluations >= self.max_fun:
+            reason = reason or "max_iter"
+        return self._outcome(reason or after_iteration.reason or "failed", figures, monitor, objective.n_rows)
 
-    def _outcome(self, result, monitor, samples_seen, max_iter):
-        loss = float(result.fun)
-        if result.success or (monitor.validates and monitor.stalled):
-            return Outcome("converged", loss, samples_seen)
-        status, remedy = "failed", SCALE_ADVICE
-        if result.nit >= max_iter:
-            status, remedy = "max_iter", f"Raise max_iter={max_iter}. {SCALE_ADVICE}"
-        elif result.nfev >= self.max_fun:
-            status, remedy = "max_iter", f"Raise max_fun={self.max_fun}. {SCALE_ADVICE}"
-        warning = (
-            f"{self.method} failed to converge after {result.nit} iteration(s) (status={result.status}): "
-            f"{result.message} {remedy}, which often makes it converge faster."
-        )
-        return Outcome(status, loss, samples_seen, warning)
+    def _checked_options(self, method):
+        options = self.options or {}
+        unknown = sorted(set(options) - set(method.options))
+        if unknown:
+            raise ValueError(
+                f"solver_options has {unknown}, which solver={self.method!r} does not know. It knows "
+                f"{sorted(method.options)}."
+            )
+        return options
 
+    def _figures(self, function, params, monitor, result):
+        """The final objective and gradient, and the work done, as numbers and strings."""
+        n_evaluations, n_products = function.n_evaluations, function.n_products
+        value, gradient = function.value_and_gradient(params.vector)
+        return {
+            "fun": float(value),
+            "max_gradient": float(np.abs(gradient).max()),
+            "n_iter": monitor.n_iter,
+            "n_evaluations": n_evaluations,
+            "n_products": n_products,
+            "success": bool(result.success),
+            "status": int(result.status),
+            "message": str(result.message),
+        }
 
-class _Evaluations:
-    """The objective as SciPy calls it: a function of a float64 vector, with its evaluations counted."""
-
-    def __init__(self, objective):
-        self._objective = objective
-        self.samples_seen = 0
-
-    def value_and_gradient(self, x):
-        """F(x) and a copy of its gradient: SciPy's methods keep what they are given."""
-        self._objective.params.vector[...] = x
-        self.samples_seen += self._objective.n_rows
-        value = self._objective.value_and_gradient()
-        return value, self._objective.gradient.vector.astype(np.float64)
+    def _outcome(self, status, figures, monitor, n_rows):
+        loss = figures["fun"]
+        samples_seen = n_rows * (figures["n_evaluations"] + figures["n_products"])
+        if status == "interrupted":
+            outcome = _interrupted(monitor, loss, samples_seen)
+        elif status == "diverged":
+            outcome = _diverged(monitor, loss, samples_seen, SCALE_ADVICE)
+        else:
+            outcome = Outcome(status, loss, samples_seen)
+            if status != "converged":
+                remedy = (
+                    "Raise max_iter, or max_fun, or tol" if status == "max_iter" else "Raise tol, or try another solver"
+                )
+                outcome.warning = (
+                    f"{self.method} failed to converge after {figures['n_iter']} iterations and "
+                    f"{figures['n_evaluations']} evaluations (status={figures['status']}): {figures['message']} The largest "
+                    f"element of the gradient is {figures['max_gradient']:.2g}. {remedy}. {SCALE_ADVICE} if they are not: "
+                    "it often makes training converge faster."
+                )
+        outcome.optimize_result = figures
+        return outcome
 
 
 SOLVERS = {
