@@ -65,7 +65,7 @@ class Objective:
 
         Parameters
         ----------
-        rows : slice or ndarray of int, default=slice(None)
+        rows : slice of step 1 or ndarray of int, default=slice(None)
 
         Returns
         -------
