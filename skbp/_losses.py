@@ -41,7 +41,7 @@ class Loss(ABC):
 
     @abstractmethod
     def log_proba(self, logits):
-        """The logarithm of `proba`, exact also where a probability rounds to 1."""
+        """The logarithm of `proba`, computed from the logits."""
 
 
 class SoftmaxLoss(Loss):
@@ -93,12 +93,16 @@ class LogisticLoss(Loss):
     """
 
     def loss_gradient(self, logits, target, out):
-        softplus = _softplus(logits, out=out)
-        losses = softplus.sum(axis=-1) - np.sum(logits, axis=-1, where=target)
+        # In terms of the logit of being wrong, (1 - 2 y) z, the loss is its softplus: no term cancels another, whatever
+        # the size of the logits.
+        sign = 1.0 - 2.0 * target.astype(logits.dtype)
+        wrong = logits * sign
+        softplus = _softplus(wrong, out=out)
+        losses = softplus.sum(axis=-1)
         # The logistic function is exp(z - softplus(z)): exact in both tails, and softplus is at hand.
-        np.subtract(logits, softplus, out=out)
+        np.subtract(wrong, softplus, out=out)
         np.exp(out, out=out)
-        out -= target
+        out *= sign
         return losses
 
     def hessian_product(self, logits, tangent, out):

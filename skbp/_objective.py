@@ -60,7 +60,7 @@ class Objective:
         self._penalty_gradient = params.like().weight_vector
         self._chunk_gradient = None
         self._tape = None
-        self._curvature = None
+        self._curvature: _Curvature | None = None
 
     @property
     def n_rows(self) -> int:
@@ -75,7 +75,7 @@ class Objective:
 
         Parameters
         ----------
-        rows : slice or ndarray of int, default=slice(None)
+        rows : slice of step 1 or ndarray of int, default=slice(None)
 
         Returns
         -------
@@ -130,7 +130,10 @@ class Objective:
         weight_sum = self._weight_sum(slice(None))
         for k, chunk in enumerate(_chunks(slice(None), self.n_rows)):
             into = work.product if k == 0 else self._room_for_chunk()
-            self._tangent_sweep(k, chunk, weight_sum, into, gauss_newton, moved or not work.keeps_tapes)
+            tape, tangent = work.tapes_for(k, chunk)
+            if moved or not work.keeps_tapes:
+                self._linearize(chunk, weight_sum, tape)
+            self._tangent_sweep(chunk, weight_sum, tape, tangent, into, work, gauss_newton)
             if k > 0:
                 work.product.vector += into.vector
         if self._alpha != 0.0:
@@ -157,12 +160,9 @@ class Objective:
         backward(self.params.weights, self._activations, tape)
         return float(losses.sum(dtype=np.float64)) / weight_sum  # (3)
 
-    def _tangent_sweep(self, k, rows, weight_sum, product, gauss_newton, stale):
-        """One chunk's share of H v; the k-th tape is filled anew if `stale`."""
-        work, weights = self._curvature, self.params.weights
-        tape, tangent = work.tapes_for(k, rows)
-        if stale:
-            self._linearize(rows, weight_sum, tape)
+    def _tangent_sweep(self, rows, weight_sum, tape, tangent, product, work, gauss_newton):
+        """One chunk's share of H v, from the tape that `_linearize` filled."""
+        weights = self.params.weights
         logits_tangent = forward_tangent(weights, tape, work.direction, tangent)
         delta_tangent = (tape if gauss_newton else tangent).delta[-1]
         self._loss.hessian_product(tape.a[-1], logits_tangent, out=delta_tangent)  # (10)

@@ -51,7 +51,7 @@ class Tape:
         elif passes == "tangent":
             self.error = [None, *_buffers(n_rows, hidden, dtype), None]
             self.slope = [None, *_buffers(n_rows, hidden, dtype), None]
-        self._heads = {n_rows: self}
+        self._heads = {}
 
     def head(self, n_rows) -> Tape:
         """The tape for a smaller batch in the first rows of the same memory."""
@@ -75,7 +75,7 @@ class TangentTape:
         self.a = [None, *_buffers(n_rows, units[1:-1], dtype), None]
         self.delta = [None, *_buffers(n_rows, units[1:], dtype)]
         self.scratch = [None, *_shared_buffers(n_rows, units[1:], dtype)]
-        self._heads = {n_rows: self}
+        self._heads = {}
 
     def head(self, n_rows) -> TangentTape:
         """The tape for a smaller batch in the first rows of the same memory."""
@@ -93,6 +93,8 @@ def _shared_buffers(n_rows, widths, dtype):
 
 
 def _head(tape, n_rows, lists):
+    if n_rows == tape.n_rows:
+        return tape
     if n_rows not in tape._heads:
         head = object.__new__(type(tape))
         head.n_rows, head._heads = n_rows, {}

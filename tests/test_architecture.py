@@ -1,0 +1,151 @@
+"""Imports point downward only, buffers are taken in two places, and every module has its tests."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "skbp"
+MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.glob("*.py"))}
+
+NUMERICS = {"numpy", "scipy.special"}
+LAYERS = {
+    "_activations": 0,
+    "_losses": 0,
+    "_parameters": 0,
+    "_tape": 0,
+    "_updates": 0,
+    "_schedules": 0,
+    "_network": 1,
+    "_objective": 2,
+    "_monitor": 3,
+    "_solvers": 3,
+    "_targets": 4,
+    "_classifier": 4,
+    "__init__": 5,
+}
+# What a module may import of the package where that is less than everything below it.
+WITHIN = {
+    "_network": set(),
+    "_objective": {"_network", "_parameters", "_tape"},
+    "_monitor": {"_updates", "_schedules"},
+    "_solvers": {"_updates", "_schedules"},
+    "__init__": {"_classifier"},
+}
+WITHIN.update({name: set() for name, layer in LAYERS.items() if layer == 0})
+# What it may import from elsewhere, the standard library aside. "a.b" stands for all that is in it.
+_OF_SCIKIT_LEARN = {"sklearn.exceptions.ConvergenceWarning", "sklearn.callback"}
+OUTSIDE = {
+    0: NUMERICS,
+    1: {*NUMERICS, "scipy.sparse.issparse"},
+    2: {*NUMERICS, "scipy.sparse.issparse"},
+    3: {*NUMERICS, "scipy.optimize", *_OF_SCIKIT_LEARN},
+    4: {"numpy", "scipy", "sklearn", "threadpoolctl"},
+    5: set(),
+}
+THIRD_PARTY = {"numpy", "scipy", "sklearn", "threadpoolctl"}
+
+every_module = pytest.mark.parametrize("name", list(MODULES))
+
+
+class RuntimeImports(ast.NodeVisitor):
+    """Dotted names of all that a module imports, wherever in it, other than for type checkers only."""
+
+    def __init__(self, tree):
+        self.names = []
+        self.visit(tree)
+
+    def visit_If(self, node):
+        if ast.unparse(node.test) not in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+            self.generic_visit(node)
+        else:
+            for other in node.orelse:
+                self.visit(other)
+
+    def visit_Import(self, node):
+        self.names += [alias.name for alias in node.names]
+
+    def visit_ImportFrom(self, node):
+        module = ".".join(filter(None, ["skbp" if node.level else "", node.module]))
+        self.names += [f"{module}.{alias.name}" for alias in node.names]
+
+
+def imports(name):
+    return RuntimeImports(MODULES[name]).names
+
+
+def called(tree):
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+@every_module
+def test_every_module_has_a_layer(name):
+    assert name in LAYERS, f"say in LAYERS, and in CONTRIBUTING.md, on which layer {name} is"
+
+
+@every_module
+def test_imports_within_the_package_point_downward(name):
+    own = {dotted.split(".")[1] for dotted in imports(name) if dotted.startswith("skbp.")}
+    # Layer 4 alone has an order within: the classifier stands on the targets.
+    below = {other for other, layer in LAYERS.items() if layer < LAYERS[name]}
+    if name == "_classifier":
+        below.add("_targets")
+    assert own <= WITHIN.get(name, below)
+
+
+@every_module
+def test_imports_from_elsewhere_are_those_of_the_layer(name):
+    def allowed(dotted):
+        return any(dotted == permitted or dotted.startswith(f"{permitted}.") for permitted in OUTSIDE[LAYERS[name]])
+
+    foreign = [dotted for dotted in imports(name) if dotted.split(".")[0] in THIRD_PARTY]
+    assert [dotted for dotted in foreign if not allowed(dotted)] == []
+
+
+@every_module
+def test_nothing_is_imported_beyond_the_stated_dependencies(name):
+    known = {*sys.stdlib_module_names, *THIRD_PARTY, "skbp"}
+    assert {dotted.split(".")[0] for dotted in imports(name)} <= known
+
+
+def test_only_the_tape_and_the_parameters_take_uninitialised_memory():
+    takers = {name for name, tree in MODULES.items() if called(tree) & {"np.empty", "np.empty_like", "numpy.empty"}}
+    assert takers == {"_tape", "_parameters"}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "__init__"])
+def test_every_module_has_its_tests(name):
+    assert (TESTS / f"test_{name.lstrip('_')}.py").is_file()
+
+
+@every_module
+def test_no_module_is_a_drawer_for_everything(name):
+    assert name.strip("_") not in {"utils", "base", "common"}
+
+
+def test_imports_for_type_checkers_do_not_count_and_all_others_do():
+    # The tests above are worth what this reading of imports is worth.
+    source = """
+import scipy.optimize as so
+from skbp import _tape
+if TYPE_CHECKING:
+    from skbp._losses import LOSSES
+else:
+    import threadpoolctl
+def f():
+    from sklearn.base import clone
+try:
+    from . import _solvers
+except ImportError:
+    from ._monitor import Monitor
+"""
+    assert RuntimeImports(ast.parse(source)).names == [
+        "scipy.optimize",
+        "skbp._tape",
+        "threadpoolctl",
+        "sklearn.base.clone",
+        "skbp._solvers",
+        "skbp._monitor.Monitor",
+    ]

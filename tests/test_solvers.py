@@ -1,0 +1,409 @@
+"""Solvers minimise any objective, say truly how they ended, and leave usable parameters however they did."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.optimize
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skbp._monitor import Monitor
+from skbp._parameters import Parameters
+from skbp._schedules import SCHEDULES, Progress
+from skbp._solvers import LOWEST_LEARNING_RATE, SCIPY_METHODS, SOLVERS, MiniBatchSolver, ScipySolver
+from skbp._updates import SGD, UPDATES, UpdateRule
+
+ARGUMENTS = {"momentum": 0.9, "nesterovs_momentum": True, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+every_scipy_method = pytest.mark.parametrize("method", list(SCIPY_METHODS))
+
+
+class Quadratic:
+    """The mean over rows x_i of sum_j c_j (theta_j - x_ij)^2 / 2: its minimum is at the mean of the rows.
+
+    `events` says what happens in which evaluation, counted from 1, in place of the true value: an exception is raised,
+    anything else returned. Rows and parameters of every evaluation are kept in `visits` and `thetas`.
+    """
+
+    def __init__(self, n_rows=10, curvature=(0.5, 1.0, 2.0), dtype=np.float64, same_rows=False, events=None):
+        rng = np.random.default_rng(0)
+        self.curvature = np.array(curvature, dtype)
+        self.params = Parameters((len(curvature) - 1, 1), dtype)
+        self.params.vector[...] = 3.0
+        self.gradient = self.params.like()
+        self.rows = rng.standard_normal((1 if same_rows else n_rows, len(curvature))).astype(dtype)
+        if same_rows:
+            self.rows = self.rows.repeat(n_rows, axis=0)
+        self.n_rows = n_rows
+        self.minimum = self.rows.mean(axis=0)
+        self.events = events or {}
+        self.visits, self.thetas = [], []
+
+    def value(self, rows=slice(None)):
+        return float((self.curvature * (self.params.vector - self.rows[rows]) ** 2).sum(axis=1).mean() / 2)
+
+    def value_and_gradient(self, rows=slice(None)):
+        self.visits.append(np.arange(self.n_rows)[rows])
+        self.thetas.append(self.params.vector.copy())
+        self.gradient.vector[...] = self.curvature * (self.params.vector - self.rows[rows].mean(axis=0))
+        event = self.events.get(len(self.visits), self)
+        if event is KeyboardInterrupt:
+            raise event
+        return self.value(rows) if event is self else event
+
+
+# Quasi-Newton needs a dozen iterations for it: time enough for something to happen on the way.
+ELONGATED = np.logspace(0, 3, 10)
+
+
+class Recorder(UpdateRule):
+    """Stays where it is and notes the learning rates."""
+
+    parameters = ()
+
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def step(self, theta, gradient, learning_rate):
+        self.rates.append(learning_rate)
+
+
+class Trace:
+    """A validation score that takes given values, then the last of them for ever, and keeps the parameters it saw."""
+
+    def __init__(self, *scores):
+        self.scores, self.seen = scores, []
+
+    def __call__(self, params):
+        self.seen.append(params.vector.copy())
+        return self.scores[min(len(self.seen), len(self.scores)) - 1]
+
+
+def mini_batches(rule=None, schedule="constant", rate=0.1, batch_size=4, shuffle=False, power_t=0.5, progress=None):
+    return MiniBatchSolver(
+        SGD(0.0, False) if rule is None else rule,
+        lambda progress: SCHEDULES[schedule](progress, power_t),
+        rate,
+        batch_size,
+        shuffle,
+        np.random.RandomState(0),
+        Progress() if progress is None else progress,
+    )
+
+
+def solver_named(name, max_fun=1000):
+    if SOLVERS[name] is ScipySolver:
+        return ScipySolver(name, 1e-8, max_fun)
+    rule = UPDATES[name]
+    return mini_batches(rule(**{argument: ARGUMENTS[argument] for argument in rule.parameters}), shuffle=True)
+
+
+def run(solver, objective, max_iter=5, tol=1e-4, n_iter_no_change=10, validation_score=None, verbose=False):
+    monitor = Monitor(tol, n_iter_no_change, verbose, validation_score)
+    monitor.start(objective.params, trained=False)
+    return solver.run(objective, monitor, max_iter), monitor
+
+
+class TestEverySolver:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("name", list(SOLVERS))
+    def test_it_reaches_the_minimum(self, name, dtype):
+        on = Quadratic(same_rows=True, dtype=dtype)
+        outcome, _ = run(solver_named(name), on, max_iter=400, tol=0.0)
+        assert outcome.loss < 1e-6
+        assert on.params.vector.dtype == dtype
+        assert_allclose(on.params.vector, on.minimum, atol=1e-3)
+
+    @pytest.mark.parametrize("name", list(SOLVERS))
+    def test_at_max_iter_it_says_what_to_raise(self, name):
+        outcome, monitor = run(solver_named(name), Quadratic(curvature=ELONGATED / 100), max_iter=3)
+        assert outcome.status == "max_iter"
+        assert "max_iter" in outcome.warning
+        assert "Raise" in outcome.warning
+        assert monitor.n_iter == len(monitor.loss_curve) == 3
+
+    @pytest.mark.parametrize("evaluation", [1, 2, 5, 9])
+    @pytest.mark.parametrize("name", list(SOLVERS))
+    def test_an_interruption_leaves_usable_parameters(self, name, evaluation):
+        on = Quadratic(curvature=ELONGATED / 100, events={evaluation: KeyboardInterrupt})
+        before = on.value()
+        outcome, monitor = run(solver_named(name), on, max_iter=20)
+        assert len(on.visits) == evaluation
+        assert outcome.status == "interrupted"
+        assert "interrupted" in outcome.warning
+        assert f"after {monitor.n_iter} iterations" in outcome.warning
+        assert np.isfinite(on.params.vector).all()
+        assert on.value() <= before
+
+    @pytest.mark.parametrize("name", list(SOLVERS))
+    def test_an_interruption_under_validation_leaves_the_best_parameters(self, name):
+        score = Trace(0.5, 0.75, 0.25)
+        on = Quadratic(curvature=ELONGATED / 100, events={12: KeyboardInterrupt})
+        outcome, monitor = run(solver_named(name), on, max_iter=20, validation_score=score)
+        assert outcome.status == "interrupted"
+        assert monitor.n_iter >= 3
+        assert_array_equal(on.params.vector, score.seen[1])
+
+    @pytest.mark.parametrize("name", list(SOLVERS))
+    def test_a_validation_score_that_stops_rising_ends_training_at_the_best_parameters(self, name, capsys):
+        score = Trace(0.25, 0.5, 0.75, 0.5, 0.75, 0.25)
+        on = Quadratic(curvature=ELONGATED / 100)
+        outcome, monitor = run(
+            solver_named(name), on, max_iter=50, n_iter_no_change=2, validation_score=score, verbose=True
+        )
+        assert (outcome.status, outcome.warning) == ("converged", "")
+        assert monitor.n_iter == 6  # three epochs that improve, then one more without than n_iter_no_change
+        assert monitor.validation_scores == [0.25, 0.5, 0.75, 0.5, 0.75, 0.25]
+        assert_array_equal(on.params.vector, score.seen[2])
+        assert "Validation score did not improve" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("name", list(SOLVERS))
+    def test_a_first_value_that_is_not_finite_leaves_the_parameters_of_the_start(self, name):
+        on = Quadratic(events=dict.fromkeys(range(1, 1000), math.nan))
+        outcome, monitor = run(solver_named(name), on)
+        assert outcome.status == "diverged"
+        assert math.isnan(outcome.loss)
+        assert monitor.n_iter == 0
+        assert_array_equal(on.params.vector, 3.0)
+
+
+class TestMiniBatchSolver:
+    @pytest.mark.parametrize("shuffle", [False, True])
+    def test_every_epoch_goes_through_every_row_once(self, shuffle):
+        on = Quadratic(n_rows=10)
+        outcome, _ = run(mini_batches(batch_size=4, shuffle=shuffle), on, max_iter=3)
+        assert [len(rows) for rows in on.visits] == [4, 4, 2] * 3
+        epochs = [np.concatenate(on.visits[k : k + 3]) for k in (0, 3, 6)]
+        for epoch in epochs:
+            assert_array_equal(np.sort(epoch), np.arange(10))
+        orders = {tuple(epoch.tolist()) for epoch in epochs}
+        assert orders == {tuple(range(10))} if not shuffle else len(orders) == 3
+        assert outcome.samples_seen == 30
+
+    def test_its_order_is_that_of_the_random_generator(self):
+        on = Quadratic(n_rows=10)
+        run(mini_batches(batch_size=10, shuffle=True), on, max_iter=2)
+        rng, rows = np.random.RandomState(0), np.arange(10)
+        for visited in on.visits:
+            rng.shuffle(rows)
+            assert_array_equal(visited, rows)
+
+    def test_each_batch_is_one_step(self):
+        on = Quadratic(n_rows=10)
+        run(mini_batches(batch_size=4, rate=0.1), on, max_iter=2)
+        theta = np.full(3, 3.0)
+        for rows in [slice(0, 4), slice(4, 8), slice(8, 10)] * 2:
+            theta = theta - 0.1 * on.curvature * (theta - on.rows[rows].mean(axis=0))
+        assert_allclose(on.params.vector, theta, rtol=1e-13)
+
+    def test_the_loss_of_an_epoch_is_the_mean_over_rows_of_the_batches_values(self):
+        on = Quadratic(n_rows=10, events={1: 1.0, 2: 2.0, 3: 5.0})
+        outcome, monitor = run(mini_batches(batch_size=4), on, max_iter=1)
+        assert monitor.loss_curve == [pytest.approx((4 * 1.0 + 4 * 2.0 + 2 * 5.0) / 10)]
+        assert outcome.loss == monitor.loss_curve[0]
+
+    def test_a_batch_without_weight_is_passed_over_without_a_step(self):
+        on = Quadratic(n_rows=10, events={2: None, 1: 1.0, 3: 5.0})
+        rule = SGD(0.9, True)
+        _, monitor = run(mini_batches(rule, batch_size=4), on, max_iter=1)
+        assert monitor.loss_curve == [pytest.approx((4 * 1.0 + 2 * 5.0) / 6)]
+        assert abs(on.thetas[1] - on.thetas[0]).max() > 0.1
+        assert_array_equal(on.thetas[2], on.thetas[1])  # momentum alone would have moved it
+
+    @pytest.mark.parametrize("n_iter_no_change", [1, 4])
+    def test_it_stops_one_epoch_after_n_iter_no_change_without_improvement_by_tol(self, n_iter_no_change, capsys):
+        # The first two epochs improve; then the loss falls by a little less than tol each time.
+        losses = [8.0, 4.0] + [4.0 - 0.9e-3 * k for k in range(1, 20)]
+        on = Quadratic(events=dict(enumerate(losses, start=1)))
+        outcome, monitor = run(
+            mini_batches(batch_size=10), on, 50, tol=1e-3, n_iter_no_change=n_iter_no_change, verbose=True
+        )
+        assert (outcome.status, outcome.warning) == ("converged", "")
+        assert monitor.n_iter == 2 + n_iter_no_change + 1
+        assert outcome.loss == pytest.approx(losses[monitor.n_iter - 1])
+        assert capsys.readouterr().out.endswith("consecutive epochs. Stopping.\n")
+
+    def test_it_goes_on_while_the_loss_falls_by_tol(self):
+        on = Quadratic(events={k: 100.0 - 1.001e-3 * k for k in range(1, 50)})
+        outcome, monitor = run(mini_batches(batch_size=10), on, 30, tol=1e-3, n_iter_no_change=1)
+        assert (outcome.status, monitor.n_iter) == ("max_iter", 30)
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    @pytest.mark.parametrize("batch", [1, 2, 3])
+    def test_divergence_stops_in_that_epoch_and_keeps_the_last_finite_one(self, batch, value):
+        whole = Quadratic()
+        expected, _ = run(mini_batches(SGD(0.9, True)), whole, max_iter=2)
+        on = Quadratic(events={6 + batch: value})
+        outcome, monitor = run(mini_batches(SGD(0.9, True)), on, max_iter=5)
+        assert len(on.visits) == 6 + batch
+        assert outcome.status == "diverged"
+        assert (outcome.loss, outcome.samples_seen, monitor.n_iter) == (expected.loss, 20, 2)
+        assert_array_equal(on.params.vector, whole.params.vector)
+        assert "not finite in iteration 3" in outcome.warning
+        assert "Scale the features" in outcome.warning
+        assert "learning_rate_init=0.1" in outcome.warning
+
+    def test_divergence_under_validation_keeps_the_best_parameters(self):
+        score = Trace(0.75, 0.5)
+        on = Quadratic(events={8: math.nan})
+        outcome, _ = run(mini_batches(), on, max_iter=5, validation_score=score)
+        assert outcome.status == "diverged"
+        assert_array_equal(on.params.vector, score.seen[0])
+
+    def test_too_large_a_rate_is_found_to_diverge(self):
+        on = Quadratic()
+        with np.errstate(over="ignore"):
+            outcome, monitor = run(mini_batches(batch_size=10, rate=1e60), on, max_iter=50)
+        assert outcome.status == "diverged"
+        assert 1 <= monitor.n_iter <= 4
+        assert np.isfinite(on.params.vector).all()
+
+    def test_parameters_that_are_not_finite_are_a_divergence_though_the_value_was_finite(self):
+        on = Quadratic()
+        with np.errstate(over="ignore"):
+            outcome, monitor = run(mini_batches(batch_size=10, rate=1e308), on, max_iter=50)
+        assert (outcome.status, monitor.n_iter) == ("diverged", 0)
+        assert_array_equal(on.params.vector, 3.0)
+
+    def test_an_adaptive_rate_falls_to_the_lowest_and_training_stops_there(self, capsys):
+        rule = Recorder()
+        on = Quadratic()
+        solver = mini_batches(rule, schedule="adaptive", rate=0.1, batch_size=10)
+        outcome, monitor = run(solver, on, max_iter=100, n_iter_no_change=1, verbose=True)
+        # The first epoch improves on nothing known; two without improvement are a stall, and each rate has its two.
+        expected = [0.1] + [0.1 / 5**k for k in range(9) for _ in range(2)]
+        assert rule.rates == pytest.approx(expected, rel=1e-12)
+        assert rule.rates[-1] <= LOWEST_LEARNING_RATE == 1e-6 < rule.rates[-3]
+        assert (outcome.status, monitor.n_iter) == ("converged", 19)
+        output = capsys.readouterr().out
+        assert output.count("Setting learning rate to") == 8
+        assert output.count("Setting learning rate to 0.020000") == 1
+        assert output.count("Stopping.") == 1
+
+    def test_invscaling_lowers_the_rate_with_every_epoch(self):
+        rule = Recorder()
+        run(mini_batches(rule, schedule="invscaling", rate=0.5, batch_size=5), Quadratic(), max_iter=3)
+        expected = [0.5, 0.5, 0.5 / 11**0.5, 0.5 / 11**0.5, 0.5 / 21**0.5, 0.5 / 21**0.5]
+        assert rule.rates == pytest.approx(expected, rel=1e-12)
+
+    def test_samples_seen_go_on_from_where_they_stood(self):
+        rule, progress = Recorder(), Progress(samples_seen=99)
+        solver = mini_batches(rule, schedule="invscaling", rate=0.5, batch_size=10, progress=progress)
+        outcome, _ = run(solver, Quadratic(), max_iter=1)
+        assert rule.rates == [pytest.approx(0.05)]
+        assert outcome.samples_seen == progress.samples_seen == 109
+
+    def test_an_interruption_within_an_epoch_keeps_the_steps_before_it(self):
+        on = Quadratic(events={6: KeyboardInterrupt})
+        outcome, monitor = run(mini_batches(), on, max_iter=5)
+        assert (monitor.n_iter, outcome.samples_seen) == (1, 10)
+        assert outcome.loss == monitor.loss_curve[0]
+        assert_array_equal(on.params.vector, on.thetas[5])
+
+
+class TestScipySolver:
+    @every_scipy_method
+    def test_every_iteration_is_recorded_with_the_objective_at_its_parameters(self, method):
+        on = Quadratic(curvature=ELONGATED)
+        values = []
+
+        def score(params):
+            values.append(on.value())
+            return float(len(values))
+
+        outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=200, validation_score=score)
+        assert (outcome.status, outcome.warning) == ("converged", "")
+        assert monitor.n_iter == len(monitor.loss_curve) > 5
+        assert monitor.loss_curve == pytest.approx(values, rel=1e-12)
+        assert monitor.loss_curve == sorted(monitor.loss_curve, reverse=True)
+        assert outcome.loss == monitor.loss_curve[-1]
+
+    @every_scipy_method
+    @pytest.mark.parametrize("tol", [100.0, 1.0, 0.01])
+    def test_it_converges_as_soon_as_no_element_of_the_gradient_exceeds_tol(self, method, tol):
+        on, trace = Quadratic(curvature=ELONGATED, same_rows=True), Trace(0.0)
+        outcome, _ = run(
+            ScipySolver(method, tol, 1000), on, max_iter=200, n_iter_no_change=np.inf, validation_score=trace
+        )
+        largest = [abs(on.curvature * (theta - on.minimum)).max() for theta in trace.seen]
+        assert outcome.status == "converged"
+        assert largest[-1] <= tol < min(largest[:-1])
+
+    @every_scipy_method
+    def test_every_evaluation_counts_all_rows(self, method):
+        on = Quadratic(n_rows=7, curvature=ELONGATED)
+        outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=200)
+        assert all(len(rows) == 7 for rows in on.visits)
+        assert len(on.visits) > monitor.n_iter
+        assert outcome.samples_seen == 7 * len(on.visits)
+
+    @every_scipy_method
+    def test_scipy_is_given_copies_of_the_gradient(self, method, monkeypatch):
+        # BFGS, CG and trust-ncg keep what they are given and go astray if the next evaluation changes it. Some methods copy
+        # it themselves, so the end of a run would not tell: SciPy's function is looked over the shoulder.
+        minimize, changes = scipy.optimize.minimize, []
+
+        def watched(fun, x0, **given):
+            gradient = fun(x0)[1]
+            before = gradient.copy()
+            other = fun(x0 + 1.0)[1]
+            changes.append(abs(gradient - before).max())
+            assert abs(other - before).min() > 0.1
+            return minimize(fun, x0, **given)
+
+        monkeypatch.setattr(scipy.optimize, "minimize", watched)
+        run(ScipySolver(method, 1e-6, 1000), Quadratic(), max_iter=5, tol=0.0)
+        assert changes == [0.0]
+
+    @every_scipy_method
+    def test_max_iter_is_named_with_its_value_when_reached(self, method):
+        on = Quadratic(curvature=ELONGATED)
+        outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=3)
+        assert (outcome.status, monitor.n_iter) == ("max_iter", 3)
+        assert "Raise max_iter=3" in outcome.warning
+        assert "after 3 iteration" in outcome.warning
+        assert outcome.loss == pytest.approx(on.value(), rel=1e-12)
+        assert outcome.loss == monitor.loss_curve[-1]
+
+    @every_scipy_method
+    def test_max_fun_is_named_with_its_value_when_reached(self, method):
+        on = Quadratic(curvature=ELONGATED)
+        outcome, _ = run(ScipySolver(method, 1e-6, 5), on, max_iter=200)
+        assert outcome.status == "max_iter"
+        assert "Raise max_fun=5" in outcome.warning
+        assert "max_iter" not in outcome.warning
+        assert 5 <= len(on.visits) <= 8  # SciPy may finish the line search that it is in
+        assert outcome.loss == pytest.approx(on.value(), rel=1e-12)
+
+    @every_scipy_method
+    def test_a_loss_that_does_not_fall_by_tol_does_not_end_it(self, method):
+        # Patience is for the validation score; without one the method's own test of the gradient decides.
+        on = Quadratic(curvature=ELONGATED, same_rows=True)
+        outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=200, tol=1e6, n_iter_no_change=1)
+        assert monitor.n_iter > 5
+        assert_allclose(on.params.vector, on.minimum, atol=1e-3)
+        assert outcome.status == "converged"
+
+    @every_scipy_method
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_values_that_are_no_longer_finite_leave_parameters_at_which_they_were(self, method, value):
+        on = Quadratic(curvature=ELONGATED, events=dict.fromkeys(range(6, 2000), value))
+        with np.errstate(all="ignore"):
+            outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=200)
+        assert outcome.status in {"diverged", "failed"}
+        assert outcome.warning
+        assert monitor.n_iter >= 1
+        assert np.isfinite(monitor.loss_curve).all()
+        assert on.value() == pytest.approx(monitor.loss_curve[-1], rel=1e-12)
+        assert outcome.loss == monitor.loss_curve[-1]
+
+    @every_scipy_method
+    @pytest.mark.parametrize("evaluation", [4, 7])
+    def test_an_interruption_leaves_the_parameters_of_the_last_iteration(self, method, evaluation):
+        on = Quadratic(curvature=ELONGATED, events={evaluation: KeyboardInterrupt})
+        outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=200)
+        assert outcome.status == "interrupted"
+        assert monitor.n_iter >= 1
+        assert on.value() == pytest.approx(monitor.loss_curve[-1], rel=1e-12)
+        assert outcome.loss == monitor.loss_curve[-1]
+        assert outcome.samples_seen == 10 * evaluation

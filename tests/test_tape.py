@@ -1,0 +1,97 @@
+"""A tape has room for one sweep, and its heads are the same room for fewer rows."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skbp._tape import Tape
+
+UNITS = (3, 5, 2, 4)
+
+
+def buffers(tape):
+    return [buffer for buffer in [*tape.a, *tape.delta, *tape.slope] if buffer is not None]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_layer_has_activations_and_deltas_and_hidden_layers_slopes(dtype):
+    tape = Tape(7, UNITS, dtype)
+    assert tape.n_rows == 7
+    assert tape.a[0] is None
+    assert [a.shape for a in tape.a[1:]] == [(7, 5), (7, 2), (7, 4)]
+    assert tape.delta[0] is None
+    assert [delta.shape for delta in tape.delta[1:]] == [(7, 5), (7, 2), (7, 4)]
+    assert tape.slope[0] is None
+    assert tape.slope[3] is None
+    assert [slope.shape for slope in tape.slope[1:3]] == [(7, 5), (7, 2)]
+    assert {buffer.dtype for buffer in buffers(tape)} == {np.dtype(dtype)}
+
+
+def test_without_hidden_layers_there_are_no_slopes():
+    tape = Tape(7, (3, 2), np.float64)
+    assert [a.shape for a in tape.a[1:]] == [delta.shape for delta in tape.delta[1:]] == [(7, 2)]
+    assert all(slope is None for slope in tape.slope)
+
+
+def test_activations_and_deltas_do_not_overlap():
+    tape = Tape(7, UNITS, np.float64)
+    kept = tape.a[1:] + tape.delta[1:] + [tape.slope[1]]
+    for k, buffer in enumerate(kept):
+        buffer[...] = k
+    for k, buffer in enumerate(kept):
+        assert (buffer == k).all()
+
+
+def test_a_tape_for_prediction_has_no_deltas():
+    tape = Tape(7, UNITS, np.float64, backward=False)
+    assert [a.shape for a in tape.a[1:]] == [(7, 5), (7, 2), (7, 4)]
+    assert tape.delta == tape.slope == []
+    assert tape.head(2).delta == []
+
+
+@pytest.mark.parametrize("n_rows", [1, 4, 7])
+def test_a_head_is_the_first_rows_of_the_same_memory(n_rows):
+    tape = Tape(7, UNITS, np.float64)
+    head = tape.head(n_rows)
+    assert head.n_rows == n_rows
+    assert head.a[0] is None
+    for whole, part in zip(buffers(tape), buffers(head), strict=True):
+        whole[...] = 0.0
+        part[...] = 1.0
+        assert_array_equal(whole, np.repeat([1.0, 0.0], [n_rows, 7 - n_rows])[:, None] * np.ones(whole.shape))
+
+
+def test_the_head_of_all_rows_is_the_tape_itself():
+    tape = Tape(7, UNITS, np.float64)
+    assert tape.head(7) is tape
+
+
+def test_a_head_is_made_once():
+    tape = Tape(7, UNITS, np.float64)
+    assert tape.head(3) is tape.head(3)
+
+
+def test_a_batch_set_on_a_head_is_not_that_of_the_tape():
+    tape = Tape(7, UNITS, np.float64)
+    tape.a[0] = np.zeros((7, 3))
+    head = tape.head(2)
+    assert head.a[0] is None
+    head.a[0] = np.ones((2, 3))
+    assert_array_equal(tape.a[0], np.zeros((7, 3)))
+
+
+def test_the_memory_is_given_back_as_soon_as_the_tape_is_dropped():
+    # Each prediction takes a tape. In a reference cycle its megabytes would wait for the garbage collector, which counts
+    # objects and not their size.
+    gc.disable()
+    try:
+        tape = Tape(7, UNITS, np.float64)
+        tape.head(2)
+        buffer = weakref.ref(tape.a[1])
+        del tape
+        assert buffer() is None
+    finally:
+        gc.enable()
