@@ -383,6 +383,61 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 self._label_binarizer = _targets.fit_binarizer(y if multilabel else classes)
             return self._fit(X, y, sample_weight, incremental=True)
 
+    def objective(self, X, y, sample_weight=None):
+        """F on given data as a function of the parameters, to study or to hand to any optimiser.
+
+        Works before and after `fit`, and leaves the classifier as it is. `class_weight`, `dtype`, `hessian` and all that
+        makes up the network count; what makes up a solver, and `early_stopping`, does not.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
+            The target; of a fitted classifier, with labels that it knows.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, as for `fit`.
+
+        Returns
+        -------
+        objective : ObjectiveFunction
+            With ``theta0``, the fitted parameters or, before `fit`, random ones as `fit` would draw; ``value(theta)``,
+            ``gradient(theta)``, ``value_and_gradient(theta)``; ``hessp(theta, v)`` and ``hessian_operator(theta)`` for
+            products with the Hessian (or Gauss-Newton matrix, if `hessian` says so); ``with_theta(theta)``, a fitted
+            classifier. Every theta is one float64 vector: the weights layer by layer, each (fan_in, fan_out) in C order,
+            and then the biases.
+
+        Raises
+        ------
+        ValueError
+            If the input is not as described.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from scipy.optimize import minimize
+        >>> from sklearn.datasets import load_iris
+        >>> from skbp import BackpropClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> F = BackpropClassifier(10, "tanh", alpha=1.0, random_state=0).objective(X, y)
+        >>> result = minimize(F.value_and_gradient, F.theta0, jac=True, hessp=F.hessp, method="trust-krylov")
+        >>> bool(np.abs(F.gradient(result.x)).max() < 1e-4)
+        True
+        >>> F.with_theta(result.x).score(X, y) > 0.95
+        True
+        """
+        self._validate_params()
+        clf = copy.copy(self)
+        objective, _ = clf._wire(X, y, sample_weight, resume=hasattr(self, "coefs_"))
+
+        def classifier_at(params):
+            fitted = copy.copy(clf)
+            fitted._start_history()
+            fitted._publish(params)
+            return fitted
+
+        return objective.as_function("exact" if self.hessian == "auto" else self.hessian, classifier_at)
+
     @classmethod
     def from_weights(cls, coefs, intercepts, *, classes, activation="relu", out_activation="auto", multilabel=False):
         """A fitted classifier with given weights: set by hand, or brought from elsewhere.
@@ -535,31 +590,24 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         return [ACTIVATIONS[self.activation]] * n_hidden_layers
 
     def _fit(self, X, y, sample_weight, *, coef_init=None, intercept_init=None, incremental=False):
-        """Validate, wire, train, publish: `fit`, and one epoch of it for `partial_fit`."""
+        """Wire, train, publish: `fit`, and one epoch of it for `partial_fit`."""
         resume = hasattr(self, "coefs_") and (incremental or self.warm_start)
-        hidden_units = _hidden_units(self.hidden_layer_sizes)
-        X, y = self._check_data(X, y, resume)
-        codes = self._encode_labels(y, resume, incremental)
-        row_weight = self._row_weight(sample_weight, X, codes, incremental)
-        if not (incremental and hasattr(self, "_random_state")):
-            self._random_state = check_random_state(self.random_state)
-        units = [X.shape[1], *hidden_units, self.n_outputs_]
-        params = self._initial_parameters(units, X.dtype, resume, coef_init, intercept_init)
-        if not resume:
-            self._start_history()
-
-        target = _targets.encode(codes, self.out_activation_, self.n_outputs_)
-        activations = self._activations(len(hidden_units))
-        validation_score = None
-        if self.early_stopping and not incremental:
-            train, validation_score = self._hold_out(X, codes, row_weight, activations)
-            X, target, row_weight = X[train], target[train], _take(row_weight, train)
-        objective = Objective(params, activations, LOSSES[self.out_activation_], self.alpha, X, target, row_weight)
+        objective, validation_score = self._wire(
+            X,
+            y,
+            sample_weight,
+            resume=resume,
+            incremental=incremental,
+            hold_out=self.early_stopping and not incremental,
+            coef_init=coef_init,
+            intercept_init=intercept_init,
+        )
+        params = objective.params
         monitor = Monitor(self.tol, self.n_iter_no_change, self.verbose, validation_score)
-        solver = self._solver(X.shape[0], monitor, incremental)
+        solver = self._solver(objective.n_rows, monitor, incremental)
         monitor.start(params, trained=resume)
         # Overflow is found by looking at the objective of every step, and reported once.
-        with _blas_threads(params.units, getattr(solver, "batch_size", X.shape[0])), np.errstate(all="ignore"):
+        with _blas_threads(params.units, getattr(solver, "batch_size", objective.n_rows)), np.errstate(all="ignore"):
             outcome = solver.run(objective, monitor, 1 if incremental else self.max_iter)
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
             raise ValueError(
@@ -572,6 +620,29 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         self._publish(params)
         self._publish_history(monitor, outcome, solver)
         return self
+
+    def _wire(
+        self, X, y, sample_weight, *, resume, incremental=False, hold_out=False, coef_init=None, intercept_init=None
+    ):
+        """Validate the data and make the objective of them; where some are held out, the accuracy on those as well."""
+        hidden_units = _hidden_units(self.hidden_layer_sizes)
+        X, y = self._check_data(X, y, resume)
+        codes = self._encode_labels(y, resume, incremental)
+        row_weight = self._row_weight(sample_weight, X, codes, incremental)
+        if not (incremental and hasattr(self, "_random_state")):
+            self._random_state = check_random_state(self.random_state)
+        units = [X.shape[1], *hidden_units, self.n_outputs_]
+        params = self._initial_parameters(units, X.dtype, resume, coef_init, intercept_init)
+        if not resume:
+            self._start_history()
+        target = _targets.encode(codes, self.out_activation_, self.n_outputs_)
+        activations = self._activations(len(hidden_units))
+        validation_score = None
+        if hold_out:
+            train, validation_score = self._hold_out(X, codes, row_weight, activations)
+            X, target, row_weight = X[train], target[train], _take(row_weight, train)
+        loss = LOSSES[self.out_activation_]
+        return Objective(params, activations, loss, self.alpha, X, target, row_weight), validation_score
 
     def _check_data(self, X, y, resume):
         """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
@@ -597,7 +668,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             self._label_binarizer = _targets.fit_binarizer(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            _targets.check_known_labels(y, self._label_binarizer, all_of_them=not incremental)
+            _targets.check_known_labels(y, self._label_binarizer, all_of_them=self.warm_start and not incremental)
         self.out_activation_, self.n_outputs_ = _targets.output_layer(self.out_activation, self._label_binarizer)
         return _targets.class_codes(y, self._label_binarizer)
 
@@ -703,7 +774,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             self._random_state,
             Progress(samples_seen=self.t_),
         )
-        state = getattr(self, "_training_state", {})
+        state = self._training_state
         if incremental and state.get("solver") == self.solver:
             solver.rule.state = copy.deepcopy(state["rule"])
             solver.progress.stalls = state["stalls"]
@@ -714,6 +785,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     def _start_history(self):
         self.n_iter_ = self.t_ = 0
         self.optimize_result_ = None
+        self._training_state = {}
         self.loss_ = np.inf
         self.best_loss_: float | None = np.inf
         self.loss_curve_ = []

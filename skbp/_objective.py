@@ -97,7 +97,7 @@ class Objective:
         """S, the sum of the weights of the rows."""
         if self._row_weight is not None:
             return float(self._row_weight[rows].sum(dtype=np.float64))
-        return float(self.n_rows if rows == slice(None) else _length(rows))
+        return float(len(range(self.n_rows)[rows]) if isinstance(rows, slice) else len(rows))
 
     def _take(self, rows):
         """X, target and weights of the rows: views where they are a slice of dense data, else copies."""
@@ -116,7 +116,8 @@ class Objective:
         gauss_newton : bool, default=False
             Whether to take the Gauss-Newton matrix J' H_loss J in place of the Hessian.
         moved : bool, default=True
-            False says that ``params`` are as at the last call: what depends on them alone may then be used again.
+            False says that ``params`` and `gauss_newton` are as at the last call: what does not depend on the direction
+            may then be used again.
 
         Returns
         -------

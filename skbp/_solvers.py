@@ -169,12 +169,16 @@ class ScipyMethod:
         Every option that the method knows, apart from printing and numerical derivatives.
     hessian : {"exact", "gauss-newton"} or None, default=None
         The matrix whose products the method is given unless the user says otherwise; None if it uses none.
+    summed : bool, default=False
+        Whether the method is given the sum over the rows in place of the mean. Newton-CG takes a curvature along a
+        direction below 6.7e-16, an absolute number, for none: on the scale of a mean that ends it at gradients of 1e-8.
     """
 
     name: str
     tol: str
     options: tuple[str, ...]
     hessian: str | None = None
+    summed: bool = False
 
 
 _TRUST_REGION = ("initial_trust_radius", "max_trust_radius", "eta", "gtol", "maxiter")
@@ -183,7 +187,7 @@ SCIPY_METHODS = {
     "lbfgs": ScipyMethod("L-BFGS-B", "gtol", ("maxcor", "ftol", "gtol", "maxfun", "maxiter", "maxls")),
     "bfgs": ScipyMethod("BFGS", "gtol", ("gtol", "norm", "maxiter", "xrtol", "c1", "c2", "hess_inv0")),
     "cg": ScipyMethod("CG", "gtol", ("gtol", "norm", "maxiter", "c1", "c2")),
-    "newton-cg": ScipyMethod("Newton-CG", "xtol", ("xtol", "maxiter", "c1", "c2"), hessian="exact"),
+    "newton-cg": ScipyMethod("Newton-CG", "xtol", ("xtol", "maxiter", "c1", "c2"), hessian="exact", summed=True),
     "trust-ncg": ScipyMethod("trust-ncg", "gtol", _TRUST_REGION, hessian="exact"),
     "trust-krylov": ScipyMethod("trust-krylov", "gtol", (*_TRUST_REGION, "inexact"), hessian="exact"),
     "tnc": ScipyMethod(
@@ -214,8 +218,8 @@ class _Stop(StopIteration):
 class _AfterIteration:
     """The callback of a SciPy method: tells the monitor, and stops the method where there is reason to."""
 
-    def __init__(self, function, params, monitor, maxiter=math.inf, maxfun=math.inf):
-        self._function, self._params, self._monitor = function, params, monitor
+    def __init__(self, function, params, monitor, scale, maxiter=math.inf, maxfun=math.inf):
+        self._function, self._params, self._monitor, self._scale = function, params, monitor, scale
         self._maxiter, self._maxfun = maxiter, maxfun
         self.reason = ""
 
@@ -224,7 +228,7 @@ class _AfterIteration:
             self.reason = "diverged"
             raise _Stop
         np.copyto(self._params.vector, intermediate_result.x)
-        self._monitor.record(float(intermediate_result.fun), self._params)
+        self._monitor.record(float(intermediate_result.fun) / self._scale, self._params)
         if self._monitor.validates and self._monitor.stalled:
             self._monitor.announce_stall("Stopping.")
             self.reason = "converged"
@@ -271,7 +275,9 @@ class ScipySolver:
         # What the method does not count itself is counted after each iteration.
         known = {name: limit for name, limit in limits.items() if name in method.options}
         unknown = {name: limit for name, limit in limits.items() if name not in method.options}
-        after_iteration = _AfterIteration(function, params, monitor, **unknown)
+        # A power of 2 near the number of rows: scaling by it rounds nothing.
+        scale = 2.0 ** math.ceil(math.log2(objective.n_rows)) if method.summed else 1.0
+        after_iteration = _AfterIteration(function, params, monitor, scale, **unknown)
         options = {method.tol: self.tol, **known, **self._checked_options(method)}
         result = OptimizeResult(status=-1, message="Stopped after an iteration.", success=False, fun=0.0)
         reason = ""
@@ -279,11 +285,11 @@ class ScipySolver:
             if not math.isfinite(function.value(function.theta0)):
                 raise _Stop
             result = scipy.optimize.minimize(
-                function.value_and_gradient,
+                lambda theta: tuple(scale * part for part in function.value_and_gradient(theta)),
                 function.theta0,
                 method=method.name,
                 jac=True,
-                hessp=function.hessp if method.hessian else None,
+                hessp=(lambda theta, v: scale * function.hessp(theta, v)) if method.hessian else None,
                 options=options,
                 callback=after_iteration.at if method.name == "TNC" else after_iteration,
             )
