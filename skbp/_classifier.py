@@ -7,6 +7,7 @@ solver minimises it and reports to a monitor; the result is published as plain a
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
@@ -217,7 +218,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     >>> from skbp import BackpropClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    >>> clf = make_pipeline(StandardScaler(), BackpropClassifier(solver="lbfgs", alpha=1.0, random_state=0))
+    >>> clf = make_pipeline(StandardScaler(), BackpropClassifier(solver="lbfgs", alpha=10.0, max_iter=500, random_state=0))
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
     True
     """
@@ -449,8 +450,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         intercepts : list of n_layers - 1 array-likes
             Biases, the i-th of shape (fan_out,).
         classes : array-like of shape (n_classes,)
-            Class labels, sorted, in the order of the output units. Two classes may share a single logistic unit, which
-            gives the probability of the second.
+            Class labels, sorted, in the order of the output units; 0, 1, ... if `multilabel`. Two classes may share a
+            single logistic unit, which gives the probability of the second.
         activation : str, default="relu"
             Activation of the hidden layers.
         out_activation : {"auto", "softmax", "logistic"}, default="auto"
@@ -495,7 +496,10 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             )
         if not np.array_equal(np.unique(classes), classes):
             raise ValueError(f"classes must be sorted, each named once, as in `classes_`; got {classes!r}.")
+        if multilabel and not np.array_equal(classes, np.arange(n_outputs)):
+            raise ValueError(f"The classes of a multilabel target are its columns' numbers, {[*range(n_outputs)]}.")
         binarizer = _targets.fit_binarizer(np.eye(n_outputs, dtype=int) if multilabel else classes)
+        _targets.output_layer(out_activation, binarizer)
         natural = (out_activation, n_outputs) == _targets.output_layer("auto", binarizer)
         clf = cls(
             hidden_layer_sizes=tuple(units[1:-1]),
@@ -688,9 +692,10 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 counts = [new + old for new, old in zip(counts, seen, strict=True)]
             self._class_counts = counts
             weight = weight * _targets.class_weights_of_rows(self.class_weight, codes, self._label_binarizer, counts)
+        weight = weight.astype(X.dtype, copy=False)
         if not weight.any():
-            raise ValueError("The weights of all rows are zero: at least one must be positive.")
-        return weight.astype(X.dtype, copy=False)
+            raise ValueError(f"The weights of all rows are zero in {X.dtype}: at least one must be positive.")
+        return weight
 
     def _initial_parameters(self, units, dtype, resume, coef_init, intercept_init):
         """Parameters drawn at random or as a former call left them, with what the caller gives in their place."""
@@ -740,6 +745,13 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     def _split(self, codes):
         """Indices of the rows to train on and of those to validate on."""
         rows = np.arange(len(codes))
+        n_held_out = math.ceil(self.validation_fraction * len(rows))
+        if not 0 < n_held_out < len(rows):
+            raise ValueError(
+                f"early_stopping with validation_fraction={self.validation_fraction} would hold out {n_held_out} of "
+                f"n_samples={len(rows)} rows: there must be at least one to validate on and one to train on. Use more rows, "
+                "another validation_fraction, or early_stopping=False."
+            )
         split = partial(train_test_split, rows, test_size=self.validation_fraction, random_state=self._random_state)
         if _targets.is_multilabel(self._label_binarizer):
             return split()
@@ -831,6 +843,8 @@ def _hidden_units(hidden_layer_sizes):
 def _check_layers(arrays, like, name):
     """Arrays, one for each layer, of the shapes and type of those in `like`."""
     shapes = [array.shape for array in like]
+    if not isinstance(arrays, (list, tuple, np.ndarray)):
+        raise TypeError(f"{name} is {arrays!r}; it must be a list of arrays, one a layer, of shapes {shapes}.")
     if len(arrays) != len(shapes):
         raise ValueError(f"{name} has {len(arrays)} arrays for {len(shapes)} layers; their shapes must be {shapes}.")
     checked = [check_array(a, ensure_2d=False, dtype=like[0].dtype, input_name=name) for a in arrays]

@@ -153,7 +153,7 @@ def class_weights_of_rows(class_weight, codes, binarizer, counts):
     columns = codes.T if multilabel else [codes]
     if isinstance(class_weight, str):
         tables = [_balanced(count) for count in counts]
-    elif multilabel != isinstance(class_weight, list) or (multilabel and len(class_weight) != len(columns)):
+    elif not _fits(class_weight, len(columns) if multilabel else None):
         wanted = f"a list of {len(columns)} dicts {{0: weight, 1: weight}}, one a label" if multilabel else "a dict"
         raise ValueError(f"class_weight={class_weight!r} does not fit the target: it must be 'balanced' or {wanted}.")
     elif multilabel:
@@ -178,6 +178,17 @@ def _balanced(counts):
     weights = np.zeros(len(counts))
     weights[present] = counts.sum() / (present.sum() * counts[present])
     return weights
+
+
+def _fits(class_weight, n_labels):
+    """Whether it is a dict or, for a multilabel target, a list of as many dicts as there are labels."""
+    if n_labels is None:
+        return isinstance(class_weight, dict)
+    return (
+        isinstance(class_weight, list)
+        and len(class_weight) == n_labels
+        and all(isinstance(weights, dict) for weights in class_weight)
+    )
 
 
 def _table(class_weight, classes):
