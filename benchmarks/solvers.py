@@ -76,8 +76,8 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     rows = []
     print("{:<15}{:>11} {:<13}{:<13}{:>8} {:>13} {:>13} {:>11} {:>12} {:>9}".format(*COLUMNS))
-    for name, (X, y), hidden_layer_sizes in datasets(args.quick):
-        X = scale(X)
+    for name, (raw, y), hidden_layer_sizes in datasets(args.quick):
+        X = scale(raw)
         n_parameters = BackpropClassifier(hidden_layer_sizes).objective(X, y).theta0.size
         for parameters in configurations():
             if parameters["solver"] == "bfgs" and n_parameters > LARGEST_FOR_BFGS:

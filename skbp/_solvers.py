@@ -31,7 +31,7 @@ class Outcome:
 
     Attributes
     ----------
-    status : {"converged", "max_iter", "failed", "diverged", "interrupted"}
+    status : {"converged", "max_iter", "max_fun", "failed", "diverged", "interrupted"}
         "failed" is a SciPy method that gave up on its own.
     loss : float
         The objective: of the last finished epoch for mini-batches, at the final parameters for SciPy's methods; nan if
@@ -169,6 +169,8 @@ class ScipyMethod:
         Every option that the method knows, apart from printing and numerical derivatives.
     hessian : {"exact", "gauss-newton"} or None, default=None
         The matrix whose products the method is given unless the user says otherwise; None if it uses none.
+    precision : str or None, default=None
+        The option that says how precise the gradient is, for a method that takes differences of gradients.
     summed : bool, default=False
         Whether the method is given the sum over the rows in place of the mean. Newton-CG takes a curvature along a
         direction below 6.7e-16, an absolute number, for none: on the scale of a mean that ends it at gradients of 1e-8.
@@ -178,10 +180,13 @@ class ScipyMethod:
     tol: str
     options: tuple[str, ...]
     hessian: str | None = None
+    precision: str | None = None
     summed: bool = False
 
 
 _TRUST_REGION = ("initial_trust_radius", "max_trust_radius", "eta", "gtol", "maxiter")
+
+_TRUNCATED_NEWTON = ("scale", "offset", "maxCGit", "eta", "stepmx", "accuracy", "minfev", "ftol", "xtol", "gtol")
 
 SCIPY_METHODS = {
     "lbfgs": ScipyMethod("L-BFGS-B", "gtol", ("maxcor", "ftol", "gtol", "maxfun", "maxiter", "maxls")),
@@ -193,20 +198,8 @@ SCIPY_METHODS = {
     "tnc": ScipyMethod(
         "TNC",
         "gtol",
-        (
-            "scale",
-            "offset",
-            "maxCGit",
-            "eta",
-            "stepmx",
-            "accuracy",
-            "minfev",
-            "ftol",
-            "xtol",
-            "gtol",
-            "rescale",
-            "maxfun",
-        ),
+        (*_TRUNCATED_NEWTON, "rescale", "maxfun"),
+        precision="accuracy",
     ),
 }
 
@@ -218,9 +211,9 @@ class _Stop(StopIteration):
 class _AfterIteration:
     """The callback of a SciPy method: tells the monitor, and stops the method where there is reason to."""
 
-    def __init__(self, function, params, monitor, scale, maxiter=math.inf, maxfun=math.inf):
+    def __init__(self, function, params, monitor, scale, max_iter, max_fun):
         self._function, self._params, self._monitor, self._scale = function, params, monitor, scale
-        self._maxiter, self._maxfun = maxiter, maxfun
+        self._max_iter, self._max_fun = max_iter, max_fun
         self.reason = ""
 
     def __call__(self, intermediate_result):
@@ -232,8 +225,10 @@ class _AfterIteration:
         if self._monitor.validates and self._monitor.stalled:
             self._monitor.announce_stall("Stopping.")
             self.reason = "converged"
-        elif self._monitor.n_iter >= self._maxiter or self._function.n_evaluations > self._maxfun:
+        elif self._monitor.n_iter >= self._max_iter:
             self.reason = "max_iter"
+        elif self._function.n_evaluations > self._max_fun:
+            self.reason = "max_fun"
         if self.reason:
             raise _Stop
 
@@ -271,14 +266,10 @@ class ScipySolver:
         """Train for at most `max_iter` iterations of the method."""
         method, params = SCIPY_METHODS[self.method], objective.params
         function = objective.as_function(method.hessian if self.hessian == "auto" else self.hessian)
-        limits = {"maxiter": max_iter, "maxfun": self.max_fun}
-        # What the method does not count itself is counted after each iteration.
-        known = {name: limit for name, limit in limits.items() if name in method.options}
-        unknown = {name: limit for name, limit in limits.items() if name not in method.options}
+        options = self._all_options(method, max_iter, params.vector.dtype)
         # A power of 2 near the number of rows: scaling by it rounds nothing.
         scale = 2.0 ** math.ceil(math.log2(objective.n_rows)) if method.summed else 1.0
-        after_iteration = _AfterIteration(function, params, monitor, scale, **unknown)
-        options = {method.tol: self.tol, **known, **self._checked_options(method)}
+        after_iteration = _AfterIteration(function, params, monitor, scale, options["maxiter"], options["maxfun"])
         result = OptimizeResult(status=-1, message="Stopped after an iteration.", success=False, fun=0.0)
         reason = ""
         try:
@@ -290,7 +281,7 @@ class ScipySolver:
                 method=method.name,
                 jac=True,
                 hessp=(lambda theta, v: scale * function.hessp(theta, v)) if method.hessian else None,
-                options=options,
+                options={name: value for name, value in options.items() if name in method.options},
                 callback=after_iteration.at if method.name == "TNC" else after_iteration,
             )
         except _Stop:
@@ -302,21 +293,26 @@ class ScipySolver:
         figures = self._figures(function, params, monitor, result)
         if not (math.isfinite(figures["fun"]) and math.isfinite(result.fun)):
             reason = "diverged"
-        elif result.success or figures["max_gradient"] <= self.tol:
-            reason = reason or "converged"
-        elif monitor.n_iter >= options.get("maxiter", max_iter) or function.n_evaluations >= self.max_fun:
-            reason = reason or "max_iter"
-        return self._outcome(reason or after_iteration.reason or "failed", figures, monitor, objective.n_rows)
+        elif not reason and (result.success or figures["max_gradient"] <= self.tol):
+            reason = "converged"
+        elif not reason:
+            spent = function.n_evaluations >= options["maxfun"]
+            reason = after_iteration.reason or ("max_fun" if spent else "failed")
+        return self._outcome(reason, figures, monitor, objective.n_rows, options)
 
-    def _checked_options(self, method):
-        options = self.options or {}
-        unknown = sorted(set(options) - set(method.options))
+    def _all_options(self, method, max_iter, dtype):
+        """The user's options over those that the parameters set, limits that the method does not know included."""
+        given = self.options or {}
+        unknown = sorted(set(given) - set(method.options))
         if unknown:
             raise ValueError(
                 f"solver_options has {unknown}, which solver={self.method!r} does not know. It knows "
                 f"{sorted(method.options)}."
             )
-        return options
+        options = {method.tol: self.tol, "maxiter": max_iter, "maxfun": self.max_fun}
+        if method.precision:
+            options[method.precision] = float(np.finfo(dtype).eps) ** 0.5
+        return options | given
 
     def _figures(self, function, params, monitor, result):
         """The final objective and gradient, and the work done, as numbers and strings."""
@@ -333,7 +329,7 @@ class ScipySolver:
             "message": str(result.message),
         }
 
-    def _outcome(self, status, figures, monitor, n_rows):
+    def _outcome(self, status, figures, monitor, n_rows, options):
         loss = figures["fun"]
         samples_seen = n_rows * (figures["n_evaluations"] + figures["n_products"])
         if status == "interrupted":
@@ -342,16 +338,18 @@ class ScipySolver:
             outcome = _diverged(monitor, loss, samples_seen, SCALE_ADVICE)
         else:
             outcome = Outcome(status, loss, samples_seen)
-            if status != "converged":
-                remedy = (
-                    "Raise max_iter, or max_fun, or tol" if status == "max_iter" else "Raise tol, or try another solver"
-                )
-                outcome.warning = (
-                    f"{self.method} failed to converge after {figures['n_iter']} iterations and "
-                    f"{figures['n_evaluations']} evaluations (status={figures['status']}): {figures['message']} The largest "
-                    f"element of the gradient is {figures['max_gradient']:.2g}. {remedy}. {SCALE_ADVICE} if they are not: "
-                    "it often makes training converge faster."
-                )
+        remedies = {
+            "max_iter": f"Raise max_iter={options['maxiter']}",
+            "max_fun": f"Raise max_fun={options['maxfun']}",
+            "failed": f"Raise tol={self.tol} or try another solver",
+        }
+        if status in remedies:
+            outcome.warning = (
+                f"{self.method} failed to converge after {figures['n_iter']} iteration(s) and {figures['n_evaluations']} "
+                f"evaluations (status={figures['status']}): {figures['message']} The largest element of the gradient is "
+                f"{figures['max_gradient']:.2g}. {remedies[status]}. {SCALE_ADVICE} if they are not: it often makes "
+                "training converge faster."
+            )
         outcome.optimize_result = figures
         return outcome
 
