@@ -106,3 +106,8 @@ ACTIVATIONS = {
     "tanh": Activation(_tanh, _tanh_slope, _tanh_curvature),
     "relu": Activation(_relu, _relu_slope),
 }
+
+
+def activation_record(activation: str | Activation) -> Activation:
+    """The record of that name, or the record itself."""
+    return ACTIVATIONS[activation] if isinstance(activation, str) else activation

@@ -27,7 +27,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from threadpoolctl import ThreadpoolController
 
 from skbp import _targets
-from skbp._activations import ACTIVATIONS
+from skbp._activations import ACTIVATIONS, Activation, activation_record
 from skbp._losses import LOSSES
 from skbp._monitor import Monitor
 from skbp._objective import CHUNK_ROWS, Objective, predict_logits
@@ -52,7 +52,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         F = \frac1S \sum_i s_i \sum_k c(z_{ik}, y_{ik}) + \frac{\alpha}{2S} \sum_l \lVert W_l \rVert^2
 
     over the weights W_l and biases b_l, where z_i are the logits of row i, s_i is the row's weight, and S is the sum of
-    the weights of the rows at hand: of a batch for "sgd" and "adam", of all rows for "lbfgs". Biases are not penalised.
+    the weights of the rows at hand: of a batch for "sgd" and "adam", else of all rows. Biases are not penalised.
     The loss c is the cross-entropy, a function of the logits: for softmax outputs log(sum_k exp z_k) - z_y, for logistic
     outputs log(1 + exp z_k) - y_k z_k, summed over the units k. With the layers z_l = a_{l-1} W_l + b_l, a_l = f(z_l) and
     delta_l the derivative of F by z_l, the gradient is
@@ -71,16 +71,23 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Number of units of each hidden layer. An int is a single hidden layer; ``()`` is none, which makes the model
         logistic regression with ``C = 1 / alpha``.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
-        Activation of the hidden layers, f(z) = z, 1 / (1 + exp(-z)), tanh(z), or max(0, z).
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+    activation : {"identity", "logistic", "tanh", "relu"} or Activation, default="relu"
+        Activation of the hidden layers, f(z) = z, 1 / (1 + exp(-z)), tanh(z), or max(0, z); or a function of one's own as
+        a :class:`skbp.Activation`, which :func:`skbp.inspection.check_gradient` judges.
+    solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
         How F is minimised.
 
         - "adam": mini-batches, steps scaled by running moments of the gradient [2]_. Does well on some thousand rows
           and more.
         - "sgd": mini-batches, gradient descent with momentum.
-        - "lbfgs": all rows at once, quasi-Newton with limited memory, :func:`scipy.optimize.minimize`. On small data
-          often sooner at a better minimum. Memory does not grow with the number of rows.
+        - "lbfgs": all rows at once, quasi-Newton with limited memory. On small data often sooner at a better minimum.
+        - "bfgs", "cg", "tnc": all rows at once, quasi-Newton with a full matrix (for some hundred parameters: an iteration
+          costs their cube), nonlinear conjugate gradients, truncated Newton on differences of gradients.
+        - "newton-cg", "trust-ncg", "trust-krylov": all rows at once, Newton's method on exact products with the Hessian
+          (see `hessian`), by a line search or in a trust region: to a true minimum, whose gradient is 0 up to rounding.
+
+        All but the first two are methods of :func:`scipy.optimize.minimize`. Their memory does not grow with the number
+        of rows, but for "bfgs" with the square of that of parameters.
     alpha : float, default=0.0001
         Strength of the L2 penalty, in the units of the summed loss: it is divided by S, so the more rows, the less it
         weighs beside their mean. At least 0.
@@ -98,7 +105,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
-        Epochs (passes over all rows) of "sgd" and "adam", iterations of "lbfgs", at the most.
+        Epochs (passes over all rows) of "sgd" and "adam", iterations of SciPy's methods, at the most.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order. Used by "sgd" and "adam".
     random_state : int, RandomState instance or None, default=None
@@ -106,8 +113,9 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         each call of `fit`.
     tol : float, default=1e-4
         For "sgd" and "adam" the least improvement that counts, an absolute difference of the loss or of the validation
-        score. For "lbfgs" training ends where no element of the gradient is larger in absolute value; with
-        `early_stopping` it is both.
+        score. For SciPy's methods training ends where no element of the gradient is larger in absolute value, or for
+        "newton-cg" those of a step are not on average; with `early_stopping` it is both. "lbfgs" ends too where F falls
+        by less than 2.2e-9 of itself in an iteration, unless ``solver_options={"ftol": 0}``.
     verbose : bool, default=False
         Whether to print the loss, and the validation score, of every iteration.
     warm_start : bool, default=False
@@ -135,7 +143,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         Epochs without an improvement of `tol` that are put up with; at one more, training has stalled and stops (or the
         adaptive learning rate is lowered). Used by "sgd" and "adam", and by every solver with `early_stopping`.
     max_fun : int, default=15000
-        Evaluations of F by "lbfgs" at the most.
+        Evaluations of F by SciPy's methods at the most, looked at after each iteration.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights by class, multiplied with `sample_weight`. A dict maps labels to weights, 1 for those not named.
         "balanced" weighs every class inversely to its summed weight, ``S / (n_classes * S_class)``; in `partial_fit` the
@@ -152,13 +160,21 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     dtype : {"float32", "float64"} or None, default=None
         What training computes in. None is the type of the data: float32 for float32, float64 for all else. float32
         takes about half the time and memory. Predictions are computed in the type of the data that they are made for.
+    hessian : {"auto", "exact", "gauss-newton"}, default="auto"
+        The matrix of whose products "newton-cg", "trust-ncg" and "trust-krylov" make use, and `objective`: the Hessian, or
+        the Gauss-Newton matrix J' H_loss J, which is never negative along any direction. "auto" is "exact": on six data
+        sets it took from a quarter to a fortieth of the time, whichever of the three methods used it. Relu counts as
+        having no curvature, which it has almost nowhere; its kinks go unnoticed.
+    solver_options : dict or None, default=None
+        Options for SciPy's method, such as ``{"maxcor": 30}``, over those that `tol`, `max_iter` and `max_fun` set. One
+        that the method does not know is an error that names those it does.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels; for a multilabel target the labels' column numbers.
     loss_ : float
-        F in the last epoch, as the mean over its batches, or at the end of "lbfgs".
+        F in the last epoch, as the mean over its batches; of SciPy's methods F at the end.
     best_loss_ : float or None
         The least loss reached; None with `early_stopping`.
     loss_curve_ : list of float
@@ -181,6 +197,10 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         Iterations of the last call.
     n_layers_ : int
         Number of layers, input and output included.
+    optimize_result_ : dict or None
+        Of SciPy's methods: "fun" and "max_gradient", the objective at the end and the largest absolute element of its
+        gradient; "n_iter", "n_evaluations" and "n_products", iterations, evaluations of F with its gradient, products with
+        the Hessian; SciPy's "success", "status" and "message". None for "sgd" and "adam".
     n_outputs_ : int
         Number of output units.
     out_activation_ : {"softmax", "logistic"}
@@ -207,7 +227,9 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
            533-536, https://doi.org/10.1038/323533a0
     .. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015,
            https://doi.org/10.48550/arXiv.1412.6980
-    .. [3] Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+    .. [3] Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994), 147-160,
+           https://doi.org/10.1162/neco.1994.6.1.147
+    .. [4] Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
 
     Examples
     --------
@@ -225,7 +247,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation],
         "solver": [StrOptions(set(SOLVERS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -452,7 +474,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         classes : array-like of shape (n_classes,)
             Class labels, sorted, in the order of the output units; 0, 1, ... if `multilabel`. Two classes may share a
             single logistic unit, which gives the probability of the second.
-        activation : str, default="relu"
+        activation : str or Activation, default="relu"
             Activation of the hidden layers.
         out_activation : {"auto", "softmax", "logistic"}, default="auto"
             "auto" is logistic for a single unit or if `multilabel`, else softmax.
@@ -591,7 +613,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         return predict_logits(self.coefs_, self.intercepts_, self._activations(len(self.coefs_) - 1), X)
 
     def _activations(self, n_hidden_layers):
-        return [ACTIVATIONS[self.activation]] * n_hidden_layers
+        return [activation_record(self.activation)] * n_hidden_layers
 
     def _fit(self, X, y, sample_weight, *, coef_init=None, intercept_init=None, incremental=False):
         """Wire, train, publish: `fit`, and one epoch of it for `partial_fit`."""
@@ -716,7 +738,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 )
             params.set(self.coefs_, self.intercepts_)
         else:
-            params.draw(ACTIVATIONS[self.activation].initial_scale, self._random_state)
+            params.draw(activation_record(self.activation).initial_scale, self._random_state)
         if coef_init is not None or intercept_init is not None:
             params.set(
                 params.weights if coef_init is None else _check_layers(coef_init, params.weights, "coef_init"),
