@@ -115,7 +115,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         For "sgd" and "adam" the least improvement that counts, an absolute difference of the loss or of the validation
         score. For SciPy's methods training ends where no element of the gradient is larger in absolute value, or for
         "newton-cg" those of a step are not on average; with `early_stopping` it is both. "lbfgs" ends too where F falls
-        by less than 2.2e-9 of itself in an iteration, unless ``solver_options={"ftol": 0}``.
+        by less than 2.2e-9 of itself in an iteration, or, for `tol` under 1e-4, that times the square of ``tol / 1e-4``.
     verbose : bool, default=False
         Whether to print the loss, and the validation score, of every iteration.
     warm_start : bool, default=False

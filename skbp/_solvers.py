@@ -22,6 +22,11 @@ from skbp._updates import UPDATES, UpdateRule
 # An adaptive learning rate is not lowered further once it is at most this.
 LOWEST_LEARNING_RATE = 1e-6
 
+# L-BFGS-B also ends where F falls by less than this share of itself in an iteration: SciPy's default, which MLPClassifier
+# keeps whatever its tol. Here it holds at the estimator's default tol and above.
+LBFGS_FTOL = 1e7 * float(np.finfo(np.float64).eps)
+DEFAULT_TOL = 1e-4
+
 SCALE_ADVICE = "Scale the features (for example with sklearn.preprocessing.StandardScaler)"
 
 
@@ -310,6 +315,9 @@ class ScipySolver:
                 f"{sorted(method.options)}."
             )
         options = {method.tol: self.tol, "maxiter": max_iter, "maxfun": self.max_fun}
+        if method.name == "L-BFGS-B":
+            # Near a minimum F is quadratic in the gradient: at SciPy's ftol a tol below the default would be without effect.
+            options["ftol"] = LBFGS_FTOL * min(1.0, (self.tol / DEFAULT_TOL) ** 2)
         if method.precision:
             options[method.precision] = float(np.finfo(dtype).eps) ** 0.5
         return options | given
