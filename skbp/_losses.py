@@ -117,6 +117,9 @@ class LogisticLoss(Loss):
 
     def log_proba(self, logits):
         log_proba = log_sigmoid(logits)
+        # Near 1 probabilities that differ in exact arithmetic round to one; their logarithms are then alike as well, so that
+        # both put the labels of a row into the same order.
+        np.log(self.proba(logits), out=log_proba, where=logits > 0.0)
         return np.maximum(log_proba, np.log(_least(logits)), out=log_proba)
 
 
