@@ -40,6 +40,14 @@ class Activation:
     curvature: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     initial_scale: float = 6.0
 
+    def __post_init__(self):
+        z = np.linspace(-2.0, 2.0, 5)
+        for name in ("function", "slope", "curvature"):
+            out = np.full_like(z, np.nan)
+            callable_ = getattr(self, name)
+            if callable_ is not None and (callable_(z, out) is not out or np.isnan(out).all()):
+                raise ValueError(f"{name} of an Activation must write its values to `out` and return `out`.")
+
 
 def _identity(z, out):
     if out is not z:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import warnings
 from contextlib import contextmanager, nullcontext
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
@@ -143,7 +144,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         Epochs without an improvement of `tol` that are put up with; at one more, training has stalled and stops (or the
         adaptive learning rate is lowered). Used by "sgd" and "adam", and by every solver with `early_stopping`.
     max_fun : int, default=15000
-        Evaluations of F by SciPy's methods at the most, looked at after each iteration.
+        Evaluations of F by SciPy's methods after which they end, at the end of the iteration.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights by class, multiplied with `sample_weight`. A dict maps labels to weights, 1 for those not named.
         "balanced" weighs every class inversely to its summed weight, ``S / (n_classes * S_class)``; in `partial_fit` the
@@ -159,7 +160,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
           `predict_proba` divides their outputs by their sum over the classes.
     dtype : {"float32", "float64"} or None, default=None
         What training computes in. None is the type of the data: float32 for float32, float64 for all else. float32
-        takes about half the time and memory. Predictions are computed in the type of the data that they are made for.
+        takes about half the time and memory. What goes on from former weights (`partial_fit`, `warm_start`) stays in their
+        type under None. Predictions are computed in the type of the data that they are made for.
     hessian : {"auto", "exact", "gauss-newton"}, default="auto"
         The matrix of whose products "newton-cg", "trust-ncg" and "trust-krylov" make use, and `objective`: the Hessian, or
         the Gauss-Newton matrix J' H_loss J, which is never negative along any direction. "auto" is "exact": on each of six
@@ -167,7 +169,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         Relu counts as having no curvature, which it has almost nowhere; its kinks go unnoticed.
     solver_options : dict or None, default=None
         Options for SciPy's method, such as ``{"maxcor": 30}``, over those that `tol`, `max_iter` and `max_fun` set. One
-        that the method does not know is an error that names those it does.
+        that the method does not know is an error that names those it does. Used by SciPy's methods.
 
     Attributes
     ----------
@@ -184,7 +186,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     best_validation_score_ : float or None
         The best accuracy, that of the weights that were kept; None without `early_stopping`.
     t_ : int
-        Rows that training has gone through, each as often as it was.
+        Rows that "sgd" and "adam" have gone through, each as often as they did, in all calls that continued one another.
     coefs_ : list of n_layers_ - 1 ndarrays
         The i-th, of shape (fan_in, fan_out), holds the weights of layer i.
     intercepts_ : list of n_layers_ - 1 ndarrays
@@ -375,7 +377,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     @available_if(lambda self: self._check_stochastic())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Train for one epoch on the given data, going on from the weights and the optimiser's state so far.
+        """Train for one epoch on the given data, going on from the weights and the update rule's state so far.
 
         The random generator goes on from call to call. `early_stopping` does not concern this method.
 
@@ -404,6 +406,11 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             if _check_partial_fit_first_call(self, classes):
                 multilabel = type_of_target(y).startswith("multilabel")
                 self._label_binarizer = _targets.fit_binarizer(y if multilabel else classes)
+                if not np.array_equal(self.classes_, self._label_binarizer.classes_):
+                    raise ValueError(
+                        f"classes={classes!r} does not fit the multilabel y, whose classes are its columns' numbers, "
+                        f"{self._label_binarizer.classes_.tolist()}."
+                    )
             return self._fit(X, y, sample_weight, incremental=True)
 
     def objective(self, X, y, sample_weight=None):
@@ -451,10 +458,12 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         """
         self._validate_params()
         clf = copy.copy(self)
+        clf.random_state = copy.deepcopy(self.random_state)
         objective, _ = clf._wire(X, y, sample_weight, resume=hasattr(self, "coefs_"))
 
         def classifier_at(params):
             fitted = copy.copy(clf)
+            fitted._random_state = copy.deepcopy(clf._random_state)
             fitted._start_history()
             fitted._publish(params)
             return fitted
@@ -508,7 +517,12 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         params.set(
             _check_layers(coefs, params.weights, "coefs"), _check_layers(intercepts, params.biases, "intercepts")
         )
+        classes = np.asarray(classes)
+        if classes.ndim != 1:
+            raise ValueError(f"classes must be a list of class labels; got {classes!r}.")
         n_outputs, n_classes = units[-1], len(classes)
+        if multilabel and n_outputs < 2:
+            raise ValueError("A multilabel target has at least two labels: for one, leave multilabel=False.")
         if out_activation == "auto":
             out_activation = "logistic" if n_outputs == 1 or multilabel else "softmax"
         if n_outputs != n_classes and not (out_activation == "logistic" and (n_outputs, n_classes) == (1, 2)):
@@ -631,7 +645,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         )
         params = objective.params
         monitor = Monitor(self.tol, self.n_iter_no_change, self.verbose, validation_score)
-        solver = self._solver(objective.n_rows, monitor, incremental)
+        solver = self._solver(objective.n_rows, params.vector.dtype, monitor, incremental)
         monitor.start(params, trained=resume)
         # Overflow is found by looking at the objective of every step, and reported once.
         with _blas_threads(params.units, getattr(solver, "batch_size", objective.n_rows)), np.errstate(all="ignore"):
@@ -676,7 +690,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         activations = self._activations(len(hidden_units))
         validation_score = None
         if hold_out:
-            train, validation_score = self._hold_out(X, codes, row_weight, activations)
+            train, validation_score = self._hold_out(X, codes, row_weight, activations, resume)
             X, target, row_weight = X[train], target[train], _take(row_weight, train)
         loss = LOSSES[self.out_activation_]
         return Objective(params, activations, loss, self.alpha, X, target, row_weight), validation_score
@@ -714,20 +728,23 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     def _row_weight(self, sample_weight, X, codes, incremental):
         """The product of sample and class weights in the type of X, or None if there are neither."""
-        if sample_weight is None and self.class_weight is None:
-            return None
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if (weight < 0.0).any():
-            raise ValueError(
-                f"Negative values in sample_weight, the least {weight.min():g}: weights must be at least 0."
-            )
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            if (weight < 0.0).any():
+                raise ValueError(
+                    f"Negative values in sample_weight, the least {weight.min():g}: weights must be at least 0."
+                )
+        counts = _targets.class_counts(codes, self._label_binarizer, weight)
+        if incremental:
+            seen = getattr(self, "_class_counts", [0.0] * len(counts))
+            counts = [new + old for new, old in zip(counts, seen, strict=True)]
+        self._class_counts = counts
         if self.class_weight is not None:
-            counts = _targets.class_counts(codes, self._label_binarizer, weight)
-            if incremental:
-                seen = getattr(self, "_class_counts", [0.0] * len(counts))
-                counts = [new + old for new, old in zip(counts, seen, strict=True)]
-            self._class_counts = counts
-            weight = weight * _targets.class_weights_of_rows(self.class_weight, codes, self._label_binarizer, counts)
+            by_class = _targets.class_weights_of_rows(self.class_weight, codes, self._label_binarizer, counts)
+            weight = by_class if weight is None else weight * by_class
+        if weight is None:
+            return None
         weight = weight.astype(X.dtype, copy=False)
         if not weight.any():
             raise ValueError(f"The weights of all rows are zero in {X.dtype}: at least one must be positive.")
@@ -747,8 +764,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             if trained != units:
                 raise ValueError(
                     f"The layers trained so far are of {trained} units, from the input to the output, but the parameters "
-                    f"(hidden_layer_sizes={self.hidden_layer_sizes}) now ask for {units}. To train a network of another "
-                    "shape, set warm_start=False and call fit."
+                    f"(hidden_layer_sizes={self.hidden_layer_sizes}) now ask for {units}. For a network of another shape "
+                    "call fit with warm_start=False, or use a fresh clone."
                 )
             params.set(self.coefs_, self.intercepts_)
         else:
@@ -762,9 +779,9 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             )
         return params
 
-    def _hold_out(self, X, codes, row_weight, activations):
+    def _hold_out(self, X, codes, row_weight, activations, resume):
         """Indices of the rows to train on, and the accuracy on the others as a function of parameters."""
-        train, held_out = self._split(codes)
+        train, held_out = self._split(codes, resume)
         if row_weight is not None and not row_weight[train].any():
             raise ValueError(
                 "The weights of all rows left to train on are zero once early_stopping has held out some: give more rows a "
@@ -778,8 +795,15 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
         return train, validation_score
 
-    def _split(self, codes):
+    def _split(self, codes, resume):
         """Indices of the rows to train on and of those to validate on."""
+        # A warm start goes on with the split it had: rows once trained on must not judge the weights.
+        if resume and hasattr(self, "_split_state"):
+            rng = np.random.RandomState()
+            rng.set_state(self._split_state)
+        else:
+            rng = self._random_state
+            self._split_state: tuple = rng.get_state()
         rows = np.arange(len(codes))
         n_held_out = math.ceil(self.validation_fraction * len(rows))
         if not 0 < n_held_out < len(rows):
@@ -788,7 +812,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 f"n_samples={len(rows)} rows: there must be at least one to validate on and one to train on. Use more rows, "
                 "another validation_fraction, or early_stopping=False."
             )
-        split = partial(train_test_split, rows, test_size=self.validation_fraction, random_state=self._random_state)
+        split = partial(train_test_split, rows, test_size=self.validation_fraction, random_state=rng)
         if _targets.is_multilabel(self._label_binarizer):
             return split()
         two_classes = len(self.classes_) <= 2
@@ -801,7 +825,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 raise
             return split()
 
-    def _solver(self, n_rows, monitor, incremental):
+    def _solver(self, n_rows, dtype, monitor, incremental):
         """The solver that the parameters ask for; if `incremental`, in the state that the last call left it in."""
         if SOLVERS[self.solver] is ScipySolver:
             return ScipySolver(self.solver, self.tol, self.max_fun, self.hessian, self.solver_options)
@@ -824,7 +848,11 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         )
         state = self._training_state
         if incremental and state.get("solver") == self.solver:
-            solver.rule.state = copy.deepcopy(state["rule"])
+            # Copies: a failing call must leave the state as it was.
+            solver.rule.state = {
+                name: value.astype(dtype) if isinstance(value, np.ndarray) else value
+                for name, value in state["rule"].items()
+            }
             solver.progress.stalls = state["stalls"]
             monitor.no_improvement_count = state["no_improvement_count"]
             monitor.best_loss = state["best_loss"]
@@ -845,7 +873,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     def _publish_history(self, monitor, outcome, solver):
         self.n_iter_ = monitor.n_iter
-        self.t_ = outcome.samples_seen
+        if isinstance(solver, MiniBatchSolver):
+            self.t_ = solver.progress.samples_seen
         self.loss_ = outcome.loss
         self.optimize_result_ = outcome.optimize_result
         self.loss_curve_ = self.loss_curve_ + monitor.loss_curve
@@ -854,6 +883,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             self.validation_scores_ = (self.validation_scores_ or []) + monitor.validation_scores
             self.best_validation_score_ = monitor.best_validation_score
             self.best_loss_ = None
+        else:
+            self.validation_scores_ = self.best_validation_score_ = None
         self._training_state = {}
         if isinstance(solver, MiniBatchSolver) and outcome.status != "diverged":
             self._training_state = {
@@ -905,10 +936,34 @@ def _unchanged_on_error(estimator):
         raise
 
 
-_threadpools = cache(ThreadpoolController)
+class _OneBlasThread:
+    """A context in which BLAS uses one thread, the same for all fits that run side by side in this process."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._n_inside = 0
+        self._controller: ThreadpoolController | None = None
+        self._limiter: Any = None
+
+    def __enter__(self):
+        with self._lock:
+            if self._n_inside == 0:
+                # Looking for the libraries takes some 10 ms: once is enough.
+                self._controller = self._controller or ThreadpoolController()
+                self._limiter = self._controller.limit(limits=1, user_api="blas")
+            self._n_inside += 1
+
+    def __exit__(self, *exception):
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0:
+                self._limiter.restore_original_limits()
+
+
+_one_blas_thread = _OneBlasThread()
 
 
 def _blas_threads(units, n_rows):
     """A context in which BLAS uses one thread if all matrix products of the network are small."""
     largest = min(n_rows, CHUNK_ROWS) * max(fan_in * fan_out for fan_in, fan_out in pairwise(units))
-    return _threadpools().limit(limits=1, user_api="blas") if largest < SMALL_PRODUCT else nullcontext()
+    return _one_blas_thread if largest < SMALL_PRODUCT else nullcontext()

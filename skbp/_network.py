@@ -45,9 +45,9 @@ R{a_0} = 0:
 Leaving out every term with a delta or e that is not itself an R{.} leaves the Gauss-Newton matrix J' H_loss J, which is
 never negative along any direction: (5) to (7) applied to (10) in place of (4).
 
-This module is (1), (2), (5), (7) to (9), (11) and the first terms of (6) and (12); the loss is (4) and (10), and the
-objective adds what depends on alpha. In the code W_l is ``weights[l - 1]``, since Python counts from zero, while ``a[l]`` and ``delta[l]`` keep the
-numbers of the formulas: ``a[0]`` is the input.
+This module is (1), (2), (5), (7) to (9), (11), and (6) and (12) but for their terms of alpha, which the objective adds;
+the loss is (4) and (10). In the code W_l is ``weights[l - 1]``, since Python counts from zero, while ``a[l]`` and
+``delta[l]`` keep the numbers of the formulas: ``a[0]`` is the input.
 
 The functions write to buffers that the caller owns and allocate nothing but SciPy's products of sparse rows.
 

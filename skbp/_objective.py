@@ -17,6 +17,10 @@ from skbp._tape import TangentTape, Tape
 
 CHUNK_ROWS = 1024
 
+# Sparse rows are cut into larger chunks, as long as the activations of one have no more elements than this: what a chunk of
+# them costs beside its arithmetic weighs more.
+SPARSE_CHUNK_ELEMENTS = 2**20
+
 # Products with the Hessian at one point follow one another. If the tapes of all chunks take no more memory than this, they
 # are kept from one product to the next.
 KEPT_TAPES_BYTES = 2**25
@@ -55,6 +59,10 @@ class Objective:
         self._loss = loss
         self._alpha = float(alpha)
         self._X = X
+        self._chunk_rows = CHUNK_ROWS
+        if issparse(X):
+            self._chunk_rows = max(CHUNK_ROWS, SPARSE_CHUNK_ELEMENTS // sum(params.units[1:]))
+        self._sparse_chunks: dict = {}
         self._target = target
         self._row_weight = row_weight
         self._penalty_gradient = params.like().weight_vector
@@ -65,6 +73,18 @@ class Objective:
     @property
     def n_rows(self) -> int:
         return self._X.shape[0]
+
+    def _take_sparse(self, rows):
+        """Rows of a CSR array; of a slice, made once, in the memory of X."""
+        if not isinstance(rows, slice):
+            return self._X[rows]
+        key = rows.start, rows.stop
+        if key not in self._sparse_chunks:
+            ends = self._X.indptr[rows.start : rows.stop + 1]
+            elements = slice(ends[0], ends[-1])
+            parts = self._X.data[elements], self._X.indices[elements], ends - ends[0]
+            self._sparse_chunks[key] = type(self._X)(parts, (rows.stop - rows.start, self._X.shape[1]), copy=False)
+        return self._sparse_chunks[key]
 
     def as_function(self, hessian="exact", classifier_at=None) -> ObjectiveFunction:
         """F on all rows as a function of a vector; see `ObjectiveFunction`."""
@@ -86,7 +106,7 @@ class Objective:
         if weight_sum == 0.0:
             return None
         value = 0.0
-        for k, chunk in enumerate(_chunks(rows, self.n_rows)):
+        for k, chunk in enumerate(_chunks(rows, self.n_rows, self._chunk_rows)):
             into = self.gradient if k == 0 else self._room_for_chunk()
             value += self._sweep(chunk, weight_sum, into)
             if k > 0:
@@ -102,7 +122,9 @@ class Objective:
     def _take(self, rows):
         """X, target and weights of the rows: views where they are a slice of dense data, else copies."""
         row_weight = None if self._row_weight is None else self._row_weight[rows]
-        if isinstance(rows, slice) or issparse(self._X):
+        if issparse(self._X):
+            return self._take_sparse(rows), self._target[rows], row_weight
+        if isinstance(rows, slice):
             return self._X[rows], self._target[rows], row_weight
         return self._X.take(rows, axis=0), self._target.take(rows, axis=0), row_weight
 
@@ -125,11 +147,11 @@ class Objective:
             H v, overwritten by the next call.
         """
         if self._curvature is None:
-            self._curvature = _Curvature(self.params, self.n_rows)
+            self._curvature = _Curvature(self.params, self.n_rows, self._chunk_rows)
         work = self._curvature
         np.copyto(work.direction.vector, direction)
         weight_sum = self._weight_sum(slice(None))
-        for k, chunk in enumerate(_chunks(slice(None), self.n_rows)):
+        for k, chunk in enumerate(_chunks(slice(None), self.n_rows, self._chunk_rows)):
             into = work.product if k == 0 else self._room_for_chunk()
             tape, tangent = work.tapes_for(k, chunk)
             if moved or not work.keeps_tapes:
@@ -201,6 +223,9 @@ class Objective:
 class ObjectiveFunction:
     """F as a function of one float64 vector theta, as an optimiser calls it.
 
+    It keeps the data by reference and what it last computed: X, y and the weights must not be changed meanwhile. Where F is
+    beyond the largest number, it is inf or nan, without a warning.
+
     Parameters
     ----------
     objective : Objective
@@ -235,7 +260,7 @@ class ObjectiveFunction:
         self._value = np.nan
 
     def value(self, theta):
-        """F(theta), a float."""
+        """F(theta), a float. The gradient is computed with it, and at hand if asked for next."""
         return self.value_and_gradient(theta)[0]
 
     def gradient(self, theta):
@@ -256,8 +281,11 @@ class ObjectiveFunction:
         """
         theta = self._checked(theta, "theta")
         if not np.array_equal(theta, self._theta_of_value):
+            # Until it is done, what is at hand belongs to no theta: an interrupt may come at any moment.
+            self._theta_of_value[:] = np.nan
             np.copyto(self._objective.params.vector, theta)
-            self._value = self._objective.value_and_gradient()
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._value = self._objective.value_and_gradient()
             np.copyto(self._theta_of_value, theta)
             self.n_evaluations += 1
         # A copy: SciPy's methods keep the gradients they are given, and compare them with later ones.
@@ -278,10 +306,13 @@ class ObjectiveFunction:
         # Trust-region methods ask at the former theta again after a step that they rejected: what is at hand is known by
         # its theta, not by the order of the calls.
         moved = not np.array_equal(theta, self._theta_of_products)
+        self._theta_of_products[:] = np.nan
         np.copyto(self._objective.params.vector, theta)
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = self._objective.hessp(v, self._gauss_newton, moved).astype(np.float64)
         np.copyto(self._theta_of_products, theta)
         self.n_products += 1
-        return self._objective.hessp(v, self._gauss_newton, moved).astype(np.float64)
+        return product
 
     def hessian_operator(self, theta):
         """The Hessian of F at theta as a linear operator.
@@ -327,13 +358,13 @@ class ObjectiveFunction:
 class _Curvature:
     """The buffers of products with the Hessian."""
 
-    def __init__(self, params, n_rows):
+    def __init__(self, params, n_rows, chunk_rows):
         self._units, self._dtype = params.units, params.vector.dtype
         self.direction, self.product, self.room = params.like(), params.like(), params.like()
         n_numbers = n_rows * (3 * sum(self._units[1:-1]) + 2 * sum(self._units[1:]))
         self.keeps_tapes = n_numbers * self._dtype.itemsize <= KEPT_TAPES_BYTES
-        self._tapes = [Tape(min(n_rows, CHUNK_ROWS), self._units, self._dtype, passes="tangent")]
-        self._tangent = TangentTape(min(n_rows, CHUNK_ROWS), self._units, self._dtype)
+        self._tapes = [Tape(min(n_rows, chunk_rows), self._units, self._dtype, passes="tangent")]
+        self._tangent = TangentTape(min(n_rows, chunk_rows), self._units, self._dtype)
 
     def tapes_for(self, k, rows):
         """A tape and a tangent tape for the k-th chunk."""
@@ -347,12 +378,12 @@ def _length(rows):
     return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
 
 
-def _chunks(rows, n_rows):
-    """Split a selection of rows, a slice or an array of indices, into pieces of at most CHUNK_ROWS."""
+def _chunks(rows, n_rows, chunk_rows):
+    """Split a selection of rows, a slice or an array of indices, into pieces of at most `chunk_rows`."""
     if isinstance(rows, slice):
         start, stop, _ = rows.indices(n_rows)
-        return [slice(i, min(i + CHUNK_ROWS, stop)) for i in range(start, stop, CHUNK_ROWS)]
-    return [rows[i : i + CHUNK_ROWS] for i in range(0, len(rows), CHUNK_ROWS)]
+        return [slice(i, min(i + chunk_rows, stop)) for i in range(start, stop, chunk_rows)]
+    return [rows[i : i + chunk_rows] for i in range(0, len(rows), chunk_rows)]
 
 
 def predict_logits(weights, biases, activations, X):
@@ -378,6 +409,6 @@ def predict_logits(weights, biases, activations, X):
     return np.concatenate(
         [
             forward(weights, biases, activations, X[chunk], tape.head(chunk.stop - chunk.start)).copy()
-            for chunk in _chunks(slice(None), n_rows)
+            for chunk in _chunks(slice(None), n_rows, CHUNK_ROWS)
         ]
     )

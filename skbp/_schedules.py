@@ -18,7 +18,7 @@ class Progress:
     samples_seen : int
         Rows that the solver has gone through, each counted once an epoch.
     stalls : int
-        How many times the objective or the validation score did not improve for `n_iter_no_change` epochs.
+        How many times the objective or the validation score did not improve for more than `n_iter_no_change` epochs.
     """
 
     samples_seen: int = 0
@@ -26,13 +26,13 @@ class Progress:
 
 
 def constant(progress, power_t):
-    """1."""
+    """1 throughout."""
     return 1.0
 
 
 def invscaling(progress, power_t):
     """1 / (samples seen + 1)^power_t."""
-    return 1.0 / (progress.samples_seen + 1) ** power_t
+    return (progress.samples_seen + 1.0) ** -power_t
 
 
 def adaptive(progress, power_t):

@@ -41,8 +41,6 @@ class Outcome:
     loss : float
         The objective: of the last finished epoch for mini-batches, at the final parameters for SciPy's methods; nan if
         there was none.
-    samples_seen : int
-        Rows gone through, each as often as it was.
     warning : str
         What the user should know of it and do; empty if all is well.
     optimize_result : dict or None
@@ -51,22 +49,21 @@ class Outcome:
 
     status: str
     loss: float
-    samples_seen: int
     warning: str = ""
     optimize_result: dict | None = None
 
 
-def _interrupted(monitor, loss, samples_seen):
+def _interrupted(monitor, loss):
     warning = f"Training interrupted by user after {monitor.n_iter} iterations; the weights so far are kept."
-    return Outcome("interrupted", loss, samples_seen, warning)
+    return Outcome("interrupted", loss, warning)
 
 
-def _diverged(monitor, loss, samples_seen, advice):
+def _diverged(monitor, loss, advice):
     warning = (
         f"Training diverged: the objective was not finite in iteration {monitor.n_iter + 1}. The weights after iteration "
         f"{monitor.n_iter} are kept. {advice}."
     )
-    return Outcome("diverged", loss, samples_seen, warning)
+    return Outcome("diverged", loss, warning)
 
 
 @dataclass
@@ -97,7 +94,7 @@ class MiniBatchSolver:
 
     @property
     def learning_rate(self) -> float:
-        return float(self.learning_rate_init) * self.schedule(self.progress)
+        return float(self.learning_rate_init * self.schedule(self.progress))
 
     def run(self, objective, monitor, max_iter) -> Outcome:
         """Train for at most `max_iter` epochs."""
@@ -111,24 +108,24 @@ class MiniBatchSolver:
                     monitor.restore_last(params)
                     monitor.restore_best(params)
                     advice = f"{SCALE_ADVICE} or lower learning_rate_init={self.learning_rate_init}"
-                    return _diverged(monitor, loss, self.progress.samples_seen, advice)
+                    return _diverged(monitor, loss, advice)
                 loss = epoch_loss
                 self.progress.samples_seen += objective.n_rows
                 monitor.record(loss, params)
                 if monitor.stalled and not self._lower_learning_rate(monitor):
                     monitor.restore_best(params)
-                    return Outcome("converged", loss, self.progress.samples_seen)
+                    return Outcome("converged", loss)
         except KeyboardInterrupt:
             if not np.isfinite(params.vector).all():
                 monitor.restore_last(params)
             monitor.restore_best(params)
-            return _interrupted(monitor, loss, self.progress.samples_seen)
+            return _interrupted(monitor, loss)
         monitor.restore_best(params)
         warning = (
             f"Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet. Raise max_iter, or "
             "learning_rate_init if the loss still falls slowly."
         )
-        return Outcome("max_iter", loss, self.progress.samples_seen, warning)
+        return Outcome("max_iter", loss, warning)
 
     def _epoch(self, objective, rows):
         """One step on each batch; the mean of the batches' objectives, or the first that is not finite."""
@@ -153,6 +150,7 @@ class MiniBatchSolver:
         before = self.learning_rate
         self.progress.stalls += 1
         if before <= LOWEST_LEARNING_RATE or self.learning_rate >= before:
+            self.progress.stalls -= 1
             monitor.announce_stall("Stopping.")
             return False
         monitor.announce_stall(f"Setting learning rate to {self.learning_rate:f}")
@@ -171,7 +169,7 @@ class ScipyMethod:
     tol : str
         The option that `tol` sets.
     options : tuple of str
-        Every option that the method knows, apart from printing and numerical derivatives.
+        The options of the method that a user may set: none for printing or numerical derivatives.
     hessian : {"exact", "gauss-newton"} or None, default=None
         The matrix whose products the method is given unless the user says otherwise; None if it uses none.
     precision : str or None, default=None
@@ -211,6 +209,14 @@ SCIPY_METHODS = {
 
 class _Stop(StopIteration):
     """Ends a SciPy method after an iteration; every method catches it but TNC, which lets it through."""
+
+
+_STOPPED = {
+    "max_iter": "Maximum number of iterations reached.",
+    "max_fun": "Maximum number of evaluations reached.",
+    "converged": "The validation score improves no longer.",
+    "diverged": "The objective is not finite.",
+}
 
 
 class _AfterIteration:
@@ -275,7 +281,7 @@ class ScipySolver:
         # A power of 2 near the number of rows: scaling by it rounds nothing.
         scale = 2.0 ** math.ceil(math.log2(objective.n_rows)) if method.summed else 1.0
         after_iteration = _AfterIteration(function, params, monitor, scale, options["maxiter"], options["maxfun"])
-        result = OptimizeResult(status=-1, message="Stopped after an iteration.", success=False, fun=0.0)
+        result = OptimizeResult(status=-1, message="", success=False, fun=0.0)
         reason = ""
         try:
             if not math.isfinite(function.value(function.theta0)):
@@ -293,6 +299,9 @@ class ScipySolver:
             pass
         except KeyboardInterrupt:
             reason = "interrupted"
+            result.message = "Interrupted."
+        if after_iteration.reason:
+            result.status, result.message = -1, _STOPPED[after_iteration.reason]
         monitor.restore_last(params)
         monitor.restore_best(params)
         figures = self._figures(function, params, monitor, result)
@@ -303,11 +312,11 @@ class ScipySolver:
         elif not reason:
             spent = function.n_evaluations >= options["maxfun"]
             reason = after_iteration.reason or ("max_fun" if spent else "failed")
-        return self._outcome(reason, figures, monitor, objective.n_rows, options)
+        return self._outcome(reason, figures, monitor, options)
 
     def _all_options(self, method, max_iter, dtype):
         """The user's options over those that the parameters set, limits that the method does not know included."""
-        given = self.options or {}
+        given = {name: value for name, value in (self.options or {}).items() if value is not None}
         unknown = sorted(set(given) - set(method.options))
         if unknown:
             raise ValueError(
@@ -337,24 +346,24 @@ class ScipySolver:
             "message": str(result.message),
         }
 
-    def _outcome(self, status, figures, monitor, n_rows, options):
+    def _outcome(self, status, figures, monitor, options):
         loss = figures["fun"]
-        samples_seen = n_rows * (figures["n_evaluations"] + figures["n_products"])
         if status == "interrupted":
-            outcome = _interrupted(monitor, loss, samples_seen)
+            outcome = _interrupted(monitor, loss)
         elif status == "diverged":
-            outcome = _diverged(monitor, loss, samples_seen, SCALE_ADVICE)
+            outcome = _diverged(monitor, loss, SCALE_ADVICE)
         else:
-            outcome = Outcome(status, loss, samples_seen)
+            outcome = Outcome(status, loss)
+        given = self.options or {}
         remedies = {
-            "max_iter": f"Raise max_iter={options['maxiter']}",
-            "max_fun": f"Raise max_fun={options['maxfun']}",
+            "max_iter": f"Raise {'solver_options: maxiter' if 'maxiter' in given else 'max_iter'}={options['maxiter']}",
+            "max_fun": f"Raise {'solver_options: maxfun' if 'maxfun' in given else 'max_fun'}={options['maxfun']}",
             "failed": f"Raise tol={self.tol} or try another solver",
         }
         if status in remedies:
             outcome.warning = (
                 f"{self.method} failed to converge after {figures['n_iter']} iteration(s) and {figures['n_evaluations']} "
-                f"evaluations (status={figures['status']}): {figures['message']} The largest element of the gradient is "
+                f"evaluations: {figures['message']} The largest element of the gradient is "
                 f"{figures['max_gradient']:.2g}. {remedies[status]}. {SCALE_ADVICE} if they are not: it often makes "
                 "training converge faster."
             )

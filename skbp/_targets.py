@@ -55,6 +55,13 @@ def output_layer(out_activation, binarizer):
 
 def check_known_labels(y, binarizer, all_of_them):
     """Raise if `y` has labels not seen before, or, where `all_of_them`, lacks one."""
+    multilabel = type_of_target(y, input_name="y").startswith("multilabel")
+    if multilabel != is_multilabel(binarizer):
+        kinds = ("one class a row", "multilabel")
+        raise ValueError(
+            f"y is {kinds[multilabel]}, but the classifier has been trained on a target that is {kinds[not multilabel]}. "
+            "Call fit with warm_start=False, or use a fresh clone."
+        )
     seen, labels = binarizer.classes_, unique_labels(y)
     if all_of_them and set(labels) != set(seen):
         raise ValueError(

@@ -56,8 +56,9 @@ def check_gradient(clf, X, y, sample_weight=None, *, n_directions=5, tol=1e-6, r
     Parameters
     ----------
     clf : BackpropClassifier
-        Fitted (checked at its parameters) or not (at random initial ones). Differences need float64: with a classifier
-        that computes in float32, rounding alone is larger than the default `tol`.
+        Fitted or not: checked near its parameters, or near random initial ones. It is moved from there by a tenth of the
+        parameters' root mean square, since at a minimum the gradient is 0 and has nothing to show. Computed in float64,
+        whatever `dtype` says.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
     sample_weight : array-like of shape (n_samples,), default=None
@@ -88,7 +89,7 @@ def check_gradient(clf, X, y, sample_weight=None, *, n_directions=5, tol=1e-6, r
     >>> check_gradient(BackpropClassifier(5, "tanh", random_state=0), X, y).passed
     True
     """
-    objective = clf.objective(X, y, sample_weight)
+    objective = _exact(clf).objective(X, y, sample_weight)
     theta, directions = _directions(objective, n_directions, random_state)
     gradient = objective.gradient(theta)
     scale = np.linalg.norm(gradient) / np.sqrt(theta.size)
@@ -225,15 +226,20 @@ def hessian_extremes(clf, X, y, sample_weight=None, *, k=1, tol=1e-4, random_sta
 
 
 def _exact(clf):
-    """The classifier itself if its products are with the exact Hessian, else a copy of it of which they are."""
+    """A copy of the classifier that computes in float64, and products with the exact Hessian."""
     exact = copy.copy(clf)
-    exact.hessian = "exact"
+    exact.hessian, exact.dtype = "exact", "float64"
     return exact
 
 
 def _directions(objective, n_directions, random_state):
-    directions = check_random_state(random_state).standard_normal((n_directions, objective.theta0.size))
-    return objective.theta0, directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    """A point near theta0, and directions of unit length."""
+    rng = check_random_state(random_state)
+    theta = objective.theta0
+    size = np.sqrt(np.mean(theta**2)) or 1.0
+    theta = theta + 0.1 * size * rng.standard_normal(theta.size)
+    directions = rng.standard_normal((n_directions, theta.size))
+    return theta, directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 def _relative_error(derivative, function, theta, v, scale):
