@@ -88,7 +88,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
           (see `hessian`), by a line search or in a trust region: to a true minimum, whose gradient is 0 up to rounding.
 
         All but the first two are methods of :func:`scipy.optimize.minimize`. Their memory does not grow with the number
-        of rows, but for "bfgs" with the square of that of parameters.
+        of rows; that of "bfgs" and "trust-krylov" may grow with the square of the number of parameters.
     alpha : float, default=0.0001
         Strength of the L2 penalty, in the units of the summed loss: it is divided by S, so the more rows, the less it
         weighs beside their mean. At least 0.

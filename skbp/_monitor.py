@@ -69,20 +69,21 @@ class Monitor:
 
     def record(self, loss, params):
         """Take note of a finished epoch: its mean objective and the weights after it."""
+        # An interrupt may come while the score is computed: then the epoch counts for nothing yet.
+        score = self._validation_score(params) if self.validates else None
         self.n_iter += 1
         self.loss_curve.append(loss)
         np.copyto(self._last, params.vector)
         self._say(f"Iteration {self.n_iter}, loss = {loss:.8f}")
-        if self.validates:
-            score = self._validation_score(params)
+        if score is None:
+            improved = loss <= self.best_loss - self.tol
+        else:
             self.validation_scores.append(score)
             self._say(f"Validation score: {score:.6f}")
             improved = score >= self.best_validation_score + self.tol
             if score > self.best_validation_score:
                 self.best_validation_score = score
                 self._best = params.vector.copy()
-        else:
-            improved = loss <= self.best_loss - self.tol
         self.best_loss = min(self.best_loss, loss)
         self.no_improvement_count = 0 if improved else self.no_improvement_count + 1
 

@@ -281,13 +281,22 @@ class ScipySolver:
         # A power of 2 near the number of rows: scaling by it rounds nothing.
         scale = 2.0 ** math.ceil(math.log2(objective.n_rows)) if method.summed else 1.0
         after_iteration = _AfterIteration(function, params, monitor, scale, options["maxiter"], options["maxfun"])
-        result = OptimizeResult(status=-1, message="", success=False, fun=0.0)
-        reason = ""
+        result = OptimizeResult(status=-1, message="", success=False)
+        reason, always_finite = "", True
+
+        def value_and_gradient(theta):
+            nonlocal always_finite
+            value, gradient = function.value_and_gradient(theta)
+            if not math.isfinite(value):
+                # SciPy's methods step back from infinity, not all of them from nan.
+                always_finite, value = False, math.inf
+            return scale * value, scale * gradient
+
         try:
-            if not math.isfinite(function.value(function.theta0)):
+            if not math.isfinite(value_and_gradient(function.theta0)[0]):
                 raise _Stop
             result = scipy.optimize.minimize(
-                lambda theta: tuple(scale * part for part in function.value_and_gradient(theta)),
+                value_and_gradient,
                 function.theta0,
                 method=method.name,
                 jac=True,
@@ -305,10 +314,12 @@ class ScipySolver:
         monitor.restore_last(params)
         monitor.restore_best(params)
         figures = self._figures(function, params, monitor, result)
-        if not (math.isfinite(figures["fun"]) and math.isfinite(result.fun)):
+        if not math.isfinite(figures["fun"]):
             reason = "diverged"
-        elif not reason and (result.success or figures["max_gradient"] <= self.tol):
+        elif not reason and (figures["max_gradient"] <= self.tol or (result.success and always_finite)):
             reason = "converged"
+        elif not reason and not always_finite and not after_iteration.reason:
+            reason = "diverged"
         elif not reason:
             spent = function.n_evaluations >= options["maxfun"]
             reason = after_iteration.reason or ("max_fun" if spent else "failed")

@@ -178,7 +178,8 @@ def hessian_extremes(clf, X, y, sample_weight=None, *, k=1, tol=1e-4, random_sta
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
     sample_weight : array-like of shape (n_samples,), default=None
     k : int, default=1
-        How many eigenvalues at each end, at most half the number of parameters.
+        How many eigenvalues at each end, at most half the number of parameters. Of an eigenvalue that occurs several times
+        Lanczos may miss copies.
     tol : float, default=1e-4
         The point is stationary if no element of the gradient is larger in absolute value.
     random_state : int, RandomState instance or None, default=0

@@ -1,4 +1,4 @@
-"""Every activation is the function it is named for, and its slope is that function's derivative."""
+"""Every activation is the function it is named for, its slope that function's derivative, its curvature the slope's."""
 
 import numpy as np
 import pytest
@@ -67,6 +67,38 @@ def test_the_slope_is_the_derivative_of_the_function(name, dtype):
 
 @every_activation
 @both_dtypes
+def test_the_curvature_is_the_derivative_of_the_slope(name, dtype):
+    z = points(dtype)
+    step = dtype(np.finfo(dtype).eps ** (1 / 3))
+    if ACTIVATIONS[name].curvature is None:
+        # Then the slope is constant on either side of 0, where a kink may be.
+        slope, signs = slope_at(name, points(dtype)), np.sign(points(dtype))
+        for side in (-1.0, 1.0):
+            assert len(np.unique(slope[signs == side])) == 1
+        return
+    a = ACTIVATIONS[name].function(z, out=np.empty_like(z))
+    curvature = ACTIVATIONS[name].curvature(a, out=np.full_like(z, np.nan))
+    assert curvature.dtype == dtype
+    above, below = z + step, z - step
+    difference = (slope_at(name, above) - slope_at(name, below)) / (above - below)
+    assert np.linalg.norm(curvature - difference) < {np.float32: 1e-4, np.float64: 1e-9}[dtype] * np.linalg.norm(
+        difference
+    )
+
+
+@every_activation
+@both_dtypes
+def test_the_curvature_writes_its_out_and_leaves_the_activation_alone(name, dtype):
+    a = ACTIVATIONS[name].function(points(dtype), out=np.empty((12, 5), dtype))
+    before, out = a.copy(), np.full_like(a, np.nan)
+    if ACTIVATIONS[name].curvature is not None:
+        assert ACTIVATIONS[name].curvature(a, out=out) is out
+        assert np.isfinite(out).all()
+    assert_array_equal(a, before)
+
+
+@every_activation
+@both_dtypes
 def test_the_slope_writes_its_out_and_leaves_the_activation_alone(name, dtype):
     a = ACTIVATIONS[name].function(points(dtype), out=np.empty((12, 5), dtype))
     before, out = a.copy(), np.full_like(a, np.nan)
@@ -77,7 +109,7 @@ def test_the_slope_writes_its_out_and_leaves_the_activation_alone(name, dtype):
 
 @every_activation
 @both_dtypes
-def test_functions_and_slopes_stay_finite_at_the_largest_numbers(name, dtype):
+def test_all_stay_finite_at_the_largest_numbers(name, dtype):
     largest = np.finfo(dtype).max
     z = np.array([-largest, -1e30, -1e4, 1e4, 1e30, largest], dtype)
     a = ACTIVATIONS[name].function(z, out=np.empty_like(z))
@@ -86,6 +118,8 @@ def test_functions_and_slopes_stay_finite_at_the_largest_numbers(name, dtype):
     assert_allclose(a, expected, rtol=1e-6)
     slope = slope_at(name, z)
     assert ((slope >= 0.0) & (slope <= 1.0)).all()
+    if ACTIVATIONS[name].curvature is not None:
+        assert_array_equal(ACTIVATIONS[name].curvature(a, out=np.full_like(a, np.nan)), 0.0)
 
 
 @both_dtypes

@@ -1,4 +1,4 @@
-"""Losses equal their closed forms on moderate and on extreme logits, and gradients and links belong to them."""
+"""Losses equal their closed forms on moderate and on extreme logits; gradients, Hessians and links belong to them."""
 
 import numpy as np
 import pytest
@@ -92,6 +92,59 @@ def test_extreme_logits_give_finite_losses_and_bounded_gradients(name, dtype):
     assert_allclose(gradient, expected, atol=1e-6)
 
 
+def hessian_product(name, logits, tangent):
+    return LOSSES[name].hessian_product(logits, tangent, out=np.full_like(logits, np.nan))
+
+
+@every_loss
+@both_dtypes
+def test_the_hessian_product_agrees_with_central_differences_of_the_gradient(name, dtype):
+    logits, target = moderate(name, dtype)
+    tangent = np.random.default_rng(3).standard_normal(logits.shape).astype(dtype)
+    product = hessian_product(name, logits, tangent)
+    assert product.dtype == dtype
+    # Differences in float64 for both types: what is claimed of float32 is no more than rounding.
+    wide, step = logits.astype(np.float64), 1e-3 * tangent.astype(np.float64)
+    near, far = (
+        loss_gradient(name, wide + k * step, target)[1] - loss_gradient(name, wide - k * step, target)[1]
+        for k in (1, 2)
+    )
+    expected = (8.0 * near - far) / 12e-3
+    assert_allclose(product, expected, rtol=0, atol={np.float32: 1e-6, np.float64: 1e-10}[dtype])
+    assert abs(expected).max() > 0.1
+
+
+@every_loss
+@both_dtypes
+def test_the_hessian_is_symmetric_and_never_negative(name, dtype):
+    logits, _ = moderate(name, dtype)
+    u, v = np.random.default_rng(4).standard_normal((2, *logits.shape)).astype(dtype)
+    Hu, Hv = hessian_product(name, logits, u), hessian_product(name, logits, v)
+    eps = np.finfo(dtype).eps
+    assert_allclose((v * Hu).sum(axis=1), (u * Hv).sum(axis=1), rtol=0, atol=16 * eps)
+    assert ((u * Hu).sum(axis=1) >= -4 * eps).all()
+
+
+@every_loss
+@both_dtypes
+def test_extreme_logits_give_finite_hessian_products(name, dtype):
+    logits = extreme(dtype)
+    tangent = np.random.default_rng(5).standard_normal(logits.shape).astype(dtype)
+    product = hessian_product(name, logits, tangent)
+    assert np.isfinite(product).all()
+    p, v = LINKS[name](logits.astype(np.float64)), tangent.astype(np.float64)
+    expected = p * (v - (p * v).sum(axis=1, keepdims=True)) if name == "softmax" else p * (1.0 - p) * v
+    assert_allclose(product, expected, rtol=0, atol=1e-6)
+
+
+@both_dtypes
+def test_the_hessian_of_the_logistic_loss_is_not_lost_in_rounding_for_sure_units(dtype):
+    # p (1 - p) as written is 0 as soon as p rounds to 1; a Newton step would then be without bound.
+    z = np.linspace(-80.0, 80.0, 41).astype(dtype)[:, None]
+    expected = np.exp(log_expit(z.astype(np.float64)) + log_expit(-z.astype(np.float64)))
+    assert_allclose(hessian_product("logistic", z, np.ones_like(z)), expected, rtol=64 * np.finfo(dtype).eps)
+
+
 @both_dtypes
 def test_the_logistic_loss_of_rightly_sure_units_is_not_lost_in_rounding(dtype):
     # log(1 + exp(z)) - z as written cancels for large z; the same number is log(1 + exp(-z)).
@@ -137,12 +190,26 @@ def test_no_logistic_probability_rounds_to_1(dtype):
 
 
 @both_dtypes
-def test_log_proba_of_a_logistic_unit_is_exact_in_both_tails(dtype):
+def test_log_sigmoid_is_exact_in_both_tails_and_log_proba_in_the_lower(dtype):
     z = np.linspace(-80.0, 80.0, 41).astype(dtype)[:, None]
-    expected = log_expit(z.astype(np.float64))
-    for log_proba in (LOSSES["logistic"].log_proba(z), log_sigmoid(z)):
-        assert log_proba.dtype == dtype
-        assert_allclose(log_proba, expected, rtol=8 * np.finfo(dtype).eps)
+    expected, tolerance = log_expit(z.astype(np.float64)), 8 * np.finfo(dtype).eps
+    log_proba = LOSSES["logistic"].log_proba(z)
+    assert log_sigmoid(z).dtype == log_proba.dtype == dtype
+    assert_allclose(log_sigmoid(z), expected, rtol=tolerance)
+    assert_allclose(log_proba[z <= 0.0], expected[z <= 0.0], rtol=tolerance)
+
+
+@both_dtypes
+def test_where_logistic_probabilities_tie_by_rounding_so_do_their_logarithms(dtype):
+    # Both then put the labels of a row into the same order.
+    z = np.linspace(-20.0, 50.0, 701).astype(dtype)[:, None]
+    proba, log_proba = LOSSES["logistic"].proba(z)[:, 0], LOSSES["logistic"].log_proba(z)[:, 0]
+    positive = z[:, 0] > 0.0
+    assert_array_equal(np.diff(proba[positive]) == 0.0, np.diff(log_proba[positive]) == 0.0)
+    assert (np.diff(proba[positive]) == 0.0).any()
+    assert (np.diff(proba) >= 0.0).all()
+    assert (np.diff(log_proba) >= 0.0).all()
+    assert_allclose(log_proba, log_expit(z[:, 0].astype(np.float64)), rtol=0, atol=2 * np.finfo(dtype).eps * 21)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -155,7 +222,14 @@ def test_softmax_probabilities_of_a_row_sum_to_1(dtype):
 def test_logits_are_never_changed(name, dtype):
     logits, target = moderate(name, dtype)
     logits.flags.writeable = False
-    results = [loss_gradient(name, logits, target)[1], LOSSES[name].proba(logits), LOSSES[name].log_proba(logits)]
+    tangent = np.ones_like(logits)
+    tangent.flags.writeable = False
+    results = [
+        loss_gradient(name, logits, target)[1],
+        hessian_product(name, logits, tangent),
+        LOSSES[name].proba(logits),
+        LOSSES[name].log_proba(logits),
+    ]
     assert_array_equal(logits, moderate(name, dtype)[0])
     assert not any(np.shares_memory(logits, result) for result in results)
 

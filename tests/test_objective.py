@@ -1,5 +1,6 @@
-"""The objective is formula (3) and its gradient the derivative, for every network, loss, weighting and chunking."""
+"""The objective is formula (3), with its derivatives, for every network, loss, weighting, chunking and order of calls."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-from skbp._activations import ACTIVATIONS
+from skbp import _objective
+from skbp._activations import ACTIVATIONS, Activation
 from skbp._losses import LOSSES
 from skbp._objective import CHUNK_ROWS, Objective, predict_logits
 from skbp._parameters import Parameters
@@ -146,11 +148,18 @@ SELECTIONS = {
 }
 
 
+@pytest.fixture(params=[True, False], ids=["small sparse chunks", "large sparse chunks"])
+def small_sparse_chunks(request, monkeypatch):
+    """Chunks of sparse rows no larger than those of dense ones, so that there are several; and as they are."""
+    if request.param:
+        monkeypatch.setattr(_objective, "SPARSE_CHUNK_ELEMENTS", 0)
+
+
 @pytest.mark.parametrize("rows", SELECTIONS.values(), ids=SELECTIONS)
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("container", [np.asarray, csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize(("loss", "n_outputs"), OUTPUTS)
-def test_chunks_add_up_to_the_whole(loss, n_outputs, container, weighted, rows):
+def test_chunks_add_up_to_the_whole(loss, n_outputs, container, weighted, rows, small_sparse_chunks):
     p = problem(N_ROWS, (4, 3), "tanh", loss, n_outputs)
     p.X[p.X < 0.3] = 0.0
     row_weight = p.row_weight if weighted else None
@@ -274,3 +283,167 @@ def test_predictions_are_not_overwritten_by_later_ones():
 
 def test_the_number_of_rows_is_that_of_the_data():
     assert objective(problem(17)).n_rows == 17
+
+
+# Products with the Hessian, and the objective as a function
+
+
+@pytest.fixture(params=["tapes kept", "tapes not kept"])
+def tapes(request, monkeypatch):
+    """Both ways of going through many rows: the limit of memory decides."""
+    if request.param == "tapes not kept":
+        monkeypatch.setattr(_objective, "KEPT_TAPES_BYTES", 0)
+
+
+@pytest.mark.parametrize("gauss_newton", [False, True], ids=["exact", "gauss-newton"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("container", [np.asarray, csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize(("loss", "n_outputs"), OUTPUTS)
+def test_products_over_chunks_are_those_over_pieces_of_the_data(
+    loss, n_outputs, container, weighted, gauss_newton, tapes, small_sparse_chunks
+):
+    p = problem(N_ROWS, (4, 3), "tanh", loss, n_outputs)
+    p.X[p.X < 0.3] = 0.0
+    row_weight = p.row_weight if weighted else np.ones(N_ROWS)
+    v = p.rng.standard_normal(p.params.vector.size)
+    expected = np.zeros(v.size)
+    for piece in np.array_split(np.arange(N_ROWS), 7):  # cut elsewhere than the chunks are, and none longer than one
+        part = objective(p, 0.0, row_weight[piece], X=p.X[piece], target=p.target[piece])
+        expected += row_weight[piece].sum() * part.hessp(v, gauss_newton)
+    n_weights = p.params.weight_vector.size
+    expected[:n_weights] += 0.3 * v[:n_weights]
+    expected /= row_weight.sum()
+    on = objective(p, row_weight=p.row_weight if weighted else None, X=container(p.X))
+    product = on.hessp(v, gauss_newton).copy()
+    assert_allclose(product, expected, rtol=1e-10, atol=1e-13)
+    assert_array_equal(on.hessp(v, gauss_newton), product)
+    on.hessp(-v, gauss_newton, moved=False)
+    assert_array_equal(on.hessp(v, gauss_newton, moved=False), product)
+
+
+@pytest.mark.parametrize("rows", [slice(None), np.arange(N_ROWS)], ids=["slice", "indices"])
+def test_values_and_gradients_repeat_bit_for_bit(rows):
+    p = problem(N_ROWS)
+    on = objective(p, row_weight=p.row_weight)
+    value, gradient = value_and_gradient(on, rows)
+    on.value_and_gradient(slice(0, 100))
+    again, gradient_again = value_and_gradient(on, rows)
+    assert again == value
+    assert_array_equal(gradient_again, gradient)
+
+
+def asked(function, what, theta, v):
+    return function.value_and_gradient(theta) if what == "gradient" else (0.0, function.hessp(theta, v))
+
+
+@pytest.mark.parametrize("hessian", ["exact", "gauss-newton"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_for_a_theta_never_depend_on_what_was_asked_before(dtype, hessian, tapes):
+    # trust-ncg and trust-krylov ask for products at the former theta after a step that they rejected.
+    p = problem(CHUNK_ROWS + 200, (4,))
+    function = objective(p, dtype=dtype).as_function(hessian)
+    old = function.theta0
+    new, v = p.rng.standard_normal((2, old.size))
+    close_by = old + 1e-12  # the same numbers in float32
+    questions = list(itertools.product(["gradient", "product"], [old, new, close_by]))
+    fresh = [asked(objective(p, dtype=dtype).as_function(hessian), what, at, v) for what, at in questions]
+    assert abs(fresh[3][1] - fresh[4][1]).max() > 0.01
+    for order in itertools.permutations(range(len(questions)), 3):
+        for k in order:
+            value, vector = asked(function, *questions[k], v)
+            assert value == fresh[k][0]
+            assert_array_equal(vector, fresh[k][1])
+
+
+def test_gradients_and_products_are_copies_that_later_calls_leave_alone():
+    p = problem(30)
+    function = objective(p).as_function()
+    v, other = p.rng.standard_normal((2, function.theta0.size))
+    results = [function.gradient(function.theta0), function.hessp(function.theta0, v)]
+    kept = [result.copy() for result in results]
+    function.gradient(other)
+    function.hessp(other, other)
+    for result, copy in zip(results, kept, strict=True):
+        assert_array_equal(result, copy)
+        result[...] = np.nan  # nor does what the caller does to them matter
+    assert_array_equal(function.gradient(function.theta0), kept[0])
+    assert np.isfinite(function.gradient(function.theta0)).all()
+
+
+class Counted:
+    """tanh that counts how often it is applied, and can be told to be interrupted."""
+
+    def __init__(self):
+        self.n_calls, self.interrupted_at = 0, None
+        tanh = ACTIVATIONS["tanh"]
+        self.record = Activation(self.apply, tanh.slope, tanh.curvature)
+        self.n_calls = 0  # a record tries its functions
+
+    def apply(self, z, out):
+        self.n_calls += 1
+        if self.n_calls == self.interrupted_at:
+            raise KeyboardInterrupt
+        return np.tanh(z, out=out)
+
+
+def counted_function(dtype=np.float64, n_rows=CHUNK_ROWS + 200):
+    p, counted = problem(n_rows), Counted()
+    params = Parameters(p.params.units, dtype)
+    params.vector[...] = p.params.vector
+    on = Objective(params, [counted.record], LOSSES["softmax"], 0.3, p.X.astype(dtype), p.target)
+    return on.as_function(), counted, p
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_known_of_a_theta_is_not_computed_again(dtype):
+    # Also of one that float32 does not hold: the vector that was passed is compared, not its cast.
+    function, counted, p = counted_function(dtype)
+    theta, v = function.theta0 + 1e-12, p.rng.standard_normal(function.theta0.size)
+    function.value(theta)
+    assert counted.n_calls == 2  # chunks
+    function.gradient(theta)
+    assert (counted.n_calls, function.n_evaluations) == (2, 1)
+    function.hessp(theta, v)
+    assert counted.n_calls == 4
+    function.hessp(theta, -v)
+    assert (counted.n_calls, function.n_products) == (4, 2)
+
+
+def test_tapes_that_would_take_too_much_memory_are_filled_anew_for_each_product(monkeypatch):
+    monkeypatch.setattr(_objective, "KEPT_TAPES_BYTES", 0)
+    function, counted, p = counted_function()
+    v = p.rng.standard_normal(function.theta0.size)
+    function.hessp(function.theta0, v)
+    function.hessp(function.theta0, v)
+    assert counted.n_calls == 4
+
+
+@pytest.mark.parametrize("chunk", [1, 2])
+@pytest.mark.parametrize("what", ["gradient", "product"])
+def test_an_interrupted_call_leaves_nothing_half_done_behind(what, chunk, tapes):
+    function, counted, p = counted_function()
+    old, new = function.theta0, function.theta0 + 0.5
+    v = p.rng.standard_normal(old.size)
+    expected = {at.tobytes(): asked(objective(p).as_function(), what, at, v) for at in (old, new)}
+    for at in (old, new):
+        asked(function, what, old, v)
+        counted.interrupted_at = counted.n_calls + chunk
+        with pytest.raises(KeyboardInterrupt):
+            asked(function, what, new, v)
+        value, vector = asked(function, what, at, v)
+        assert value == expected[at.tobytes()][0]
+        assert_array_equal(vector, expected[at.tobytes()][1])
+
+
+def test_vectors_of_a_wrong_size_are_refused():
+    function = objective(problem(10)).as_function()
+    size = function.theta0.size
+    for call in (
+        lambda: function.value(np.zeros(size - 1)),
+        lambda: function.gradient(np.zeros(size + 1)),
+        lambda: function.hessp(np.zeros(1), np.zeros(size)),
+        lambda: function.hessp(np.zeros(size), np.zeros(1)),
+        lambda: function.hessian_operator(np.zeros(1)),
+    ):
+        with pytest.raises(ValueError, match=f"has {size} parameters"):
+            call()

@@ -1,4 +1,4 @@
-"""A tape has room for one sweep, and its heads are the same room for fewer rows."""
+"""A tape has room for the sweeps that it is for, and its heads are the same room for fewer rows."""
 
 import gc
 import weakref
@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skbp._tape import Tape
+from skbp._tape import TangentTape, Tape
 
 UNITS = (3, 5, 2, 4)
 
 
 def buffers(tape):
-    return [buffer for buffer in [*tape.a, *tape.delta, *tape.slope] if buffer is not None]
+    lists = (value for value in vars(tape).values() if isinstance(value, list))
+    return [buffer for buffers in lists for buffer in buffers if buffer is not None]
+
+
+def both_tapes(passes="tangent"):
+    return [Tape(7, UNITS, np.float64, passes=passes), TangentTape(7, UNITS, np.float64)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -38,40 +43,73 @@ def test_without_hidden_layers_there_are_no_slopes():
 
 def test_activations_and_deltas_do_not_overlap():
     tape = Tape(7, UNITS, np.float64)
-    kept = tape.a[1:] + tape.delta[1:] + [tape.slope[1]]
+    assert_apart(tape.a[1:] + tape.delta[1:] + [tape.slope[1]])
+
+
+def test_errors_share_the_memory_of_deltas_which_overwrite_them():
+    tape = Tape(7, UNITS, np.float64)
+    assert tape.error[0] is tape.error[3] is None
+    assert tape.error[1] is tape.delta[1]
+    assert tape.error[2] is tape.delta[2]
+
+
+def test_a_tape_for_prediction_has_activations_only():
+    tape = Tape(7, UNITS, np.float64, passes="forward")
+    assert [a.shape for a in tape.a[1:]] == [(7, 5), (7, 2), (7, 4)]
+    assert tape.delta == tape.error == tape.slope == []
+    assert tape.head(2).delta == [None]
+    assert len(buffers(tape.head(2))) == 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_tape_for_tangents_keeps_errors_and_slopes_of_every_hidden_layer(dtype):
+    tape = Tape(7, UNITS, dtype, passes="tangent")
+    for kept in (tape.error, tape.slope):
+        assert kept[0] is kept[3] is None
+        assert [buffer.shape for buffer in kept[1:3]] == [(7, 5), (7, 2)]
+    assert {buffer.dtype for buffer in buffers(tape)} == {np.dtype(dtype)}
+    assert_apart(buffers(tape))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_tangent_tape_has_room_for_the_derivative_of_each_and_a_shared_one_for_products(dtype):
+    tangent = TangentTape(7, UNITS, dtype)
+    for kept in (tangent.z, tangent.delta, tangent.scratch):
+        assert kept[0] is None
+        assert [buffer.shape for buffer in kept[1:]] == [(7, 5), (7, 2), (7, 4)]
+    assert tangent.a[0] is tangent.a[3] is None
+    assert [a.shape for a in tangent.a[1:3]] == [(7, 5), (7, 2)]
+    assert {buffer.dtype for buffer in buffers(tangent)} == {np.dtype(dtype)}
+    assert_apart([*tangent.z[1:], *tangent.a[1:3], *tangent.delta[1:], tangent.scratch[1]])
+
+
+def assert_apart(kept):
     for k, buffer in enumerate(kept):
         buffer[...] = k
     for k, buffer in enumerate(kept):
         assert (buffer == k).all()
 
 
-def test_a_tape_for_prediction_has_no_deltas():
-    tape = Tape(7, UNITS, np.float64, backward=False)
-    assert [a.shape for a in tape.a[1:]] == [(7, 5), (7, 2), (7, 4)]
-    assert tape.delta == tape.slope == []
-    assert tape.head(2).delta == []
-
-
 @pytest.mark.parametrize("n_rows", [1, 4, 7])
-def test_a_head_is_the_first_rows_of_the_same_memory(n_rows):
-    tape = Tape(7, UNITS, np.float64)
-    head = tape.head(n_rows)
-    assert head.n_rows == n_rows
-    assert head.a[0] is None
-    for whole, part in zip(buffers(tape), buffers(head), strict=True):
-        whole[...] = 0.0
-        part[...] = 1.0
-        assert_array_equal(whole, np.repeat([1.0, 0.0], [n_rows, 7 - n_rows])[:, None] * np.ones(whole.shape))
+@pytest.mark.parametrize("passes", ["forward", "backward", "tangent"])
+def test_a_head_is_the_first_rows_of_the_same_memory(n_rows, passes):
+    for tape in both_tapes(passes):
+        head = tape.head(n_rows)
+        assert head.n_rows == n_rows
+        for whole, part in zip(buffers(tape), buffers(head), strict=True):
+            whole[...] = 0.0
+            part[...] = 1.0
+            assert_array_equal(whole, np.repeat([1.0, 0.0], [n_rows, 7 - n_rows])[:, None] * np.ones(whole.shape))
 
 
 def test_the_head_of_all_rows_is_the_tape_itself():
-    tape = Tape(7, UNITS, np.float64)
-    assert tape.head(7) is tape
+    for tape in both_tapes():
+        assert tape.head(7) is tape
 
 
 def test_a_head_is_made_once():
-    tape = Tape(7, UNITS, np.float64)
-    assert tape.head(3) is tape.head(3)
+    for tape in both_tapes():
+        assert tape.head(3) is tape.head(3)
 
 
 def test_a_batch_set_on_a_head_is_not_that_of_the_tape():
@@ -88,10 +126,11 @@ def test_the_memory_is_given_back_as_soon_as_the_tape_is_dropped():
     # objects and not their size.
     gc.disable()
     try:
-        tape = Tape(7, UNITS, np.float64)
-        tape.head(2)
-        buffer = weakref.ref(tape.a[1])
-        del tape
-        assert buffer() is None
+        for kind in (Tape, TangentTape):
+            tape = kind(7, UNITS, np.float64)
+            tape.head(2)
+            buffer = weakref.ref(tape.delta[1])
+            del tape
+            assert buffer() is None
     finally:
         gc.enable()
