@@ -88,7 +88,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
           (see `hessian`), by a line search or in a trust region: to a true minimum, whose gradient is 0 up to rounding.
 
         All but the first two are methods of :func:`scipy.optimize.minimize`. Their memory does not grow with the number
-        of rows; that of "bfgs" and "trust-krylov" may grow with the square of the number of parameters.
+        of rows; that of "bfgs" and "trust-krylov" may grow with the square of the number of parameters. They repeat
+        themselves bit for bit, except for "trust-krylov", whose steps depend on rounding in SciPy's own memory.
     alpha : float, default=0.0001
         Strength of the L2 penalty, in the units of the summed loss: it is divided by S, so the more rows, the less it
         weighs beside their mean. At least 0.
