@@ -166,7 +166,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     hessian : {"auto", "exact", "gauss-newton"}, default="auto"
         The matrix of whose products "newton-cg", "trust-ncg" and "trust-krylov" make use, and `objective`: the Hessian, or
         the Gauss-Newton matrix J' H_loss J, which is never negative along any direction. "auto" is "exact": on each of six
-        data sets, and for each of the three methods, training with the Gauss-Newton matrix took longer, 1.3 to 45 times.
+        data sets, and for each of the three methods, training with the Gauss-Newton matrix took longer, 1.6 to 42 times.
         Relu counts as having no curvature, which it has almost nowhere; its kinks go unnoticed.
     solver_options : dict or None, default=None
         Options for SciPy's method, such as ``{"maxcor": 30}``, over those that `tol`, `max_iter` and `max_fun` set. One

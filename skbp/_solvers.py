@@ -172,6 +172,9 @@ class ScipyMethod:
         The options of the method that a user may set: none for printing or numerical derivatives.
     hessian : {"exact", "gauss-newton"} or None, default=None
         The matrix whose products the method is given unless the user says otherwise; None if it uses none.
+    stops_on_norm : bool, default=False
+        Whether the method compares its tolerance with the gradient's norm, which is larger than its largest element. Then
+        that element is looked at after each iteration.
     precision : str or None, default=None
         The option that says how precise the gradient is, for a method that takes differences of gradients.
     summed : bool, default=False
@@ -183,6 +186,7 @@ class ScipyMethod:
     tol: str
     options: tuple[str, ...]
     hessian: str | None = None
+    stops_on_norm: bool = False
     precision: str | None = None
     summed: bool = False
 
@@ -196,8 +200,10 @@ SCIPY_METHODS = {
     "bfgs": ScipyMethod("BFGS", "gtol", ("gtol", "norm", "maxiter", "xrtol", "c1", "c2", "hess_inv0")),
     "cg": ScipyMethod("CG", "gtol", ("gtol", "norm", "maxiter", "c1", "c2")),
     "newton-cg": ScipyMethod("Newton-CG", "xtol", ("xtol", "maxiter", "c1", "c2"), hessian="exact", summed=True),
-    "trust-ncg": ScipyMethod("trust-ncg", "gtol", _TRUST_REGION, hessian="exact"),
-    "trust-krylov": ScipyMethod("trust-krylov", "gtol", (*_TRUST_REGION, "inexact"), hessian="exact"),
+    "trust-ncg": ScipyMethod("trust-ncg", "gtol", _TRUST_REGION, hessian="exact", stops_on_norm=True),
+    "trust-krylov": ScipyMethod(
+        "trust-krylov", "gtol", (*_TRUST_REGION, "inexact"), hessian="exact", stops_on_norm=True
+    ),
     "tnc": ScipyMethod(
         "TNC",
         "gtol",
@@ -215,6 +221,7 @@ _STOPPED = {
     "max_iter": "Maximum number of iterations reached.",
     "max_fun": "Maximum number of evaluations reached.",
     "converged": "The validation score improves no longer.",
+    "small gradient": "No element of the gradient exceeds the tolerance.",
     "diverged": "The objective is not finite.",
 }
 
@@ -222,9 +229,9 @@ _STOPPED = {
 class _AfterIteration:
     """The callback of a SciPy method: tells the monitor, and stops the method where there is reason to."""
 
-    def __init__(self, function, params, monitor, scale, max_iter, max_fun):
+    def __init__(self, function, params, monitor, scale, max_iter, max_fun, tol):
         self._function, self._params, self._monitor, self._scale = function, params, monitor, scale
-        self._max_iter, self._max_fun = max_iter, max_fun
+        self._max_iter, self._max_fun, self._tol = max_iter, max_fun, tol
         self.reason = ""
 
     def __call__(self, intermediate_result):
@@ -232,10 +239,15 @@ class _AfterIteration:
             self.reason = "diverged"
             raise _Stop
         np.copyto(self._params.vector, intermediate_result.x)
-        self._monitor.record(float(intermediate_result.fun) / self._scale, self._params)
+        value = float(intermediate_result.fun) / self._scale
+        # After a rejected step F is as before, and the gradient at hand is that of the rejected point.
+        moved = self._monitor.loss_curve[-1:] != [value]
+        self._monitor.record(value, self._params)
         if self._monitor.validates and self._monitor.stalled:
             self._monitor.announce_stall("Stopping.")
             self.reason = "converged"
+        elif self._tol and moved and np.abs(self._function.gradient(intermediate_result.x)).max() <= self._tol:
+            self.reason = "small gradient"
         elif self._monitor.n_iter >= self._max_iter:
             self.reason = "max_iter"
         elif self._function.n_evaluations > self._max_fun:
@@ -280,7 +292,10 @@ class ScipySolver:
         options = self._all_options(method, max_iter, params.vector.dtype)
         # A power of 2 near the number of rows: scaling by it rounds nothing.
         scale = 2.0 ** math.ceil(math.log2(objective.n_rows)) if method.summed else 1.0
-        after_iteration = _AfterIteration(function, params, monitor, scale, options["maxiter"], options["maxfun"])
+        largest_gradient = options[method.tol] if method.stops_on_norm else None
+        after_iteration = _AfterIteration(
+            function, params, monitor, scale, options["maxiter"], options["maxfun"], largest_gradient
+        )
         result = OptimizeResult(status=-1, message="", success=False)
         reason, always_finite = "", True
 
@@ -311,6 +326,7 @@ class ScipySolver:
             result.message = "Interrupted."
         if after_iteration.reason:
             result.status, result.message = -1, _STOPPED[after_iteration.reason]
+            result.success = after_iteration.reason == "small gradient"
         monitor.restore_last(params)
         monitor.restore_best(params)
         figures = self._figures(function, params, monitor, result)

@@ -77,12 +77,15 @@ def check_known_labels(y, binarizer, all_of_them):
 
 
 def class_codes(y, binarizer):
-    """Labels as integers: (n_samples,) class indices, or (n_samples, n_labels) of 0 and 1 if multilabel."""
+    """Labels as integers: (n_samples,) class indices, or (n_samples, n_labels) of 0 and 1 if multilabel.
+
+    Class indices are of the smallest type that holds them: of a million rows they are the largest thing that stays.
+    """
     if is_multilabel(binarizer):
         return binarizer.transform(y)
     encoder = LabelEncoder()
     encoder.classes_ = binarizer.classes_
-    return encoder.transform(y)
+    return encoder.transform(y).astype(np.min_scalar_type(len(binarizer.classes_) - 1))
 
 
 def encode(codes, out_activation, n_outputs):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_wine, make_classification
+from sklearn.preprocessing import scale
 
 from skbp import Activation, BackpropClassifier
 from skbp._activations import ACTIVATIONS
@@ -223,3 +224,14 @@ def test_the_result_prints_the_verdict_and_the_figures():
     assert f"{extremes.max_gradient:.1e}" in lines[1]
     for line, values in zip(lines[2:], [extremes.smallest, extremes.largest], strict=True):
         assert all(f"{value:.3e}" in line for value in values)
+
+
+def test_lanczos_finds_the_flat_direction_whatever_it_starts_from():
+    """The common shift of the softmax units' biases has no curvature: the smallest eigenvalue at a minimum is 0."""
+    X, y = load_wine(return_X_y=True)
+    clf = BackpropClassifier((16,), "tanh", solver="trust-ncg", alpha=1.0, tol=1e-6, max_iter=500, random_state=0)
+    clf.fit(scale(X), y)
+    for seed in range(8):
+        extremes = hessian_extremes(clf, scale(X), y, random_state=seed)
+        assert abs(extremes.smallest[0]) < 1e-12
+        assert extremes.verdict == "minimum"

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse.linalg import LinearOperator, cg, eigsh
 from scipy.special import expit, softmax
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
@@ -541,3 +541,15 @@ def test_a_fitted_classifier_can_be_looked_at_on_rows_of_some_classes_only(warm_
     penalty = 0.5 / (2 * some.sum()) * sum((W**2).sum() for W in clf.coefs_)
     expected = -np.log(proba[np.arange(some.sum()), y[some]]).mean() + penalty
     assert F.value(F.theta0) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("solver", ["trust-ncg", "trust-krylov"])
+def test_trust_region_methods_end_where_no_element_of_the_gradient_exceeds_tol(solver):
+    """SciPy compares the tolerance with the norm, and may reject steps for ever where rounding lies between the two."""
+    X, y = load_breast_cancer(return_X_y=True)
+    clf = BackpropClassifier((20,), "tanh", solver=solver, alpha=1.0, tol=1e-7, max_iter=1200, random_state=0)
+    clf.fit(scale(X), y)
+    figures = clf.optimize_result_
+    assert figures["success"]
+    assert figures["max_gradient"] <= 1e-7
+    assert clf.n_iter_ < 200
