@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
@@ -25,7 +24,6 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-from threadpoolctl import ThreadpoolController
 
 from skbp import _targets
 from skbp._activations import ACTIVATIONS, Activation, activation_record
@@ -35,11 +33,8 @@ from skbp._objective import CHUNK_ROWS, Objective, predict_logits
 from skbp._parameters import Parameters
 from skbp._schedules import SCHEDULES, Progress
 from skbp._solvers import SOLVERS, MiniBatchSolver, ScipySolver
+from skbp._threads import blas_threads
 from skbp._updates import UPDATES
-
-# Matrix products of fewer multiplications than this are left to one BLAS thread. On idle cores a second would gain some
-# tens of microseconds a product; on busy ones two threads that wait for each other take up to a hundred times as long.
-SMALL_PRODUCT = 2**22
 
 
 class BackpropClassifier(ClassifierMixin, BaseEstimator):
@@ -649,7 +644,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         solver = self._solver(objective.n_rows, params.vector.dtype, monitor, incremental)
         monitor.start(params, trained=resume)
         # Overflow is found by looking at the objective of every step, and reported once.
-        with _blas_threads(params.units, getattr(solver, "batch_size", objective.n_rows)), np.errstate(all="ignore"):
+        rows_at_once = min(getattr(solver, "batch_size", objective.n_rows), CHUNK_ROWS)
+        with blas_threads(params.units, rows_at_once), np.errstate(all="ignore"):
             outcome = solver.run(objective, monitor, 1 if incremental else self.max_iter)
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
             raise ValueError(
@@ -935,36 +931,3 @@ def _unchanged_on_error(estimator):
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
-
-
-class _OneBlasThread:
-    """A context in which BLAS uses one thread, the same for all fits that run side by side in this process."""
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._n_inside = 0
-        self._controller: ThreadpoolController | None = None
-        self._limiter: Any = None
-
-    def __enter__(self):
-        with self._lock:
-            if self._n_inside == 0:
-                # Looking for the libraries takes some 10 ms: once is enough.
-                self._controller = self._controller or ThreadpoolController()
-                self._limiter = self._controller.limit(limits=1, user_api="blas")
-            self._n_inside += 1
-
-    def __exit__(self, *exception):
-        with self._lock:
-            self._n_inside -= 1
-            if self._n_inside == 0:
-                self._limiter.restore_original_limits()
-
-
-_one_blas_thread = _OneBlasThread()
-
-
-def _blas_threads(units, n_rows):
-    """A context in which BLAS uses one thread if all matrix products of the network are small."""
-    largest = min(n_rows, CHUNK_ROWS) * max(fan_in * fan_out for fan_in, fan_out in pairwise(units))
-    return _one_blas_thread if largest < SMALL_PRODUCT else nullcontext()

@@ -18,6 +18,7 @@ LAYERS = {
     "_tape": 0,
     "_updates": 0,
     "_schedules": 0,
+    "_threads": 0,
     "_network": 1,
     "_objective": 2,
     "_monitor": 3,
@@ -40,11 +41,11 @@ WITHIN.update({name: set() for name, layer in LAYERS.items() if layer == 0})
 # What it may import from elsewhere, the standard library aside. "a.b" stands for all that is in it.
 _OF_SCIKIT_LEARN = {"sklearn.exceptions.ConvergenceWarning", "sklearn.callback"}
 OUTSIDE = {
-    0: NUMERICS,
+    0: {*NUMERICS, "threadpoolctl"},
     1: {*NUMERICS, "scipy.sparse.issparse"},
     2: {*NUMERICS, "scipy.sparse.issparse", "scipy.sparse.linalg.LinearOperator"},
     3: {*NUMERICS, "scipy.optimize", *_OF_SCIKIT_LEARN},
-    4: {"numpy", "scipy", "sklearn", "threadpoolctl"},
+    4: {"numpy", "scipy", "sklearn"},
     5: set(),
 }
 THIRD_PARTY = {"numpy", "scipy", "sklearn", "threadpoolctl"}
