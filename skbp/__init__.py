@@ -2,6 +2,7 @@
 
 from skbp._activations import Activation
 from skbp._classifier import BackpropClassifier
+from skbp._features import HiddenFeatures
 
-__all__ = ["Activation", "BackpropClassifier", "__version__"]
+__all__ = ["Activation", "BackpropClassifier", "HiddenFeatures", "__version__"]
 __version__ = "0.1.0"

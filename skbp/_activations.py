@@ -1,20 +1,40 @@
 """Activation functions of the hidden layers.
 
 A hidden layer applies one function f to each of its weighted sums z. Training needs f and its derivative, the
-*slope* f'; products with the Hessian need the second derivative too, the *curvature* f''. Each function here has both in
+*slope* f'; products with the Hessian need the second derivative too, the *curvature* f''. Most functions have both in
 terms of the activation a = f(z) itself (for the logistic function, f' = a (1 - a)), so that a sweep need not keep z: f
-overwrites it.
+overwrites it. Functions that fall and rise again, like gelu, do not: z does not follow from a, and is kept.
 
 An activation is one record, and ``ACTIVATIONS`` is the one list of them: parameter validation, tests and tables
 iterate it, so a further activation is a further record.
+
+References
+----------
+Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear units (ELUs)", ICLR
+2016, https://doi.org/10.48550/arXiv.1511.07289
+
+Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks", NeurIPS 2017,
+https://doi.org/10.48550/arXiv.1706.02515
+
+Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", 2016, https://doi.org/10.48550/arXiv.1606.08415
+
+Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units for neural network function approximation in reinforcement
+learning", Neural Networks 107 (2018), 3-11, https://doi.org/10.1016/j.neunet.2017.12.012
+
+Misra, "Mish: A self regularized non-monotonic activation function", BMVC 2020,
+https://doi.org/10.48550/arXiv.1908.08681
+
+He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015, https://doi.org/10.1109/ICCV.2015.123
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import erf
 
 
 @dataclass(frozen=True)
@@ -31,14 +51,18 @@ class Activation:
         Writes f''(z) to `out`, given a = f(z). `out` is never `a`. None if f'' is 0 wherever it exists.
     initial_scale : float
         The initial weights and biases of a layer are drawn uniformly from +-sqrt(initial_scale / (fan_in + fan_out)).
-        Glorot and Bengio's 6 keeps the variance of activations and gradients about the same from layer to layer; the
-        logistic function, whose slope is at most 1/4, is given 2, as scikit-learn gives it.
+        Glorot and Bengio's 6 is for functions of slope 1 around 0; the logistic function, whose slope is at most 1/4,
+        has 2, and relu 6, as scikit-learn has them. The relatives of relu have 6 / E[f(z)^2], z standard normal, which
+        keeps the size of z from layer to layer (12, He's rule, where half of all z give 0).
+    needs_z : bool, default=False
+        Whether `slope` and `curvature` are given z in place of a, which costs another array of the size of a.
     """
 
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]
     slope: Callable[[np.ndarray, np.ndarray], np.ndarray]
     curvature: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     initial_scale: float = 6.0
+    needs_z: bool = False
 
     def __post_init__(self):
         z = np.linspace(-2.0, 2.0, 5)
@@ -108,11 +132,227 @@ def _relu_slope(a, out):
     return np.greater(a, 0.0, out=out)
 
 
+# The slope of leaky_relu for z < 0.
+LEAK = 0.01
+
+
+def _leaky_relu(z, out):
+    return np.maximum(z, LEAK * z, out=out)
+
+
+def _leaky_relu_slope(a, out):
+    np.greater(a, 0.0, out=out)
+    np.multiply(out, 1.0 - LEAK, out=out)
+    return np.add(out, LEAK, out=out)
+
+
+def _elu(z, out):
+    return _exponential_below_zero(z, 1.0, 1.0, out)
+
+
+def _elu_slope(a, out):
+    # f' = 1 for z > 0, else exp(z) = a + 1
+    np.minimum(a, 0.0, out=out)
+    return np.add(out, 1.0, out=out)
+
+
+def _elu_curvature(a, out):
+    return _exponential_curvature(a, 1.0, out)
+
+
+# With these, a layer of normal z with mean 0 and variance 1 gives activations of mean 0 and variance 1.
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
+
+
+def _selu(z, out):
+    return _exponential_below_zero(z, SELU_SCALE, SELU_ALPHA, out)
+
+
+def _selu_slope(a, out):
+    # f' = scale for z > 0, else scale alpha exp(z) = a + scale alpha
+    np.add(a, SELU_SCALE * SELU_ALPHA, out=out)
+    np.copyto(out, SELU_SCALE, where=a > 0.0)
+    return out
+
+
+def _selu_curvature(a, out):
+    return _exponential_curvature(a, SELU_SCALE * SELU_ALPHA, out)
+
+
+def _exponential_below_zero(z, scale, alpha, out):
+    """scale * z for z > 0, else scale * alpha * (exp(z) - 1)."""
+    negative = np.minimum(z, 0.0)
+    np.expm1(negative, out=negative)
+    negative *= scale * alpha
+    np.maximum(z, 0.0, out=out)
+    np.multiply(out, scale, out=out)
+    return np.add(out, negative, out=out)
+
+
+def _exponential_curvature(a, limit, out):
+    """f'' = f' = a + limit for z < 0, else 0."""
+    np.add(a, limit, out=out)
+    return np.multiply(out, a < 0.0, out=out)
+
+
+def _gelu(z, out):
+    return np.multiply(z, _normal_cdf(z), out=out)
+
+
+def _gelu_slope(z, out):
+    # f' = Phi(z) + z phi(z)
+    cdf = _normal_cdf(z)
+    near = _without_tails(z)
+    _normal_density(near, out)
+    np.multiply(out, near, out=out)
+    return np.add(out, cdf, out=out)
+
+
+def _gelu_curvature(z, out):
+    # f'' = phi(z) (2 - z^2)
+    near = _without_tails(z)
+    _normal_density(near, out)
+    return np.multiply(out, 2.0 - near * near, out=out)
+
+
+def _normal_cdf(z):
+    cdf = erf(z * math.sqrt(0.5))
+    cdf += 1.0
+    cdf *= 0.5
+    return cdf
+
+
+def _normal_density(z, out):
+    np.multiply(z, z, out=out)
+    np.multiply(out, -0.5, out=out)
+    np.exp(out, out=out)
+    return np.multiply(out, 1.0 / math.sqrt(2.0 * math.pi), out=out)
+
+
+def _without_tails(z):
+    """z with what is beyond +-40, where the normal density is 0 in any type, brought there: squares then stay finite."""
+    return np.clip(z, -40.0, 40.0)
+
+
+def _silu(z, out):
+    return np.multiply(z, _logistic(z, np.zeros_like(z)), out=out)
+
+
+def _silu_slope(z, out):
+    # f' = s (1 + z (1 - s)), s the logistic function
+    s = _logistic(z, np.zeros_like(z))
+    np.subtract(1.0, s, out=out)
+    np.multiply(out, z, out=out)
+    np.add(out, 1.0, out=out)
+    return np.multiply(out, s, out=out)
+
+
+def _silu_curvature(z, out):
+    # f'' = s (1 - s) (2 + z (1 - 2 s))
+    s = _logistic(z, np.zeros_like(z))
+    np.multiply(s, -2.0, out=out)
+    np.add(out, 1.0, out=out)
+    np.multiply(out, z, out=out)
+    np.add(out, 2.0, out=out)
+    return np.multiply(out, _logistic_slope(s, np.zeros_like(s)), out=out)
+
+
+def _mish(z, out):
+    return np.multiply(z, _tanh_softplus(z), out=out)
+
+
+def _mish_slope(z, out):
+    # f' = w + z s (1 - w^2), w = tanh(softplus(z)), s the logistic function
+    s, w = _logistic(z, np.zeros_like(z)), _tanh_softplus(z)
+    _tanh_slope(w, out)
+    np.multiply(out, s, out=out)
+    np.multiply(out, z, out=out)
+    return np.add(out, w, out=out)
+
+
+def _mish_curvature(z, out):
+    # f'' = s (1 - w^2) (2 + z (1 - s) - 2 z s w)
+    s, w = _logistic(z, np.zeros_like(z)), _tanh_softplus(z)
+    bracket = 2.0 + z * (1.0 - s - 2.0 * s * w)
+    _tanh_slope(w, out)
+    np.multiply(out, s, out=out)
+    return np.multiply(out, bracket, out=out)
+
+
+def _tanh_softplus(z):
+    # With e = exp(z), tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2), which is 1 in any type from z = 20 on.
+    e = np.exp(np.minimum(z, 20.0))
+    e *= e + 2.0
+    e /= e + 2.0
+    return e
+
+
+def softplus(z, out):
+    """Write log(1 + exp(z)) to `out`, which may be `z`, without overflow."""
+    positive_part = np.maximum(z, 0.0)
+    np.abs(z, out=out)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    np.log1p(out, out=out)
+    out += positive_part
+    return out
+
+
+def _softplus_slope(a, out):
+    # f' is the logistic function, 1 - exp(-a)
+    np.negative(a, out=out)
+    np.expm1(out, out=out)
+    return np.negative(out, out=out)
+
+
+def _softplus_curvature(a, out):
+    # f'' = f' (1 - f')
+    _softplus_slope(a, out)
+    return np.multiply(out, np.exp(-a), out=out)
+
+
+def _softsign(z, out):
+    return np.divide(z, 1.0 + np.abs(z), out=out)
+
+
+def _softsign_slope(a, out):
+    # f' = 1 / (1 + |z|)^2 = (1 - |a|)^2
+    np.abs(a, out=out)
+    np.subtract(1.0, out, out=out)
+    return np.multiply(out, out, out=out)
+
+
+def _softsign_curvature(a, out):
+    # f'' = -2 sign(z) / (1 + |z|)^3
+    _softsign_slope(a, out)
+    np.multiply(out, 1.0 - np.abs(a), out=out)
+    return np.multiply(out, -2.0 * np.sign(a), out=out)
+
+
+def _relu6(z, out):
+    return np.clip(z, 0.0, 6.0, out=out)
+
+
+def _relu6_slope(a, out):
+    np.greater(a, 0.0, out=out)
+    return np.multiply(out, a < 6.0, out=out)
+
+
 ACTIVATIONS = {
     "identity": Activation(_identity, _identity_slope),
     "logistic": Activation(_logistic, _logistic_slope, _logistic_curvature, initial_scale=2.0),
     "tanh": Activation(_tanh, _tanh_slope, _tanh_curvature),
     "relu": Activation(_relu, _relu_slope),
+    "leaky_relu": Activation(_leaky_relu, _leaky_relu_slope, initial_scale=12.0),
+    "relu6": Activation(_relu6, _relu6_slope, initial_scale=12.0),
+    "elu": Activation(_elu, _elu_slope, _elu_curvature, initial_scale=9.3),
+    "selu": Activation(_selu, _selu_slope, _selu_curvature),
+    "gelu": Activation(_gelu, _gelu_slope, _gelu_curvature, initial_scale=14.1, needs_z=True),
+    "silu": Activation(_silu, _silu_slope, _silu_curvature, initial_scale=16.9, needs_z=True),
+    "mish": Activation(_mish, _mish_slope, _mish_curvature, initial_scale=13.3, needs_z=True),
+    "softplus": Activation(softplus, _softplus_slope, _softplus_curvature, initial_scale=6.5),
+    "softsign": Activation(_softsign, _softsign_slope, _softsign_curvature),
 }
 
 

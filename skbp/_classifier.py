@@ -7,37 +7,41 @@ solver minimises it and reports to a monitor; the result is published as plain a
 from __future__ import annotations
 
 import copy
-import math
+import functools
 import warnings
 from contextlib import contextmanager
-from functools import partial
-from itertools import pairwise
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.utils import _safe_indexing, check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from skbp import _targets
-from skbp._activations import ACTIVATIONS, Activation, activation_record
+from skbp import _targets, _wiring
+from skbp._activations import ACTIVATIONS, Activation
+from skbp._features import HiddenFeatures
 from skbp._losses import LOSSES
-from skbp._monitor import Monitor
+from skbp._monitor import CallbackSupportMixin, EpochCallbacks, Monitor
 from skbp._objective import CHUNK_ROWS, Objective, predict_logits
 from skbp._parameters import Parameters
-from skbp._schedules import SCHEDULES, Progress
-from skbp._solvers import SOLVERS, MiniBatchSolver, ScipySolver
+from skbp._schedules import SCHEDULES
+from skbp._solvers import SOLVERS, MiniBatchSolver
 from skbp._threads import blas_threads
 from skbp._updates import UPDATES
+from skbp._validation import Rows, Validation, split
+
+# What scikit-learn's callbacks keep on an estimator while it is fitted.
+_CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
-class BackpropClassifier(ClassifierMixin, BaseEstimator):
+class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Multi-layer perceptron classifier, a drop-in for :class:`~sklearn.neural_network.MLPClassifier`.
 
     A network of fully connected layers, trained by backpropagation: by mini-batch gradient descent, or on all rows by a
@@ -45,7 +49,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     .. math::
 
-        F = \frac1S \sum_i s_i \sum_k c(z_{ik}, y_{ik}) + \frac{\alpha}{2S} \sum_l \lVert W_l \rVert^2
+        F = \frac1S \sum_i s_i \sum_k c(z_{ik}, y_{ik}) + \frac{1}{2S} \sum_l \alpha_l \lVert W_l \rVert^2
 
     over the weights W_l and biases b_l, where z_i are the logits of row i, s_i is the row's weight, and S is the sum of
     the weights of the rows at hand: of a batch for "sgd" and "adam", else of all rows. Biases are not penalised.
@@ -57,7 +61,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
         \delta_L = \tfrac{s}{S} (\mathrm{link}(z_L) - y), \quad
         \delta_l = (\delta_{l+1} W_{l+1}^T) \odot f'(z_l), \quad
-        \frac{\partial F}{\partial W_l} = a_{l-1}^T \delta_l + \frac{\alpha}{S} W_l, \quad
+        \frac{\partial F}{\partial W_l} = a_{l-1}^T \delta_l + \frac{\alpha_l}{S} W_l, \quad
         \frac{\partial F}{\partial b_l} = \sum_i \delta_{l,i}
 
     With the parameters of `MLPClassifier`, the same `random_state` and float64 data it gives the same numbers.
@@ -67,9 +71,17 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Number of units of each hidden layer. An int is a single hidden layer; ``()`` is none, which makes the model
         logistic regression with ``C = 1 / alpha``.
-    activation : {"identity", "logistic", "tanh", "relu"} or Activation, default="relu"
-        Activation of the hidden layers, f(z) = z, 1 / (1 + exp(-z)), tanh(z), or max(0, z); or a function of one's own as
-        a :class:`skbp.Activation`, which :func:`skbp.inspection.check_gradient` judges.
+    activation : str, Activation or list of them, default="relu"
+        Activation f of the hidden layers; a list has one for each. With s(z) = 1 / (1 + exp(-z)):
+
+        - "identity": z; "logistic": s(z); "tanh": tanh(z); "softsign": z / (1 + abs(z)).
+        - "relu": max(0, z); "leaky_relu": max(0.01 z, z); "relu6": min(max(0, z), 6).
+        - "elu": z if z > 0, else exp(z) - 1; "selu": 1.0507 times z, or 1.6733 (exp(z) - 1).
+        - "gelu": z Phi(z), Phi the standard normal distribution function; "silu": z s(z); "softplus": log(1 + exp(z));
+          "mish": z tanh(log(1 + exp(z))).
+
+        Each has its own scale of initial weights. A :class:`skbp.Activation` is a function of one's own, which
+        :func:`skbp.inspection.check_gradient` judges.
     solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
         How F is minimised.
 
@@ -85,20 +97,30 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         All but the first two are methods of :func:`scipy.optimize.minimize`. Their memory does not grow with the number
         of rows; that of "bfgs" and "trust-krylov" may grow with the square of the number of parameters. They repeat
         themselves bit for bit, except for "trust-krylov", whose steps depend on rounding in SciPy's own memory.
-    alpha : float, default=0.0001
+    alpha : float or list of float, default=0.0001
         Strength of the L2 penalty, in the units of the summed loss: it is divided by S, so the more rows, the less it
-        weighs beside their mean. At least 0.
+        weighs beside their mean. At least 0. A list has one number for each layer of weights, the output's included.
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch. "auto" is 200, or all rows if there are fewer. Used by "sgd" and "adam".
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Schedule of the learning rate, which changes between epochs. Used by "sgd" and "adam".
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine", "linear", "one-cycle"} or callable, default="constant"
+        Schedule of the learning rate. Used by "sgd" and "adam". The first three go on for as long as training does and
+        change between epochs:
 
         - "constant": `learning_rate_init`.
         - "invscaling": ``learning_rate_init / (t_ + 1) ** power_t``.
         - "adaptive": divided by 5 each time that nothing has improved by `tol` for more than `n_iter_no_change` epochs;
           training stops when that happens at a rate of at most 1e-6.
+
+        The others are laid out for all of training, change with every step, and multiply `learning_rate_init` by a
+        function of the fraction p of `max_iter` epochs that lies before the step. To reach the last epoch is then no
+        failure to converge, and no warning is given.
+
+        - "cosine": (1 + cos(pi p)) / 2, from 1 to 0.
+        - "linear": 1 - p.
+        - "one-cycle": up from 1/25 to 1 at p = 0.3, down to 1/250000, each along half a cosine.
+        - a callable: what it returns for p, a number of at least 0.
     learning_rate_init : float, default=0.001
-        Initial learning rate. Used by "sgd" and "adam".
+        Initial learning rate; of "one-cycle", and after a warm-up, the highest. Used by "sgd" and "adam".
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
@@ -113,21 +135,22 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         score. For SciPy's methods training ends where no element of the gradient is larger in absolute value, or for
         "newton-cg" those of a step are not on average; with `early_stopping` it is both. "lbfgs" ends too where F falls
         by less than 2.2e-9 of itself in an iteration, or, for `tol` under 1e-4, that times the square of ``tol / 1e-4``.
-    verbose : bool, default=False
-        Whether to print the loss, and the validation score, of every iteration.
+    verbose : bool or int, default=False
+        1 or True prints a line for every iteration: F, the validation score, the learning rate, the seconds so far. 2 keeps
+        to one line that is written over and over, if the output is a terminal.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last call. The layers must be the same. `loss_curve_`,
         `validation_scores_` and `t_` go on, patience starts anew, and with `early_stopping` the weights at the start are
-        kept unless some epoch scores better.
+        kept unless some epoch scores better. It also makes a pickle carry all that further training needs: see Notes.
     momentum : float, default=0.9
         Momentum of "sgd", between 0 and 1.
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the rows, to stop when the accuracy on them has not improved by `tol`
-        for more than `n_iter_no_change` epochs, and to keep the weights that were best on them. Works with every solver.
-        The split is stratified by class where there are rows enough, but not for multilabel targets; of two classes each
-        needs at least two rows.
+        Whether to stop when the score on validation data has not improved by `tol` for more than `n_iter_no_change` epochs,
+        and to keep the weights that were best on them. Works with every solver. The data are those given to `fit` as
+        `X_val`, else a share of the rows that is held out: `validation_fraction`. The split is stratified by class where
+        there are rows enough, but not for multilabel targets; of two classes each needs at least two rows.
     validation_fraction : float, default=0.1
         Share of the rows held out by `early_stopping`, between 0 and 1.
     beta_1 : float, default=0.9
@@ -154,6 +177,30 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         - "softmax": a softmax unit for each class, also for two. Not for multilabel targets.
         - "logistic": a logistic unit for each class, trained on one-hot targets with the loss summed over the units.
           `predict_proba` divides their outputs by their sum over the classes.
+    scoring : str, callable or None, default=None
+        The score on validation data, of which more is better. None is the accuracy; "loss" the loss c per row with its sign
+        changed, which notices progress that the accuracy does not; else a name from
+        :func:`sklearn.metrics.get_scorer_names` or a callable ``(estimator, X, y)``. Rows weigh by `sample_weight` and
+        `class_weight`, where the metric takes weights.
+    max_time : float or None, default=None
+        Seconds after which training ends, looked at after every iteration.
+    dropout : float or list of float, default=0.0
+        Probability in [0, 1) with which a hidden unit is left out in a training step; a list has one for each hidden layer.
+        The other units are scaled up by 1 / (1 - dropout), so that predictions, which leave nothing out, need no
+        correction. `loss_curve_` is that of the thinned networks. An error with SciPy's methods, which need one function.
+    weight_decay : float, default=0.0
+        Decoupled weight decay [5]_: in an epoch at the full learning rate the weights, but not the biases, shrink by the
+        factor exp(-weight_decay), whatever the batch size, besides what the gradient does. The learning rate's schedule
+        scales it. PyTorch's AdamW with ``weight_decay=w`` and a rate of lr does the same as
+        ``weight_decay = w * lr * batches_per_epoch`` here. Used by "sgd" and "adam".
+    label_smoothing : float, default=0.0
+        Share e in [0, 1) of each target that is spread evenly over the classes: y becomes (1 - e) y + e / n_classes; of
+        logistic outputs, over 0 and 1: (1 - e) y + e / 2. Validation is by the labels as they are.
+    max_grad_norm : float or None, default=None
+        A batch's gradient of greater Euclidean norm is scaled down to it. Used by "sgd" and "adam".
+    warmup_fraction : float, default=0.0
+        Share in [0, 1) of `max_iter` epochs in which the learning rate rises from 0, step by step, to that with which the
+        schedule begins; the schedule has the rest to itself. Used by "sgd" and "adam".
     dtype : {"float32", "float64"} or None, default=None
         What training computes in. None is the type of the data: float32 for float32, float64 for all else. float32
         takes about half the time and memory. What goes on from former weights (`partial_fit`, `warm_start`) stays in their
@@ -175,12 +222,20 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         F in the last epoch, as the mean over its batches; of SciPy's methods F at the end.
     best_loss_ : float or None
         The least loss reached; None with `early_stopping`.
+    best_iter_ : int
+        The iteration whose weights were kept, counted from 1 along `loss_curve_`: with `early_stopping` that of the best
+        score, else the last.
     loss_curve_ : list of float
         F after each iteration, of all calls that continued one another.
+    learning_rate_curve_ : list of float or None
+        The learning rate at the start of each epoch; None with SciPy's methods.
     validation_scores_ : list of float or None
-        Accuracy on the rows held out after each iteration; None without `early_stopping`.
+        The score on validation data after each iteration; None without `early_stopping` or `X_val`.
+    validation_loss_curve_ : list of float or None
+        The mean of the loss c on validation data, without penalty or label smoothing, after each iteration; None without
+        `early_stopping` or `X_val`.
     best_validation_score_ : float or None
-        The best accuracy, that of the weights that were kept; None without `early_stopping`.
+        The best score; with `early_stopping` that of the weights that were kept. None without `early_stopping` or `X_val`.
     t_ : int
         Rows that "sgd" and "adam" have gone through, each as often as they did, in all calls that continued one another.
     coefs_ : list of n_layers_ - 1 ndarrays
@@ -212,7 +267,19 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     Where training diverges, so that F is not finite, it stops in that epoch, keeps the weights of the last finite epoch
-    and warns. An interrupt (Ctrl-C) keeps the weights so far and warns.
+    and warns. An interrupt (Ctrl-C) keeps the weights so far, with `early_stopping` the best ones, and warns.
+
+    A parameter that has no effect, since the solver or another parameter makes no use of it, and that is not at its
+    default, gives a warning that names both.
+
+    With scikit-learn 1.9 or later, :meth:`set_callbacks` takes scikit-learn's callbacks, such as
+    :class:`sklearn.callback.ScoringMonitor` or one's own: they are told of every iteration, and one that returns True ends
+    training.
+
+    What the next step of training depends on (the moments of "adam", the random generator, the place in the schedule)
+    travels in a pickle only if there is to be a next step: if `warm_start` is set, or the last call was of `partial_fit`.
+    Otherwise a pickle holds little more than the weights, and training that goes on from it by `partial_fit` starts with
+    new moments. The training data never travel.
 
     Features should be on similar scales, for example by :class:`~sklearn.preprocessing.StandardScaler`.
 
@@ -228,6 +295,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     .. [3] Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994), 147-160,
            https://doi.org/10.1162/neco.1994.6.1.147
     .. [4] Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+    .. [5] Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019,
+           https://doi.org/10.48550/arXiv.1711.05101
 
     Examples
     --------
@@ -245,11 +314,11 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), Activation],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
         "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -269,6 +338,13 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "out_activation": [StrOptions({"auto", *LOSSES})],
+        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "hessian": [StrOptions({"auto", "exact", "gauss-newton"})],
         "solver_options": [dict, None],
@@ -302,6 +378,13 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         max_fun=15000,
         class_weight=None,
         out_activation="auto",
+        scoring=None,
+        max_time=None,
+        dropout=0.0,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        max_grad_norm=None,
+        warmup_fraction=0.0,
         dtype=None,
         hessian="auto",
         solver_options=None,
@@ -331,12 +414,30 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         self.max_fun = max_fun
         self.class_weight = class_weight
         self.out_activation = out_activation
+        self.scoring = scoring
+        self.max_time = max_time
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.max_grad_norm = max_grad_norm
+        self.warmup_fraction = warmup_fraction
         self.dtype = dtype
         self.hessian = hessian
         self.solver_options = solver_options
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        coef_init=None,
+        intercept_init=None,
+    ):
         """Train the network on data.
 
         Parameters
@@ -347,6 +448,13 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             Class labels of any type that scikit-learn takes, or the 0/1 indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative and not all zero; None for ones. A weight of 2 counts like two rows.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows to validate on. With `early_stopping` they take the place of rows held out; without it their score and
+            loss are recorded. A pipeline made with ``transform_input=["X_val"]`` transforms them like X.
+        y_val : {array-like, sparse matrix} of shape (n_val,) or (n_val, n_labels), default=None
+            Their labels, all of which y has too.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights, of which `class_weight` makes the same as of those of X.
         coef_init : list of n_layers - 1 arrays, default=None
             Initial weights, the i-th of shape (fan_in, fan_out) of layer i, in place of random ones.
         intercept_init : list of n_layers - 1 arrays, default=None
@@ -365,17 +473,21 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If `max_iter` or `max_fun` is reached, training diverges after its first epoch, or is interrupted.
+            If `max_iter`, `max_fun` or `max_time` is reached, training diverges after its first epoch, or is interrupted.
+        UserWarning
+            For each parameter at other than its default that has no effect with the solver, or with others.
         """
         with _unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, coef_init=coef_init, intercept_init=intercept_init)
+            given = (X_val, y_val, sample_weight_val)
+            return self._fit(X, y, sample_weight, validation_data=given, initial=(coef_init, intercept_init))
 
     @available_if(lambda self: self._check_stochastic())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one epoch on the given data, going on from the weights and the update rule's state so far.
 
-        The random generator goes on from call to call. `early_stopping` does not concern this method.
+        The random generator goes on from call to call, and so does the schedule of the learning rate: the epochs of all
+        calls together make up `max_iter`. `early_stopping` and `max_time` do not concern this method.
 
         Parameters
         ----------
@@ -455,16 +567,12 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         self._validate_params()
         clf = copy.copy(self)
         clf.random_state = copy.deepcopy(self.random_state)
-        objective, _ = clf._wire(X, y, sample_weight, resume=hasattr(self, "coefs_"))
-
-        def classifier_at(params):
-            fitted = copy.copy(clf)
-            fitted._random_state = copy.deepcopy(clf._random_state)
-            fitted._start_history()
-            fitted._publish(params)
-            return fitted
-
-        return objective.as_function("exact" if self.hessian == "auto" else self.hessian, classifier_at)
+        clf._random_state = check_random_state(clf.random_state)
+        resume = hasattr(self, "coefs_")
+        rows = clf._labelled_rows(X, y, sample_weight, resume)
+        params = clf._starting_parameters(rows, resume)
+        objective = clf._objective_on(rows, params)
+        return objective.as_function("exact" if self.hessian == "auto" else self.hessian, clf._classifier_at)
 
     @classmethod
     def from_weights(cls, coefs, intercepts, *, classes, activation="relu", out_activation="auto", multilabel=False):
@@ -479,8 +587,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         classes : array-like of shape (n_classes,)
             Class labels, sorted, in the order of the output units; 0, 1, ... if `multilabel`. Two classes may share a
             single logistic unit, which gives the probability of the second.
-        activation : str or Activation, default="relu"
-            Activation of the hidden layers.
+        activation : str, Activation or list of them, default="relu"
+            Activation of the hidden layers, or of each.
         out_activation : {"auto", "softmax", "logistic"}, default="auto"
             "auto" is logistic for a single unit or if `multilabel`, else softmax.
         multilabel : bool, default=False
@@ -511,7 +619,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         units = [coefs[0].shape[0], *(w.shape[1] for w in coefs)]
         params = Parameters(units, np.dtype(dtype))
         params.set(
-            _check_layers(coefs, params.weights, "coefs"), _check_layers(intercepts, params.biases, "intercepts")
+            _wiring.check_layers(coefs, params.weights, "coefs"),
+            _wiring.check_layers(intercepts, params.biases, "intercepts"),
         )
         classes = np.asarray(classes)
         if classes.ndim != 1:
@@ -539,11 +648,10 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             out_activation="auto" if natural else out_activation,
         )
         clf._validate_params()
+        _wiring.activation_records(activation, len(units) - 2)
         clf._label_binarizer, clf.classes_ = binarizer, binarizer.classes_
         clf.n_features_in_, clf.n_outputs_, clf.out_activation_ = units[0], n_outputs, out_activation
-        clf._start_history()
-        clf._publish(params)
-        return clf
+        return clf._classifier_at(params)
 
     def predict(self, X):
         """Predict class labels.
@@ -603,11 +711,67 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         """
         return _targets.class_log_proba(self._logits(X), self.out_activation_, self._label_binarizer)
 
+    def hidden_features(self, X, layer=-1):
+        """The activations of a hidden layer: the features that the network has made of its input.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        layer : int, default=-1
+            Which hidden layer: 0 is the first, -1 the last.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_units)
+            In the type of X if that is float32, else float64.
+
+        Raises
+        ------
+        ValueError
+            If there is no such hidden layer.
+        """
+        X = self._checked_rows(X)
+        end = self._hidden_layer(layer) + 1
+        activations = self._activations()
+        z = predict_logits(self.coefs_[:end], self.intercepts_[:end], activations[: end - 1], X)
+        return activations[end - 1].function(z, out=z)
+
+    def as_transformer(self, layer=-1):
+        """A fitted scikit-learn transformer to the activations of a hidden layer.
+
+        Parameters
+        ----------
+        layer : int, default=-1
+            Which hidden layer: 0 is the first, -1 the last.
+
+        Returns
+        -------
+        transformer : HiddenFeatures
+            It keeps the weights of now, whatever is made of this classifier later.
+
+        Raises
+        ------
+        ValueError
+            If there is no such hidden layer.
+        """
+        check_is_fitted(self)
+        return HiddenFeatures(self, layer)._of(copy.copy(self))
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = self.out_activation != "softmax"
         return tags
+
+    def __getstate__(self):
+        # What only further training needs is left behind, the larger part of a fitted classifier, unless that is to come.
+        state = dict(super().__getstate__())
+        training_state = state.get("_training_state", {})
+        if training_state and not (self.warm_start or training_state["incremental"]):
+            state["_training_state"] = {}
+            for name in ("_random_state", "_split_state"):
+                state.pop(name, None)
+        return state
 
     def _check_stochastic(self):
         if self.solver not in UPDATES:
@@ -616,32 +780,60 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             )
         return True
 
-    def _logits(self, X):
-        """The logits of validated rows, (n_samples, n_outputs), in their type."""
+    def _checked_rows(self, X):
+        """Rows to predict for, validated."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        return predict_logits(self.coefs_, self.intercepts_, self._activations(len(self.coefs_) - 1), X)
+        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
-    def _activations(self, n_hidden_layers):
-        return [activation_record(self.activation)] * n_hidden_layers
+    def _logits(self, X):
+        """The logits of rows, (n_samples, n_outputs), in their type."""
+        return predict_logits(self.coefs_, self.intercepts_, self._activations(), self._checked_rows(X))
 
-    def _fit(self, X, y, sample_weight, *, coef_init=None, intercept_init=None, incremental=False):
+    def _activations(self):
+        return _wiring.activation_records(self.activation, len(self.coefs_) - 1)
+
+    def _hidden_layer(self, layer):
+        """The number of a hidden layer, counted from 0."""
+        n_hidden = len(self.coefs_) - 1
+        if not (isinstance(layer, Integral) and -n_hidden <= int(layer) < n_hidden):
+            raise ValueError(
+                f"layer={layer!r} is none of the {n_hidden} hidden layers: they are 0, the first, to {n_hidden - 1}, or -1, "
+                f"the last, to {-n_hidden}."
+                if n_hidden
+                else f"layer={layer!r}: the network has no hidden layer, since hidden_layer_sizes=()."
+            )
+        return int(layer) % n_hidden
+
+    def _fit(self, X, y, sample_weight, *, validation_data=(None, None, None), initial=(None, None), incremental=False):
         """Wire, train, publish: `fit`, and one epoch of it for `partial_fit`."""
         resume = hasattr(self, "coefs_") and (incremental or self.warm_start)
-        objective, validation_score = self._wire(
-            X,
-            y,
-            sample_weight,
-            resume=resume,
-            same_labels=not incremental,
-            incremental=incremental,
-            hold_out=self.early_stopping and not incremental,
-            coef_init=coef_init,
-            intercept_init=intercept_init,
+        if not (incremental and resume):
+            for parameter, reason in _wiring.unused_parameters(self, validation_data[0] is not None):
+                warnings.warn(f"{parameter} has no effect with {reason}.", stacklevel=4)
+        if not (incremental and hasattr(self, "_random_state")):
+            self._random_state = check_random_state(self.random_state)
+        rows = self._labelled_rows(X, y, sample_weight, resume, same_labels=not incremental, incremental=incremental)
+        params = self._starting_parameters(rows, resume, *initial)
+        if not resume:
+            self._start_history()
+        train = validate = None
+        if not incremental:
+            rows, validate, train = self._set_aside(rows, validation_data, resume)
+        dropout = _wiring.make_dropout(self, len(params.weights) - 1)
+        objective = self._objective_on(rows, params, dropout)
+        solver = _wiring.make_solver(self, objective.n_rows)
+        monitor = Monitor(
+            self.tol,
+            self.n_iter_no_change,
+            self.verbose,
+            validate,
+            self.early_stopping and not incremental,
+            1 if incremental else self.max_iter,
+            None if incremental else self.max_time,
+            self._epoch_callbacks(X, y, sample_weight, train, incremental),
         )
-        params = objective.params
-        monitor = Monitor(self.tol, self.n_iter_no_change, self.verbose, validation_score)
-        solver = self._solver(objective.n_rows, params.vector.dtype, monitor, incremental)
+        if incremental:
+            self._go_on(solver, monitor, params.vector.dtype)
         monitor.start(params, trained=resume)
         # Overflow is found by looking at the objective of every step, and reported once.
         rows_at_once = min(getattr(solver, "batch_size", objective.n_rows), CHUNK_ROWS)
@@ -655,42 +847,16 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             )
         if outcome.warning and not (incremental and outcome.status == "max_iter"):
             warnings.warn(outcome.warning, ConvergenceWarning, stacklevel=4)
-        self._publish(params)
-        self._publish_history(monitor, outcome, solver)
+        self._publish(self._results(params, monitor))
+        self._publish_end(outcome, solver, monitor, incremental)
+        monitor.finish()
         return self
 
-    def _wire(
-        self,
-        X,
-        y,
-        sample_weight,
-        *,
-        resume,
-        same_labels=False,
-        incremental=False,
-        hold_out=False,
-        coef_init=None,
-        intercept_init=None,
-    ):
-        """Validate the data and make the objective of them; where some are held out, the accuracy on those as well."""
-        hidden_units = _hidden_units(self.hidden_layer_sizes)
+    def _labelled_rows(self, X, y, sample_weight, resume, same_labels=True, incremental=False):
+        """The data validated, the labels encoded; what follows from them for the output layer is published."""
         X, y = self._check_data(X, y, resume)
         codes = self._encode_labels(y, known=resume or incremental, same_labels=same_labels)
-        row_weight = self._row_weight(sample_weight, X, codes, incremental)
-        if not (incremental and hasattr(self, "_random_state")):
-            self._random_state = check_random_state(self.random_state)
-        units = [X.shape[1], *hidden_units, self.n_outputs_]
-        params = self._initial_parameters(units, X.dtype, resume, coef_init, intercept_init)
-        if not resume:
-            self._start_history()
-        target = _targets.encode(codes, self.out_activation_, self.n_outputs_)
-        activations = self._activations(len(hidden_units))
-        validation_score = None
-        if hold_out:
-            train, validation_score = self._hold_out(X, codes, row_weight, activations, resume)
-            X, target, row_weight = X[train], target[train], _take(row_weight, train)
-        loss = LOSSES[self.out_activation_]
-        return Objective(params, activations, loss, self.alpha, X, target, row_weight), validation_score
+        return Rows(X, y, codes, self._row_weight(sample_weight, X, codes, incremental))
 
     def _check_data(self, X, y, resume):
         """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
@@ -706,9 +872,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             order="C" if self.solver in UPDATES else None,
             reset=not resume,
         )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
+        return X, _as_vector(y)
 
     def _encode_labels(self, y, known, same_labels):
         """Labels as integer codes; what follows from the labels for the output layer is published.
@@ -725,37 +889,30 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     def _row_weight(self, sample_weight, X, codes, incremental):
         """The product of sample and class weights in the type of X, or None if there are neither."""
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            if (weight < 0.0).any():
-                raise ValueError(
-                    f"Negative values in sample_weight, the least {weight.min():g}: weights must be at least 0."
-                )
+        weight = _checked_weight(sample_weight, X, "sample_weight")
         counts = _targets.class_counts(codes, self._label_binarizer, weight)
         if incremental:
             seen = getattr(self, "_class_counts", [0.0] * len(counts))
             counts = [new + old for new, old in zip(counts, seen, strict=True)]
         self._class_counts = counts
-        if self.class_weight is not None:
-            by_class = _targets.class_weights_of_rows(self.class_weight, codes, self._label_binarizer, counts)
-            weight = by_class if weight is None else weight * by_class
-        if weight is None:
-            return None
-        weight = weight.astype(X.dtype, copy=False)
-        if not weight.any():
+        weight = self._times_class_weight(weight, codes, X.dtype)
+        if weight is not None and not weight.any():
             raise ValueError(f"The weights of all rows are zero in {X.dtype}: at least one must be positive.")
         return weight
 
-    def _initial_parameters(self, units, dtype, resume, coef_init, intercept_init):
-        """Parameters drawn at random or as a former call left them, with what the caller gives in their place."""
-        n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(units))
-        if n_parameters > np.iinfo(np.intp).max // dtype.itemsize:
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes} makes {n_parameters:.1e} parameters, more than memory can "
-                "be addressed: use smaller layers."
+    def _times_class_weight(self, weight, codes, dtype):
+        if self.class_weight is not None:
+            by_class = _targets.class_weights_of_rows(
+                self.class_weight, codes, self._label_binarizer, self._class_counts
             )
-        params = Parameters(units, dtype)
+            weight = by_class if weight is None else weight * by_class
+        return None if weight is None else weight.astype(dtype, copy=False)
+
+    def _starting_parameters(self, rows, resume, coef_init=None, intercept_init=None):
+        """Parameters drawn at random or as a former call left them, with what the caller gives in their place."""
+        hidden = _wiring.hidden_units(self.hidden_layer_sizes)
+        activations = _wiring.activation_records(self.activation, len(hidden))
+        units, dtype = [rows.X.shape[1], *hidden, self.n_outputs_], rows.X.dtype
         if resume:
             trained = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
             if trained != units:
@@ -764,35 +921,75 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                     f"(hidden_layer_sizes={self.hidden_layer_sizes}) now ask for {units}. For a network of another shape "
                     "call fit with warm_start=False, or use a fresh clone."
                 )
+            params = Parameters(units, dtype)
             params.set(self.coefs_, self.intercepts_)
         else:
-            params.draw(activation_record(self.activation).initial_scale, self._random_state)
-        if coef_init is not None or intercept_init is not None:
-            params.set(
-                params.weights if coef_init is None else _check_layers(coef_init, params.weights, "coef_init"),
-                params.biases
-                if intercept_init is None
-                else _check_layers(intercept_init, params.biases, "intercept_init"),
-            )
+            params = _wiring.initial_parameters(units, dtype, self.activation, activations, self._random_state)
+        _wiring.set_given(params, coef_init, intercept_init)
         return params
 
-    def _hold_out(self, X, codes, row_weight, activations, resume):
-        """Indices of the rows to train on, and the accuracy on the others as a function of parameters."""
-        train, held_out = self._split(codes, resume)
-        if row_weight is not None and not row_weight[train].any():
-            raise ValueError(
-                "The weights of all rows left to train on are zero once early_stopping has held out some: give more rows a "
-                "positive weight, or lower validation_fraction."
-            )
-        X, codes, row_weight = X[held_out], codes[held_out], _take(row_weight, held_out)
+    def _objective_on(self, rows, params, dropout=None):
+        """F on these rows."""
+        n_hidden = len(params.weights) - 1
+        return Objective(
+            params,
+            _wiring.activation_records(self.activation, n_hidden),
+            replace(LOSSES[self.out_activation_], label_smoothing=float(self.label_smoothing)),
+            _wiring.alphas(self.alpha, n_hidden),
+            rows.X,
+            _targets.encode(rows.codes, self.out_activation_, self.n_outputs_),
+            rows.row_weight,
+            dropout,
+        )
 
-        def validation_score(params):
-            logits = predict_logits(params.weights, params.biases, activations, X)
-            return _targets.accuracy(logits, codes, row_weight)
+    def _set_aside(self, rows, validation_data, resume):
+        """The rows to train on, what to validate with, and the indices of the former if some are held out."""
+        X_val, y_val, sample_weight_val = validation_data
+        train = None
+        if X_val is not None or y_val is not None:
+            held_out = self._own_validation_rows(X_val, y_val, sample_weight_val, rows.X.dtype)
+        elif sample_weight_val is not None:
+            raise ValueError("sample_weight_val is given without X_val and y_val: give all three, or neither.")
+        elif self.early_stopping:
+            train, held_out = self._hold_out(rows.codes, resume)
+            rows, held_out = rows.take(train), rows.take(held_out)
+            if rows.row_weight is not None and not rows.row_weight.any():
+                raise ValueError(
+                    "The weights of all rows left to train on are zero once early_stopping has held out some: give more "
+                    "rows a positive weight, or lower validation_fraction."
+                )
+        else:
+            return rows, None, None
+        scoring = self.scoring
+        if scoring not in (None, "loss"):
+            scoring = get_scorer(scoring)
+        n_hidden = len(_wiring.hidden_units(self.hidden_layer_sizes))
+        validate = Validation(
+            held_out,
+            _targets.encode(held_out.codes, self.out_activation_, self.n_outputs_),
+            _wiring.activation_records(self.activation, n_hidden),
+            LOSSES[self.out_activation_],
+            scoring,
+            self._nameless_classifier_at,
+        )
+        return rows, validate, train
 
-        return train, validation_score
+    def _own_validation_rows(self, X_val, y_val, sample_weight_val, dtype):
+        """The user's validation data as labelled rows."""
+        if X_val is None or y_val is None:
+            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"{given} is given without {missing}: validation takes both.")
+        X_val = validate_data(self, X_val, accept_sparse="csr", dtype=dtype, reset=False)
+        y_val = _as_vector(
+            check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, ensure_all_finite=False)
+        )
+        check_consistent_length(X_val, y_val)
+        _targets.check_known_labels(y_val, self._label_binarizer, all_of_them=False, name="y_val")
+        codes = _targets.class_codes(y_val, self._label_binarizer)
+        weight = _checked_weight(sample_weight_val, X_val, "sample_weight_val")
+        return Rows(X_val, y_val, codes, self._times_class_weight(weight, codes, dtype))
 
-    def _split(self, codes, resume):
+    def _hold_out(self, codes, resume):
         """Indices of the rows to train on and of those to validate on."""
         # A warm start goes on with the split it had: rows once trained on must not judge the weights.
         if resume and hasattr(self, "_split_state"):
@@ -801,124 +998,153 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         else:
             rng = self._random_state
             self._split_state: tuple = rng.get_state()
-        rows = np.arange(len(codes))
-        n_held_out = math.ceil(self.validation_fraction * len(rows))
-        if not 0 < n_held_out < len(rows):
-            raise ValueError(
-                f"early_stopping with validation_fraction={self.validation_fraction} would hold out {n_held_out} of "
-                f"n_samples={len(rows)} rows: there must be at least one to validate on and one to train on. Use more rows, "
-                "another validation_fraction, or early_stopping=False."
-            )
-        split = partial(train_test_split, rows, test_size=self.validation_fraction, random_state=rng)
-        if _targets.is_multilabel(self._label_binarizer):
-            return split()
-        two_classes = len(self.classes_) <= 2
-        try:
-            return split(stratify=(codes == 1).astype(str) if two_classes else codes)
-        except ValueError:
-            # Too few rows for one of each class. Of two classes, one with a single row cannot be both trained on and
-            # validated on; else a plain split will do.
-            if two_classes and np.bincount(codes).min() == 1 and len(codes) > 2:
-                raise
-            return split()
+        return split(codes, self._label_binarizer, self.validation_fraction, rng)
 
-    def _solver(self, n_rows, dtype, monitor, incremental):
-        """The solver that the parameters ask for; if `incremental`, in the state that the last call left it in."""
-        if SOLVERS[self.solver] is ScipySolver:
-            return ScipySolver(self.solver, self.tol, self.max_fun, self.hessian, self.solver_options)
-        batch_size = min(200, n_rows) if self.batch_size == "auto" else self.batch_size
-        if batch_size > n_rows:
+    def _epoch_callbacks(self, X, y, sample_weight, train, incremental):
+        """The bridge to scikit-learn's callbacks, if there are any; they see the data as the user gave them."""
+        if not getattr(self, "_skl_callbacks", None):
+            return None
+        max_iter = (self.solver_options or {}).get("maxiter") or self.max_iter
+        context = self._init_callback_context(
+            task_name="partial_fit" if incremental else "fit", max_subtasks=1 if incremental else max_iter
+        )
+
+        def trained_on(data):
+            return data if train is None or data is None else _safe_indexing(data, train)
+
+        data = {
+            "X": functools.cache(lambda: trained_on(X)),
+            "y": functools.cache(lambda: trained_on(y)),
+            "metadata": None
+            if sample_weight is None
+            else functools.cache(lambda: {"sample_weight": trained_on(sample_weight)}),
+        }
+        return EpochCallbacks(self, context, data, self._results)
+
+    def _go_on(self, solver, monitor, dtype):
+        """Bring solver and monitor into the state in which the last call left them."""
+        state = self._training_state
+        if state.get("solver") != self.solver:
+            return
+        # Copies: a failing call must leave the state as it was.
+        solver.rule.state = {
+            name: value.astype(dtype) if isinstance(value, np.ndarray) else value
+            for name, value in state["rule"].items()
+        }
+        solver.progress.stalls, solver.progress.epochs = state["stalls"], state["epochs"]
+        monitor.no_improvement_count = state["no_improvement_count"]
+        monitor.best_loss = state["best_loss"]
+        solver.advance(0.0, 0.0)
+        if solver.learning_rate == 0.0:
             warnings.warn(
-                f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.",
+                f"learning_rate={self.learning_rate!r} has come to 0 after max_iter={self.max_iter} epochs, those of all "
+                "calls together: this call learns nothing. Raise max_iter, or use a schedule that does not end.",
                 stacklevel=5,
             )
-            batch_size = n_rows
-        rule = UPDATES[self.solver]
-        solver = MiniBatchSolver(
-            rule(**{name: getattr(self, name) for name in rule.parameters}),
-            partial(SCHEDULES[self.learning_rate], power_t=self.power_t),
-            self.learning_rate_init,
-            batch_size,
-            self.shuffle,
-            self._random_state,
-            Progress(samples_seen=self.t_),
-        )
-        state = self._training_state
-        if incremental and state.get("solver") == self.solver:
-            # Copies: a failing call must leave the state as it was.
-            solver.rule.state = {
-                name: value.astype(dtype) if isinstance(value, np.ndarray) else value
-                for name, value in state["rule"].items()
-            }
-            solver.progress.stalls = state["stalls"]
-            monitor.no_improvement_count = state["no_improvement_count"]
-            monitor.best_loss = state["best_loss"]
-        return solver
 
     def _start_history(self):
-        self.n_iter_ = self.t_ = 0
-        self.optimize_result_ = None
+        self._publish(
+            {
+                "n_iter_": 0,
+                "t_": 0,
+                "optimize_result_": None,
+                "loss_": np.inf,
+                "best_loss_": np.inf,
+                "best_iter_": 0,
+                "loss_curve_": [],
+                "learning_rate_curve_": None,
+                "validation_scores_": None,
+                "validation_loss_curve_": None,
+                "best_validation_score_": None,
+                "_training_state": {},
+            }
+        )
+
+    def _publish(self, attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def _classifier_at(self, params):
+        """A fitted classifier with these parameters and no history."""
+        fitted = copy.copy(self)
+        if hasattr(fitted, "_random_state"):
+            fitted._random_state = copy.deepcopy(fitted._random_state)
+        fitted._start_history()
+        fitted._publish(_layers(params))
+        return fitted
+
+    def _nameless_classifier_at(self, params):
+        """The same for rows that have been validated, which have no feature names any more."""
+        fitted = self._classifier_at(params)
+        if hasattr(fitted, "feature_names_in_"):
+            del fitted.feature_names_in_
+        return fitted
+
+    def _results(self, params, monitor):
+        """The fitted attributes after the epochs that the monitor has seen."""
+        loss_curve = self.loss_curve_ + monitor.loss_curve
+        best_iter = len(loss_curve)
+        if monitor.early_stopping:
+            before = len(self.loss_curve_)
+            best_iter = before + monitor.best_iter if monitor.best_iter else self.best_iter_
+        results = {
+            **_layers(params),
+            "n_iter_": monitor.n_iter,
+            "loss_": monitor.loss_curve[-1] if monitor.loss_curve else np.nan,
+            "loss_curve_": loss_curve,
+            "learning_rate_curve_": None,
+            "best_iter_": best_iter,
+            "best_loss_": None if monitor.early_stopping else min(loss_curve, default=np.inf),
+            "validation_scores_": None,
+            "validation_loss_curve_": None,
+            "best_validation_score_": None,
+        }
+        if self.solver in UPDATES:
+            results["learning_rate_curve_"] = (self.learning_rate_curve_ or []) + monitor.learning_rate_curve
+        if monitor.validates:
+            results["validation_scores_"] = (self.validation_scores_ or []) + monitor.validation_scores
+            results["validation_loss_curve_"] = (self.validation_loss_curve_ or []) + monitor.validation_loss_curve
+            results["best_validation_score_"] = monitor.best_validation_score
+        return results
+
+    def _publish_end(self, outcome, solver, monitor, incremental):
+        """What is known only when training has ended."""
+        self.loss_, self.optimize_result_ = outcome.loss, outcome.optimize_result
+        if not monitor.early_stopping:
+            self.best_loss_ = min([*self.loss_curve_, outcome.loss])
         self._training_state = {}
-        self.loss_ = np.inf
-        self.best_loss_: float | None = np.inf
-        self.loss_curve_ = []
-        self.validation_scores_ = self.best_validation_score_ = None
-
-    def _publish(self, params):
-        self.coefs_, self.intercepts_ = params.copies()
-        self.n_layers_ = len(params.units)
-
-    def _publish_history(self, monitor, outcome, solver):
-        self.n_iter_ = monitor.n_iter
         if isinstance(solver, MiniBatchSolver):
             self.t_ = solver.progress.samples_seen
-        self.loss_ = outcome.loss
-        self.optimize_result_ = outcome.optimize_result
-        self.loss_curve_ = self.loss_curve_ + monitor.loss_curve
-        self.best_loss_ = min([*self.loss_curve_, outcome.loss])
-        if monitor.validates:
-            self.validation_scores_ = (self.validation_scores_ or []) + monitor.validation_scores
-            self.best_validation_score_ = monitor.best_validation_score
-            self.best_loss_ = None
-        else:
-            self.validation_scores_ = self.best_validation_score_ = None
-        self._training_state = {}
-        if isinstance(solver, MiniBatchSolver) and outcome.status != "diverged":
-            self._training_state = {
-                "solver": self.solver,
-                "rule": solver.rule.state,
-                "stalls": solver.progress.stalls,
-                "no_improvement_count": monitor.no_improvement_count,
-                "best_loss": monitor.best_loss,
-            }
+            if outcome.status != "diverged":
+                self._training_state = {
+                    "solver": self.solver,
+                    "incremental": incremental,
+                    "rule": solver.rule.state,
+                    "stalls": solver.progress.stalls,
+                    "epochs": solver.progress.epochs,
+                    "no_improvement_count": monitor.no_improvement_count,
+                    "best_loss": monitor.best_loss,
+                }
 
 
-def _hidden_units(hidden_layer_sizes):
-    """Widths of the hidden layers as a list of int."""
-    sizes = hidden_layer_sizes if np.iterable(hidden_layer_sizes) else [hidden_layer_sizes]
-    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
-        raise ValueError(
-            f"hidden_layer_sizes must be > 0, got {hidden_layer_sizes}: it is a number of units, a sequence of them, one "
-            "for each hidden layer, or () for none."
-        )
-    return [int(size) for size in sizes]
+def _layers(params):
+    coefs, intercepts = params.copies()
+    return {"coefs_": coefs, "intercepts_": intercepts, "n_layers_": len(params.units)}
 
 
-def _check_layers(arrays, like, name):
-    """Arrays, one for each layer, of the shapes and type of those in `like`."""
-    shapes = [array.shape for array in like]
-    if not isinstance(arrays, (list, tuple, np.ndarray)):
-        raise TypeError(f"{name} is {arrays!r}; it must be a list of arrays, one a layer, of shapes {shapes}.")
-    if len(arrays) != len(shapes):
-        raise ValueError(f"{name} has {len(arrays)} arrays for {len(shapes)} layers; their shapes must be {shapes}.")
-    checked = [check_array(a, ensure_2d=False, dtype=like[0].dtype, input_name=name) for a in arrays]
-    if [array.shape for array in checked] != shapes:
-        raise ValueError(f"{name} has arrays of shapes {[a.shape for a in checked]}; they must be {shapes}.")
-    return checked
+def _as_vector(y):
+    """Labels of shape (n_samples, 1) as (n_samples,), with scikit-learn's warning."""
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _take(row_weight, rows):
-    return None if row_weight is None else row_weight[rows]
+def _checked_weight(weight, X, name):
+    """Weights of rows as float64, or None."""
+    if weight is None:
+        return None
+    weight = _check_sample_weight(weight, X, dtype=np.float64)
+    if (weight < 0.0).any():
+        raise ValueError(f"Negative values in {name}, the least {weight.min():g}: weights must be at least 0.")
+    return weight
 
 
 @contextmanager
@@ -928,6 +1154,8 @@ def _unchanged_on_error(estimator):
     try:
         yield
     except BaseException:
+        # All but what scikit-learn needs to take leave of its callbacks.
+        before.update({name: value for name, value in estimator.__dict__.items() if name in _CALLBACK_STATE})
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise

@@ -11,12 +11,22 @@ loss with respect to the logits is the predicted less the true output.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 
+from skbp._activations import softplus
 
+
+@dataclass(frozen=True)
 class Loss(ABC):
     """A loss of the logits and its link.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        The share e of each row's target that is spread evenly: over the classes for softmax outputs, over 0 and 1 for
+        each logistic one. The target y becomes (1 - e) y + e / K, K the number of classes that exclude each other.
 
     1. `logits` has the shape (n_rows, n_outputs) and is never changed.
     2. `loss_gradient` writes all of `out`, of the shape of `logits`, and returns one number a row.
@@ -25,7 +35,14 @@ class Loss(ABC):
     4. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
     5. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and
        no logarithm smaller than that number's: the two agree, and neither is 0 or -inf by rounding.
+
+    References
+    ----------
+    Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception architecture for computer vision", CVPR 2016,
+    https://doi.org/10.1109/CVPR.2016.308, for label smoothing.
     """
+
+    label_smoothing: float = 0.0
 
     @abstractmethod
     def loss_gradient(self, logits, target, out):
@@ -57,12 +74,17 @@ class SoftmaxLoss(Loss):
         rows = np.arange(len(target))
         # Shifted by their maximum the logits are at most 0: the exponentials cannot overflow, and one of them is 1.
         np.subtract(logits, logits.max(axis=-1, keepdims=True), out=out)
-        true_logits = out[rows, target]
+        expected_logits = out[rows, target]
+        if self.label_smoothing > 0.0:
+            expected_logits *= 1.0 - self.label_smoothing
+            expected_logits += self.label_smoothing * out.mean(axis=-1)
         np.exp(out, out=out)
         total = out.sum(axis=-1, keepdims=True)
         out /= total
-        out[rows, target] -= 1.0
-        return np.log(total[..., 0]) - true_logits
+        out[rows, target] -= 1.0 - self.label_smoothing
+        if self.label_smoothing > 0.0:
+            out -= self.label_smoothing / logits.shape[-1]
+        return np.log(total[..., 0]) - expected_logits
 
     def hessian_product(self, logits, tangent, out):
         # The Hessian is diag(p) - p p': p times the tangent's deviation from its mean under p.
@@ -97,11 +119,15 @@ class LogisticLoss(Loss):
         # the size of the logits.
         sign = 1.0 - 2.0 * target.astype(logits.dtype)
         wrong = logits * sign
-        softplus = _softplus(wrong, out=out)
-        losses = softplus.sum(axis=-1)
+        softplus(wrong, out=out)
+        losses = out.sum(axis=-1)
         # The logistic function is exp(z - softplus(z)): exact in both tails, and softplus is at hand.
-        np.subtract(wrong, softplus, out=out)
+        np.subtract(wrong, out, out=out)
         np.exp(out, out=out)
+        if self.label_smoothing > 0.0:
+            # Half of what is spread falls to the wrong label: (1 - e/2) softplus(w) + e/2 softplus(-w).
+            losses -= 0.5 * self.label_smoothing * wrong.sum(axis=-1)
+            out -= 0.5 * self.label_smoothing
         out *= sign
         return losses
 
@@ -126,23 +152,12 @@ class LogisticLoss(Loss):
 def log_sigmoid(z):
     """log(1 / (1 + exp(-z))), which is -softplus(-z), exact in both tails."""
     negated = -z
-    softplus = _softplus(negated, out=negated)
-    return np.negative(softplus, out=softplus)
+    softplus(negated, out=negated)
+    return np.negative(negated, out=negated)
 
 
 def _least(logits):
     return np.finfo(logits.dtype).tiny
 
 
-def _softplus(z, out):
-    """Write log(1 + exp(z)) to `out`, which may be `z`, without overflow."""
-    positive_part = np.maximum(z, 0.0)
-    np.abs(z, out=out)
-    np.negative(out, out=out)
-    np.exp(out, out=out)
-    np.log1p(out, out=out)
-    out += positive_part
-    return out
-
-
-LOSSES = {"softmax": SoftmaxLoss(), "logistic": LogisticLoss()}
+LOSSES: dict[str, Loss] = {"softmax": SoftmaxLoss(), "logistic": LogisticLoss()}

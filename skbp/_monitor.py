@@ -1,14 +1,30 @@
 """What happened in training so far, and whether it still gets anywhere.
 
 Solvers report to the monitor once an epoch (or once an iteration of a SciPy method). It keeps the history and the weights
-worth keeping, prints progress, and counts how long nothing has improved.
+worth keeping, prints progress, tells scikit-learn's callbacks, and counts how long nothing has improved.
 """
 
 from __future__ import annotations
 
 import math
+import sys
+import time
+from typing import Any
 
 import numpy as np
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn knows no callbacks."""
+
+
+__all__ = ["CallbackSupportMixin", "EpochCallbacks", "Monitor"]
+
+# A live line is written at most once in so many seconds.
+LIVE_SECONDS = 0.1
 
 
 class Monitor:
@@ -21,39 +37,68 @@ class Monitor:
         over the best so far (an absolute difference).
     n_iter_no_change : int or inf
         Training has stalled after more than this many epochs in a row without improvement.
-    verbose : bool or int
-        Whether to print a line an epoch.
-    validation_score : callable (Parameters) -> float, default=None
-        The score on data held out. If given it decides in place of the objective, and its best weights are kept.
+    verbose : bool or int, default=False
+        1 prints a line an epoch; 2 keeps to one line that is written over and over, if the output is a terminal.
+    validate : callable (Parameters) -> (score, loss), default=None
+        What is found on validation data: the more, the better for the score, the less, the better for the loss.
+    early_stopping : bool, default=False
+        Whether the validation score decides in place of the objective, and its best weights are kept.
+    max_iter : int, default=None
+        For a live line.
+    max_time : float or None, default=None
+        Seconds after which training should stop.
+    callbacks : EpochCallbacks, default=None
 
     Attributes
     ----------
     n_iter : int
         Epochs recorded.
-    loss_curve, validation_scores : list of float
+    loss_curve, learning_rate_curve, validation_scores, validation_loss_curve : list of float
     best_loss, best_validation_score : float
+    best_iter : int
+        The epoch, counted from 1, with the best validation score; 0 is before the first one.
     no_improvement_count : int
+    stop_reason : {"", "stopped", "max_time"}
+        Why training should stop whether or not it has stalled: a callback asked for it, or the time is up.
     """
 
     _last: np.ndarray
 
-    def __init__(self, tol, n_iter_no_change, verbose, validation_score=None):
+    def __init__(
+        self,
+        tol,
+        n_iter_no_change,
+        verbose=False,
+        validate=None,
+        early_stopping=False,
+        max_iter=None,
+        max_time=None,
+        callbacks=None,
+    ):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
-        self.verbose = verbose
-        self._validation_score = validation_score
+        self.early_stopping = early_stopping
+        self.max_time = max_time
+        self._validate = validate
+        self._callbacks = callbacks
+        self._started = time.perf_counter()
+        self._printer = _Printer(verbose, max_iter)
         self.n_iter = 0
         self.loss_curve: list[float] = []
+        self.learning_rate_curve: list[float] = []
         self.validation_scores: list[float] = []
+        self.validation_loss_curve: list[float] = []
         self.best_loss = math.inf
         self.best_validation_score = -math.inf
+        self.best_iter = 0
         self.no_improvement_count = 0
+        self.stop_reason = ""
         self._best: np.ndarray | None = None
 
     @property
     def validates(self) -> bool:
-        """Whether a validation score decides when to stop."""
-        return self._validation_score is not None
+        """Whether there are validation data."""
+        return self._validate is not None
 
     @property
     def stalled(self) -> bool:
@@ -63,46 +108,153 @@ class Monitor:
     def start(self, params, trained):
         """Remember the weights that training starts from; if they are `trained` ones, they are the best so far."""
         self._last = params.vector.copy()
-        if trained and self.validates:
-            self.best_validation_score = self._validation_score(params)
+        if trained and self.early_stopping and self._validate is not None:
+            self.best_validation_score, _ = self._validate(params)
             self._best = params.vector.copy()
 
-    def record(self, loss, params):
-        """Take note of a finished epoch: its mean objective and the weights after it."""
+    def begin_iteration(self):
+        """Say that an epoch begins."""
+        if self._callbacks is not None:
+            self._callbacks.begin()
+
+    def record(self, loss, params, learning_rate=None):
+        """Take note of a finished epoch: its mean objective, the weights after it, the learning rate at its start."""
         # An interrupt may come while the score is computed: then the epoch counts for nothing yet.
-        score = self._validation_score(params) if self.validates else None
+        score, validation_loss = math.nan, math.nan
+        if self._validate is not None:
+            score, validation_loss = self._validate(params)
         self.n_iter += 1
         self.loss_curve.append(loss)
         np.copyto(self._last, params.vector)
-        self._say(f"Iteration {self.n_iter}, loss = {loss:.8f}")
-        if score is None:
-            improved = loss <= self.best_loss - self.tol
-        else:
+        if learning_rate is not None:
+            self.learning_rate_curve.append(learning_rate)
+        if self.validates:
             self.validation_scores.append(score)
-            self._say(f"Validation score: {score:.6f}")
+            self.validation_loss_curve.append(validation_loss)
+        if self.early_stopping:
             improved = score >= self.best_validation_score + self.tol
-            if score > self.best_validation_score:
-                self.best_validation_score = score
-                self._best = params.vector.copy()
-        self.best_loss = min(self.best_loss, loss)
+        else:
+            improved = loss <= self.best_loss - self.tol
         self.no_improvement_count = 0 if improved else self.no_improvement_count + 1
+        self.best_loss = min(self.best_loss, loss)
+        if self.validates and score > self.best_validation_score:
+            self.best_validation_score = score
+            self.best_iter = self.n_iter
+            if self.early_stopping:
+                self._best = params.vector.copy()
+        seconds = time.perf_counter() - self._started
+        self._printer.iteration(self.n_iter, loss, score if self.validates else None, learning_rate, seconds)
+        if self._callbacks is not None and self._callbacks.end(params, self):
+            self.stop_reason = "stopped"
+        elif self.max_time is not None and seconds >= self.max_time:
+            self.stop_reason = "max_time"
 
     def announce_stall(self, decision):
         """Say that nothing has improved, and what is done about it."""
-        what = "Validation score" if self.validates else "Training loss"
-        self._say(
+        what = "Validation score" if self.early_stopping else "Training loss"
+        self._printer.remark(
             f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs. {decision}"
         )
+
+    def finish(self):
+        """Say that training is over, and its results published."""
+        self._printer.close()
+        if self._callbacks is not None:
+            self._callbacks.close()
 
     def restore_last(self, params):
         """Set the parameters to those of the last recorded epoch, or of the start."""
         np.copyto(params.vector, self._last)
 
     def restore_best(self, params):
-        """Set the parameters to those with the best validation score, if there is one."""
+        """Set the parameters to those with the best validation score, if that decides."""
         if self._best is not None:
             np.copyto(params.vector, self._best)
 
-    def _say(self, line):
-        if self.verbose:
+
+class EpochCallbacks:
+    """scikit-learn's callbacks, told of every epoch.
+
+    Parameters
+    ----------
+    estimator : estimator
+        That which is being fitted.
+    context : sklearn.callback.CallbackContext
+        Of the fit; it is given a subtask for each epoch.
+    data : dict
+        `X`, `y` and `metadata` for the callbacks that ask for them; a callable is called then.
+    attributes_at : callable (Parameters, Monitor) -> dict
+        The fitted attributes as they would be if training ended now.
+    """
+
+    def __init__(self, estimator, context, data, attributes_at):
+        self._estimator, self._context, self._data, self._attributes_at = estimator, context, data, attributes_at
+        self._epoch: Any = None
+        context.call_on_fit_task_begin(estimator=estimator, **data)
+
+    def begin(self):
+        """An epoch begins."""
+        self._epoch = self._context.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+
+    def end(self, params, monitor):
+        """An epoch has ended; whether a callback wants training to stop."""
+        epoch, self._epoch = self._epoch, None
+        return epoch.call_on_fit_task_end(
+            estimator=self._estimator,
+            reconstruction_attributes=lambda: self._attributes_at(params, monitor),
+            **self._data,
+        )
+
+    def close(self):
+        """Training has ended, perhaps within an epoch, which then has nothing to show; all is published."""
+        if self._epoch is not None:
+            self._epoch.call_on_fit_task_end(estimator=self._estimator)
+        self._context.call_on_fit_task_end(estimator=self._estimator, reconstruction_attributes={}, **self._data)
+
+
+class _Printer:
+    """Prints lines of progress, or one line that is written over and over."""
+
+    def __init__(self, verbose, max_iter):
+        self._silent = not verbose
+        self._live = verbose > 1 and sys.stdout.isatty()
+        self._max_iter = max_iter
+        self._pending = ""
+        self._written = -math.inf
+
+    def iteration(self, n_iter, loss, score, learning_rate, seconds):
+        """The figures of one epoch."""
+        if self._silent:
+            return
+        of_all = f"/{self._max_iter}" if self._max_iter is not None else ""
+        cells = [f"Iteration {n_iter:>4}{of_all}", f"objective {loss:.8f}"]
+        if score is not None:
+            cells.append(f"validation score {score:.6f}")
+        if learning_rate is not None:
+            cells.append(f"learning rate {learning_rate:.2e}")
+        line = "  ".join([*cells, f"{seconds:7.1f} s"])
+        if not self._live:
             print(line)
+            return
+        self._pending = line
+        if time.perf_counter() - self._written >= LIVE_SECONDS:
+            self._write()
+
+    def remark(self, line):
+        """A line that stays."""
+        if not self._silent:
+            self.close()
+            print(line)
+
+    def close(self):
+        """Leave the last figures on the live line, if there are any, and end it."""
+        if self._pending:
+            self._write()
+            print(flush=True)
+            self._pending = ""
+
+    def _write(self):
+        # Back to the start of the line, the figures, and what a longer line may have left of itself erased.
+        print(f"\r{self._pending}\x1b[K", end="", flush=True)
+        self._written = time.perf_counter()

@@ -13,7 +13,7 @@ row i and its target y_i, training minimises
 
 .. math::
 
-    F = \frac1S \sum_i s_i \, c(z_i, y_i) + \frac{\alpha}{2S} \sum_l \lVert W_l \rVert^2 \qquad (3)
+    F = \frac1S \sum_i s_i \, c(z_i, y_i) + \frac{1}{2S} \sum_l \alpha_l \lVert W_l \rVert^2 \qquad (3)
 
 The chain rule gives F's derivatives from the last layer to the first. Let delta_l = dF/dz_l, of the shape of z_l.
 For both losses of this package, whose links (softmax, logistic) are their canonical ones, it starts as the difference of
@@ -24,7 +24,7 @@ layer's gradient is a product of what came in from below and what came back from
 
     \delta_L &= \tfrac{s}{S} \, (\operatorname{link}(z_L) - y)                          \qquad (4) \\
     \delta_l &= (\delta_{l+1} W_{l+1}^T) \odot f'(z_l)                                  \qquad (5) \\
-    \partial F / \partial W_l &= a_{l-1}^T \delta_l + \tfrac{\alpha}{S} W_l             \qquad (6) \\
+    \partial F / \partial W_l &= a_{l-1}^T \delta_l + \tfrac{\alpha_l}{S} W_l           \qquad (6) \\
     \partial F / \partial b_l &= \textstyle\sum_i \delta_{l,i}                          \qquad (7)
 
 Differentiating all of this along a direction v = (V_1..V_L, c_1..c_L) of the parameters gives the product of the Hessian
@@ -39,14 +39,23 @@ R{a_0} = 0:
     R\{\delta_{L,i}\} &= \tfrac{s_i}{S} \, H_i \, R\{z_{L,i}\}                         \qquad (10) \\
     R\{\delta_l\} &= (R\{\delta_{l+1}\} W_{l+1}^T + \delta_{l+1} V_{l+1}^T) \odot f'(z_l)
                      + e_l \odot f''(z_l) \odot R\{z_l\}                               \qquad (11) \\
-    (H v)_{W_l} &= a_{l-1}^T R\{\delta_l\} + R\{a_{l-1}\}^T \delta_l + \tfrac{\alpha}{S} V_l,
+    (H v)_{W_l} &= a_{l-1}^T R\{\delta_l\} + R\{a_{l-1}\}^T \delta_l + \tfrac{\alpha_l}{S} V_l,
     \quad (H v)_{b_l} = \textstyle\sum_i R\{\delta_{l,i}\}                             \qquad (12)
 
 Leaving out every term with a delta or e that is not itself an R{.} leaves the Gauss-Newton matrix J' H_loss J, which is
 never negative along any direction: (5) to (7) applied to (10) in place of (4).
 
-This module is (1), (2), (5), (7) to (9), (11), and (6) and (12) but for their terms of alpha, which the objective adds;
-the loss is (4) and (10). In the code W_l is ``weights[l - 1]``, since Python counts from zero, while ``a[l]`` and
+Under dropout, which only mini-batches know, a random r_l, whose elements are 0 with probability p and else 1 / (1 - p),
+stands between the layers: layer l + 1 takes in
+
+.. math::
+
+    \tilde a_l = r_l \odot a_l                                                        \qquad (13)
+
+in place of a_l in (1) and (6), and (5) has r_l as a further factor. Its expectation is a_l.
+
+This module is (1), (2), (5), (7) to (9), (11), (13), and (6) and (12) but for their terms of alpha, which the objective
+adds; the loss is (4) and (10). In the code W_l is ``weights[l - 1]``, since Python counts from zero, while ``a[l]`` and
 ``delta[l]`` keep the numbers of the formulas: ``a[0]`` is the input.
 
 The functions write to buffers that the caller owns and allocate nothing but SciPy's products of sparse rows.
@@ -80,21 +89,23 @@ def forward(weights, biases, activations, rows, tape):
     rows : {ndarray, sparse array} of shape (n_rows, n_features)
         The batch, a_0.
     tape : Tape for n_rows
-        ``tape.a`` is written.
+        ``tape.a`` is written, and what shares its memory or is computed with it: ``z`` and ``input``.
 
     Returns
     -------
     logits : ndarray of shape (n_rows, n_outputs)
-        z_L, which is ``tape.a[L]``.
+        z_L, which is ``tape.z[L]``.
     """
-    tape.a[0] = rows
+    tape.a[0] = tape.input[0] = rows
     n_layers = len(weights)
     for layer in range(1, n_layers + 1):
-        z = _multiply(tape.a[layer - 1], weights[layer - 1], out=tape.a[layer])  # (1)
+        z = _multiply(tape.input[layer - 1], weights[layer - 1], out=tape.z[layer])  # (1)
         z += biases[layer - 1][..., None, :]
         if layer < n_layers:
-            activations[layer - 1].function(z, out=z)  # (2)
-    return tape.a[n_layers]
+            a = activations[layer - 1].function(z, out=tape.a[layer])  # (2)
+            if tape.factor[layer] is not None:
+                np.multiply(a, tape.factor[layer], out=tape.input[layer])  # (13)
+    return tape.z[n_layers]
 
 
 def backward(weights, activations, tape):
@@ -109,7 +120,9 @@ def backward(weights, activations, tape):
     """
     for layer in range(len(weights), 1, -1):
         error = np.matmul(tape.delta[layer], weights[layer - 1].mT, out=tape.error[layer - 1])
-        slope = activations[layer - 2].slope(tape.a[layer - 1], out=tape.slope[layer - 1])
+        if tape.factor[layer - 1] is not None:
+            error *= tape.factor[layer - 1]  # (13)
+        slope = activations[layer - 2].slope(tape.z[layer - 1], out=tape.slope[layer - 1])
         np.multiply(error, slope, out=tape.delta[layer - 1])  # (5)
 
 
@@ -128,7 +141,7 @@ def parameter_gradient(tape, gradient):
     gradient : Parameters
     """
     for layer in range(len(gradient.weights), 0, -1):
-        _multiply(_transposed(tape.a[layer - 1]), tape.delta[layer], out=gradient.weights[layer - 1])  # (6)
+        _multiply(_transposed(tape.input[layer - 1]), tape.delta[layer], out=gradient.weights[layer - 1])  # (6)
         np.sum(tape.delta[layer], axis=-2, out=gradient.biases[layer - 1])  # (7)
     return gradient
 
@@ -195,7 +208,7 @@ def backward_tangent(weights, activations, tape, direction, tangent, product, ro
             error_tangent *= tape.slope[layer - 1]
             curvature = activations[layer - 2].curvature
             if curvature is not None:
-                bend = curvature(below, out=scratch)
+                bend = curvature(tape.z[layer - 1], out=scratch)
                 bend *= tape.error[layer - 1]
                 bend *= tangent.z[layer - 1]
                 error_tangent += bend

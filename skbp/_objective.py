@@ -27,7 +27,7 @@ KEPT_TAPES_BYTES = 2**25
 
 
 class Objective:
-    r"""F(theta) = (1/S) sum_i s_i loss(z_i, y_i) + alpha/(2S) sum_l ||W_l||^2, with its gradient.
+    r"""F(theta) = (1/S) sum_i s_i loss(z_i, y_i) + 1/(2S) sum_l alpha_l ||W_l||^2, with its gradient.
 
     The sums run over the rows at hand, a batch or all, and S is the sum of their weights s_i: the mean is over the rows,
     and the penalty's share shrinks with their number. Biases are not penalised.
@@ -39,12 +39,15 @@ class Objective:
     activations : sequence of Activation
         One for each hidden layer.
     loss : Loss
-    alpha : float
+    alpha : float or sequence of float
+        alpha_l, of all layers or of each.
     X : {ndarray, CSR array} of shape (n_rows, n_features) and the type of `params`
     target : ndarray of n_rows
         As `loss` wants it.
     row_weight : ndarray of shape (n_rows,), default=None
         s_i; None for ones.
+    dropout : Dropout, default=None
+        Draws the units that each call of `value_and_gradient` leaves out, which makes F random; `hessp` knows none.
 
     Attributes
     ----------
@@ -52,12 +55,13 @@ class Objective:
         Written by `value_and_gradient`.
     """
 
-    def __init__(self, params, activations, loss, alpha, X, target, row_weight=None):
+    def __init__(self, params, activations, loss, alpha, X, target, row_weight=None, dropout=None):
         self.params = params
         self.gradient = params.like()
         self._activations = activations
         self._loss = loss
-        self._alpha = float(alpha)
+        self._alpha = _alpha_by_weight(alpha, params)
+        self._dropout = dropout
         self._X = X
         self._chunk_rows = CHUNK_ROWS
         if issparse(X):
@@ -65,7 +69,7 @@ class Objective:
         self._sparse_chunks: dict = {}
         self._target = target
         self._row_weight = row_weight
-        self._penalty_gradient = params.like().weight_vector
+        self._penalty_products = params.like().weight_vector
         self._chunk_gradient = None
         self._tape = None
         self._curvature: _Curvature | None = None
@@ -147,7 +151,7 @@ class Objective:
             H v, overwritten by the next call.
         """
         if self._curvature is None:
-            self._curvature = _Curvature(self.params, self.n_rows, self._chunk_rows)
+            self._curvature = _Curvature(self.params, self._activations, self.n_rows, self._chunk_rows)
         work = self._curvature
         np.copyto(work.direction.vector, direction)
         weight_sum = self._weight_sum(slice(None))
@@ -159,9 +163,8 @@ class Objective:
             self._tangent_sweep(chunk, weight_sum, tape, tangent, into, work, gauss_newton)
             if k > 0:
                 work.product.vector += into.vector
-        if self._alpha != 0.0:
-            np.multiply(work.direction.weight_vector, self._alpha / weight_sum, out=self._penalty_gradient)
-            work.product.weight_vector += self._penalty_gradient
+        if self._alpha is not None:
+            work.product.weight_vector += self._penalty_product(work.direction, weight_sum)
         return work.product.vector
 
     def _sweep(self, rows, weight_sum, gradient):
@@ -173,6 +176,8 @@ class Objective:
     def _linearize(self, rows, weight_sum, tape):
         """Fill the tape for some rows, deltas included; their share of F's loss term."""
         X, target, row_weight = self._take(rows)
+        if self._dropout is not None:
+            self._dropout.draw(tape)
         logits = forward(self.params.weights, self.params.biases, self._activations, X, tape)
         delta = tape.delta[-1]
         losses = self._loss.loss_gradient(logits, target, out=delta)  # (4)
@@ -200,18 +205,26 @@ class Objective:
 
     def _add_penalty(self, weight_sum):
         """The penalty of (3); its gradient, the second term of (6), is added to ``gradient``."""
-        if self._alpha == 0.0:
+        if self._alpha is None:
             return 0.0
-        strength = self._alpha / weight_sum
-        weights = self.params.weight_vector
-        np.multiply(weights, strength, out=self._penalty_gradient)
-        np.add(self.gradient.weight_vector, self._penalty_gradient, out=self.gradient.weight_vector)
-        return 0.5 * strength * float(np.dot(weights, weights))
+        penalty_gradient = self._penalty_product(self.params, weight_sum)
+        self.gradient.weight_vector += penalty_gradient
+        return 0.5 * float(np.dot(self.params.weight_vector, penalty_gradient))
+
+    def _penalty_product(self, vector, weight_sum):
+        """The penalty's Hessian, alpha_l / S on the diagonal, times the weights of `vector`."""
+        return np.multiply(vector.weight_vector, self._alpha / weight_sum, out=self._penalty_products)
 
     def _tape_for(self, rows):
         n_rows = _length(rows)
         if self._tape is None or self._tape.n_rows < n_rows:
-            self._tape = Tape(n_rows, self.params.units, self.params.vector.dtype)
+            self._tape = Tape(
+                n_rows,
+                self.params.units,
+                self.params.vector.dtype,
+                keeps_z=_keep_z(self._activations),
+                drops=self._dropout.layers if self._dropout is not None else (),
+            )
         return self._tape.head(n_rows)
 
     def _room_for_chunk(self):
@@ -358,20 +371,41 @@ class ObjectiveFunction:
 class _Curvature:
     """The buffers of products with the Hessian."""
 
-    def __init__(self, params, n_rows, chunk_rows):
-        self._units, self._dtype = params.units, params.vector.dtype
+    def __init__(self, params, activations, n_rows, chunk_rows):
+        self._units, self._dtype, self._keeps_z = params.units, params.vector.dtype, _keep_z(activations)
         self.direction, self.product, self.room = params.like(), params.like(), params.like()
-        n_numbers = n_rows * (3 * sum(self._units[1:-1]) + 2 * sum(self._units[1:]))
+        hidden = self._units[1:-1]
+        kept_z = [width for width, keeps_z in zip(hidden, self._keeps_z, strict=True) if keeps_z]
+        n_numbers = n_rows * (3 * sum(hidden) + 2 * sum(self._units[1:]) + sum(kept_z))
         self.keeps_tapes = n_numbers * self._dtype.itemsize <= KEPT_TAPES_BYTES
-        self._tapes = [Tape(min(n_rows, chunk_rows), self._units, self._dtype, passes="tangent")]
+        self._tapes = [self._new_tape(min(n_rows, chunk_rows))]
         self._tangent = TangentTape(min(n_rows, chunk_rows), self._units, self._dtype)
 
     def tapes_for(self, k, rows):
         """A tape and a tangent tape for the k-th chunk."""
         if self.keeps_tapes and k == len(self._tapes):
-            self._tapes.append(Tape(_length(rows), self._units, self._dtype, passes="tangent"))
+            self._tapes.append(self._new_tape(_length(rows)))
         tape = self._tapes[k if self.keeps_tapes else 0]
         return tape.head(_length(rows)), self._tangent.head(_length(rows))
+
+    def _new_tape(self, n_rows):
+        return Tape(n_rows, self._units, self._dtype, passes="tangent", keeps_z=self._keeps_z)
+
+
+def _keep_z(activations):
+    return [activation.needs_z for activation in activations]
+
+
+def _alpha_by_weight(alpha, params):
+    """One number, an array with one for each weight, or None where there is no penalty."""
+    if not np.any(alpha):
+        return None
+    if np.ndim(alpha) == 0:
+        return float(alpha)
+    by_weight = params.like()
+    for weight, strength in zip(by_weight.weights, alpha, strict=True):
+        weight.fill(strength)
+    return by_weight.weight_vector
 
 
 def _length(rows):

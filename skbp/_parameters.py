@@ -61,9 +61,9 @@ class Parameters:
         for mine, theirs in zip(self.weights + self.biases, [*weights, *biases], strict=True):
             mine[...] = theirs
 
-    def draw(self, scale, rng) -> None:
-        """Draw each layer uniformly from +-sqrt(scale / (fan_in + fan_out)), its weights first and then its biases."""
-        for weight, bias in zip(self.weights, self.biases, strict=True):
+    def draw(self, scales, rng) -> None:
+        """Draw layer by layer, uniformly from +-sqrt(scale / (fan_in + fan_out)), its weights first and then its biases."""
+        for scale, weight, bias in zip(scales, self.weights, self.biases, strict=True):
             bound = math.sqrt(scale / sum(weight.shape))
             weight[...] = rng.uniform(-bound, bound, weight.shape)
             bias[...] = rng.uniform(-bound, bound, bias.shape)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import scipy.optimize
@@ -36,8 +37,8 @@ class Outcome:
 
     Attributes
     ----------
-    status : {"converged", "max_iter", "max_fun", "failed", "diverged", "interrupted"}
-        "failed" is a SciPy method that gave up on its own.
+    status : {"converged", "max_iter", "max_fun", "max_time", "stopped", "failed", "diverged", "interrupted"}
+        "stopped" is by a callback; "failed" is a SciPy method that gave up on its own.
     loss : float
         The objective: of the last finished epoch for mini-batches, at the final parameters for SciPy's methods; nan if
         there was none.
@@ -58,6 +59,17 @@ def _interrupted(monitor, loss):
     return Outcome("interrupted", loss, warning)
 
 
+def _stopped(monitor, loss):
+    """What ended training from outside: a callback, which needs no warning, or the clock."""
+    warning = ""
+    if monitor.stop_reason == "max_time":
+        warning = (
+            f"Training stopped after iteration {monitor.n_iter}, since max_time={monitor.max_time} seconds have passed, and "
+            "the optimization hasn't converged yet."
+        )
+    return Outcome(monitor.stop_reason, loss, warning)
+
+
 def _diverged(monitor, loss, advice):
     warning = (
         f"Training diverged: the objective was not finite in iteration {monitor.n_iter + 1}. The weights after iteration "
@@ -74,7 +86,7 @@ class MiniBatchSolver:
     ----------
     rule : UpdateRule
     schedule : callable (Progress) -> float
-        The factor of the learning rate for the next epoch.
+        The factor of the learning rate for the next step.
     learning_rate_init : float
     batch_size : int
     shuffle : bool
@@ -82,7 +94,31 @@ class MiniBatchSolver:
     rng : RandomState
     progress : Progress
         Where training stands; kept up to date.
+    horizon : int
+        Epochs that make up the whole of training, by which the progress is measured.
+    weight_decay : float, default=0.0
+        Decoupled decay: an epoch of steps at the initial learning rate multiplies the weights, but not the biases, by
+        exp(-weight_decay), each step by its share of the rows. It takes part in the schedule.
+    max_grad_norm : float or None, default=None
+        The norm to which longer gradients are shortened.
+    planned : bool, default=False
+        Whether the schedule is laid out for the whole of training, so that it is complete after the last epoch, and not cut
+        off.
+
+    References
+    ----------
+    Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019,
+    https://doi.org/10.48550/arXiv.1711.05101
+
+    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
+    https://doi.org/10.48550/arXiv.1211.5063, for the norm of the gradient.
     """
+
+    # The estimator's parameters that a mini-batch solver uses, beside those of its rule.
+    parameters: ClassVar[tuple[str, ...]] = (
+        *("batch_size", "learning_rate", "learning_rate_init", "power_t", "warmup_fraction", "shuffle"),
+        *("n_iter_no_change", "dropout", "weight_decay", "max_grad_norm"),
+    )
 
     rule: UpdateRule
     schedule: Callable[[Progress], float]
@@ -91,9 +127,14 @@ class MiniBatchSolver:
     shuffle: bool
     rng: np.random.RandomState
     progress: Progress
+    horizon: int
+    weight_decay: float = 0.0
+    max_grad_norm: float | None = None
+    planned: bool = False
 
     @property
     def learning_rate(self) -> float:
+        """That of the next step."""
         return float(self.learning_rate_init * self.schedule(self.progress))
 
     def run(self, objective, monitor, max_iter) -> Outcome:
@@ -103,6 +144,9 @@ class MiniBatchSolver:
         loss = math.nan
         try:
             for _ in range(max_iter):
+                monitor.begin_iteration()
+                self.advance(0.0, self.batch_size / len(rows))
+                learning_rate = self.learning_rate
                 epoch_loss = self._epoch(objective, rows)
                 if not (math.isfinite(epoch_loss) and np.isfinite(params.vector).all()):
                     monitor.restore_last(params)
@@ -111,39 +155,62 @@ class MiniBatchSolver:
                     return _diverged(monitor, loss, advice)
                 loss = epoch_loss
                 self.progress.samples_seen += objective.n_rows
-                monitor.record(loss, params)
+                self.progress.epochs += 1
+                monitor.record(loss, params, learning_rate)
                 if monitor.stalled and not self._lower_learning_rate(monitor):
                     monitor.restore_best(params)
                     return Outcome("converged", loss)
+                if monitor.stop_reason:
+                    monitor.restore_best(params)
+                    return _stopped(monitor, loss)
         except KeyboardInterrupt:
             if not np.isfinite(params.vector).all():
                 monitor.restore_last(params)
             monitor.restore_best(params)
             return _interrupted(monitor, loss)
         monitor.restore_best(params)
+        if self.planned:
+            return Outcome("converged", loss)
         warning = (
             f"Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet. Raise max_iter, or "
             "learning_rate_init if the loss still falls slowly."
         )
         return Outcome("max_iter", loss, warning)
 
+    def advance(self, share_of_epoch, step):
+        """Set the progress to a share of the present epoch, of which the next step is another."""
+        self.progress.fraction = min(1.0, (self.progress.epochs + share_of_epoch) / self.horizon)
+        self.progress.step = step / self.horizon
+
     def _epoch(self, objective, rows):
         """One step on each batch; the mean of the batches' objectives, or the first that is not finite."""
         if self.shuffle:
             self.rng.shuffle(rows)
-        learning_rate = self.learning_rate
         total, n_counted = 0.0, 0
         for start in range(0, len(rows), self.batch_size):
             stop = min(start + self.batch_size, len(rows))
+            share = (stop - start) / len(rows)
+            self.advance(start / len(rows), share)
             value = objective.value_and_gradient(rows[start:stop] if self.shuffle else slice(start, stop))
             if value is None:  # all weights of the batch are zero
                 continue
             if not math.isfinite(value):
                 return value
-            self.rule.step(objective.params.vector, objective.gradient.vector, learning_rate)
+            self._step(objective, share)
             total += value * (stop - start)
             n_counted += stop - start
         return total / n_counted
+
+    def _step(self, objective, share):
+        """Change the parameters by one step on a batch with this share of the epoch's rows."""
+        params, gradient, factor = objective.params, objective.gradient, self.schedule(self.progress)
+        if self.max_grad_norm is not None:
+            norm = math.sqrt(np.dot(gradient.vector, gradient.vector))
+            if norm > self.max_grad_norm:
+                gradient.vector *= self.max_grad_norm / norm
+        if self.weight_decay > 0.0:
+            params.weight_vector *= math.exp(-self.weight_decay * factor * share)
+        self.rule.step(params.vector, gradient.vector, float(self.learning_rate_init * factor))
 
     def _lower_learning_rate(self, monitor):
         """Whether the schedule answers a stall with a smaller learning rate, which then gets its chance."""
@@ -223,6 +290,8 @@ _STOPPED = {
     "converged": "The validation score improves no longer.",
     "small gradient": "No element of the gradient exceeds the tolerance.",
     "diverged": "The objective is not finite.",
+    "max_time": "The time is up.",
+    "stopped": "A callback asked to stop.",
 }
 
 
@@ -243,7 +312,7 @@ class _AfterIteration:
         # After a rejected step F is as before, and the gradient at hand is that of the rejected point.
         moved = self._monitor.loss_curve[-1:] != [value]
         self._monitor.record(value, self._params)
-        if self._monitor.validates and self._monitor.stalled:
+        if self._monitor.early_stopping and self._monitor.stalled:
             self._monitor.announce_stall("Stopping.")
             self.reason = "converged"
         elif self._tol and moved and np.abs(self._function.gradient(intermediate_result.x)).max() <= self._tol:
@@ -252,8 +321,11 @@ class _AfterIteration:
             self.reason = "max_iter"
         elif self._function.n_evaluations > self._max_fun:
             self.reason = "max_fun"
+        else:
+            self.reason = self._monitor.stop_reason
         if self.reason:
             raise _Stop
+        self._monitor.begin_iteration()
 
     def at(self, x):
         """For TNC, which passes the point alone."""
@@ -278,6 +350,9 @@ class ScipySolver:
     options : dict, default=None
         Options of the method. They take precedence over what the other parameters set.
     """
+
+    # The estimator's parameters that every method uses; those that take products with the Hessian also use `hessian`.
+    parameters: ClassVar[tuple[str, ...]] = ("max_fun", "solver_options")
 
     method: str
     tol: float
@@ -308,6 +383,7 @@ class ScipySolver:
             return scale * value, scale * gradient
 
         try:
+            monitor.begin_iteration()
             if not math.isfinite(value_and_gradient(function.theta0)[0]):
                 raise _Stop
             result = scipy.optimize.minimize(
@@ -379,6 +455,8 @@ class ScipySolver:
             outcome = _interrupted(monitor, loss)
         elif status == "diverged":
             outcome = _diverged(monitor, loss, SCALE_ADVICE)
+        elif status in {"stopped", "max_time"}:
+            outcome = _stopped(monitor, loss)
         else:
             outcome = Outcome(status, loss)
         given = self.options or {}
@@ -396,6 +474,13 @@ class ScipySolver:
             )
         outcome.optimize_result = figures
         return outcome
+
+
+def parameters_of(solver) -> set[str]:
+    """Those of the estimator's parameters that the solver uses and not every other one does."""
+    if solver in UPDATES:
+        return {*MiniBatchSolver.parameters, *UPDATES[solver].parameters}
+    return {*ScipySolver.parameters, *(["hessian"] if SCIPY_METHODS[solver].hessian else [])}
 
 
 SOLVERS = {

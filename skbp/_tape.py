@@ -23,12 +23,23 @@ class Tape:
     dtype : dtype
     passes : {"forward", "backward", "tangent"}, default="backward"
         What the tape is for: the forward pass alone, also the backward pass, or tangents too, for which more is kept.
+    keeps_z : sequence of bool, default=()
+        For each hidden layer whether z_l is kept beside a_l; none if empty.
+    drops : sequence of bool, default=()
+        For each hidden layer whether dropout leaves out some of its units; none if empty.
 
     Attributes
     ----------
+    z : list
+        z_l as it is computed, and after the activation what f' and f'' are functions of: z_l where it is kept; elsewhere
+        a_l, which overwrites it. ``z[L]`` holds the logits.
     a : list
         ``a[0]`` is the batch of rows, set by the forward pass and possibly sparse; ``a[l]`` is the output of layer l.
-        ``a[L]`` holds the logits, to which no activation is applied.
+        ``a[L]`` is ``z[L]``, to which no activation is applied.
+    input : list
+        What layer l + 1 takes in: ``a[l]``, or under dropout a copy of it with some units left out.
+    factor : list
+        Under dropout the factors of the units, 0 for those left out; written by whoever draws them.
     delta : list
         The derivative of the objective by z_l.
     error : list
@@ -38,10 +49,13 @@ class Tape:
         f'(z_l) of hidden layers. They share one buffer unless the tape is for tangents.
     """
 
-    def __init__(self, n_rows, units, dtype, passes="backward"):
+    def __init__(self, n_rows, units, dtype, passes="backward", keeps_z=(), drops=()):
         hidden = list(units[1:-1])
         self.n_rows = n_rows
         self.a = [None, *_buffers(n_rows, units[1:], dtype)]
+        self.z = _where(keeps_z, self.a, n_rows, units, dtype)
+        self.input = _where(drops, self.a, n_rows, units, dtype)
+        self.factor = _where(drops, [None] * len(units), n_rows, units, dtype)
         self.delta, self.error, self.slope = [], [], []
         if passes != "forward":
             self.delta = [None, *_buffers(n_rows, units[1:], dtype)]
@@ -55,7 +69,7 @@ class Tape:
 
     def head(self, n_rows) -> Tape:
         """The tape for a smaller batch in the first rows of the same memory."""
-        return _head(self, n_rows, ("a", "delta", "error", "slope"))
+        return _head(self, n_rows, ("z", "a", "input", "factor", "delta", "error", "slope"))
 
 
 class TangentTape:
@@ -92,14 +106,26 @@ def _shared_buffers(n_rows, widths, dtype):
     return [buffer[: n_rows * width].reshape(n_rows, width) for width in widths]
 
 
+def _where(wanted, otherwise, n_rows, units, dtype):
+    """A list over all layers: a buffer where a hidden layer is `wanted`, what `otherwise` has at the others."""
+    layers = list(otherwise)
+    for layer, is_wanted in enumerate(wanted, start=1):
+        if is_wanted:
+            layers[layer] = np.empty((n_rows, units[layer]), dtype)
+    return layers
+
+
 def _head(tape, n_rows, lists):
     if n_rows == tape.n_rows:
         return tape
     if n_rows not in tape._heads:
         head = object.__new__(type(tape))
         head.n_rows, head._heads = n_rows, {}
+        views: dict = {}
         for name in lists:
             _, *others = getattr(tape, name) or [None]
-            setattr(head, name, [None, *(None if buffer is None else buffer[:n_rows] for buffer in others)])
+            # What is one array on the tape is one array on its head.
+            first_rows = [None if b is None else views.setdefault(id(b), b[:n_rows]) for b in others]
+            setattr(head, name, [None, *first_rows])
         tape._heads[n_rows] = head
     return tape._heads[n_rows]

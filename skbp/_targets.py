@@ -53,14 +53,14 @@ def output_layer(out_activation, binarizer):
     return ("softmax", n_classes) if n_classes > 2 else ("logistic", 1)
 
 
-def check_known_labels(y, binarizer, all_of_them):
+def check_known_labels(y, binarizer, all_of_them, name="y"):
     """Raise if `y` has labels not seen before, or, where `all_of_them`, lacks one."""
-    multilabel = type_of_target(y, input_name="y").startswith("multilabel")
+    multilabel = type_of_target(y, input_name=name).startswith("multilabel")
     if multilabel != is_multilabel(binarizer):
         kinds = ("one class a row", "multilabel")
         raise ValueError(
-            f"y is {kinds[multilabel]}, but the classifier has been trained on a target that is {kinds[not multilabel]}. "
-            "Call fit with warm_start=False, or use a fresh clone."
+            f"{name} is {kinds[multilabel]}, but the classifier has been trained on a target that is "
+            f"{kinds[not multilabel]}. Call fit with warm_start=False, or use a fresh clone."
         )
     seen, labels = binarizer.classes_, unique_labels(y)
     if all_of_them and set(labels) != set(seen):
@@ -71,8 +71,8 @@ def check_known_labels(y, binarizer, all_of_them):
     unseen = np.setdiff1d(labels, seen)
     if len(unseen):
         raise ValueError(
-            f"`y` has classes not in `self.classes_`: {unseen}. `self.classes_` has {seen}. Name every class in the first "
-            "call to partial_fit, or call fit."
+            f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {seen}. Name every class in the "
+            "first call to partial_fit, or call fit."
         )
 
 

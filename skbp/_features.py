@@ -1,0 +1,107 @@
+"""Hidden layers as transformers: what a network has learnt, as features for other estimators."""
+
+from __future__ import annotations
+
+import copy
+
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+
+class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator):
+    """Transform rows to the activations of a hidden layer of a network.
+
+    Parameters
+    ----------
+    classifier : BackpropClassifier
+        The network. `fit` trains a clone of it.
+    layer : int, default=-1
+        Which hidden layer: 0 is the first, -1 the last.
+
+    Attributes
+    ----------
+    classifier_ : BackpropClassifier
+        The fitted network.
+    n_features_in_ : int
+        Number of features of the network's input.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where the data had them.
+
+    See Also
+    --------
+    BackpropClassifier.as_transformer : The hidden layer of a network that is already fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skbp import BackpropClassifier, HiddenFeatures
+    >>> X, y = load_iris(return_X_y=True)
+    >>> features = HiddenFeatures(BackpropClassifier(8, "tanh", solver="lbfgs", alpha=0.1, random_state=0))
+    >>> make_pipeline(features, LogisticRegression()).fit(X, y).score(X, y) > 0.95
+    True
+    """
+
+    def __init__(self, classifier, layer=-1):
+        self.classifier = classifier
+        self.layer = layer
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, **fit_params):
+        """Train a clone of the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        **fit_params : dict
+            Passed on to the network's `fit`.
+
+        Returns
+        -------
+        self : HiddenFeatures
+
+        Raises
+        ------
+        ValueError
+            If the network does not have this hidden layer, or its `fit` raises.
+        """
+        return self._of(clone(self.classifier).fit(X, y, **fit_params))
+
+    def transform(self, X):
+        """The activations of the hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_units)
+        """
+        check_is_fitted(self)
+        return self.classifier_.hidden_features(X, self.layer)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = copy.deepcopy(get_tags(self.classifier).input_tags)
+        tags.target_tags = copy.deepcopy(get_tags(self.classifier).target_tags)
+        return tags
+
+    def _of(self, fitted):
+        """This transformer with a fitted network."""
+        self._n_features_out = fitted.coefs_[fitted._hidden_layer(self.layer)].shape[1]
+        self.classifier_ = fitted
+        self.n_features_in_ = fitted.n_features_in_
+        if hasattr(fitted, "feature_names_in_"):
+            self.feature_names_in_ = fitted.feature_names_in_
+        return self

@@ -1,0 +1,129 @@
+"""Validation: rows that training does not see, and what the network makes of them after each epoch.
+
+The rows are held out of those given, or the user's own. After each epoch they give a score, by which early stopping
+decides and whose best weights are kept, and a loss, which stands beside that of training.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from skbp import _targets
+from skbp._objective import predict_logits
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows, validated.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR array} of shape (n_rows, n_features)
+    y : ndarray or sparse matrix of shape (n_rows,) or (n_rows, n_labels)
+        Labels as they were given.
+    codes : ndarray of int of shape (n_rows,) or (n_rows, n_labels)
+        The same as `_targets.class_codes` has them.
+    row_weight : ndarray of shape (n_rows,) or None
+        In the type of X; None for ones.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    codes: np.ndarray
+    row_weight: np.ndarray | None
+
+    def take(self, rows) -> Rows:
+        """Some of the rows."""
+        weight = None if self.row_weight is None else self.row_weight[rows]
+        return Rows(self.X[rows], self.y[rows], self.codes[rows], weight)
+
+
+class Validation:
+    """The score and the loss on some rows, as a function of the parameters.
+
+    Parameters
+    ----------
+    rows : Rows
+    target : ndarray
+        Of these rows, as `loss` wants it.
+    activations : sequence of Activation
+    loss : Loss
+        The loss of training, without label smoothing: it is the labels themselves that are to be met.
+    scoring : {None, "loss"} or callable (estimator, X, y) -> float
+        None is the accuracy, "loss" the loss with its sign changed; else a scorer, which is given the weights of the rows
+        if it can take a sample_weight.
+    classifier_at : callable (Parameters) -> estimator
+        A fitted classifier for the scorer.
+    """
+
+    def __init__(self, rows, target, activations, loss, scoring, classifier_at):
+        self._rows, self._target, self._activations, self._loss = rows, target, activations, loss
+        self._scoring, self._classifier_at = scoring, classifier_at
+        weighs = rows.row_weight is not None and rows.row_weight.any()
+        self._row_weight = rows.row_weight if weighs else None
+        self._scorer_arguments = {}
+        if callable(scoring) and weighs and _takes_weights(scoring):
+            self._scorer_arguments = {"sample_weight": rows.row_weight}
+
+    def __call__(self, params):
+        """The score, of which more is better, and the mean loss per row."""
+        logits = predict_logits(params.weights, params.biases, self._activations, self._rows.X)
+        losses = self._loss.loss_gradient(logits, self._target, out=np.zeros_like(logits))
+        loss = float(np.average(losses, weights=self._row_weight))
+        if self._scoring is None:
+            return _targets.accuracy(logits, self._rows.codes, self._row_weight), loss
+        if self._scoring == "loss":
+            return -loss, loss
+        estimator = self._classifier_at(params)
+        score = self._scoring(estimator, self._rows.X, self._rows.y, **self._scorer_arguments)
+        return float(score), loss
+
+
+def _takes_weights(scorer):
+    """Whether a scorer passes on a sample_weight: scikit-learn's do if their metric takes one."""
+    function = getattr(scorer, "_score_func", scorer)
+    return "sample_weight" in inspect.signature(function).parameters
+
+
+def split(codes, binarizer, validation_fraction, rng):
+    """Indices of the rows to train on and of those to hold out.
+
+    Stratified by class where there are rows enough, but not for a multilabel target.
+
+    Parameters
+    ----------
+    codes : ndarray of int
+    binarizer : LabelBinarizer
+    validation_fraction : float
+    rng : RandomState
+
+    Returns
+    -------
+    train, held_out : ndarray of int
+    """
+    rows = np.arange(len(codes))
+    n_held_out = math.ceil(validation_fraction * len(rows))
+    if not 0 < n_held_out < len(rows):
+        raise ValueError(
+            f"early_stopping with validation_fraction={validation_fraction} would hold out {n_held_out} of "
+            f"n_samples={len(rows)} rows: there must be at least one to validate on and one to train on. Use more rows, "
+            "another validation_fraction, or early_stopping=False."
+        )
+    plain = partial(train_test_split, rows, test_size=validation_fraction, random_state=rng)
+    if _targets.is_multilabel(binarizer):
+        return plain()
+    two_classes = len(binarizer.classes_) <= 2
+    try:
+        return plain(stratify=(codes == 1).astype(str) if two_classes else codes)
+    except ValueError:
+        # Too few rows for one of each class. Of two classes, one with a single row cannot be both trained on and
+        # validated on; else a plain split will do.
+        if two_classes and np.bincount(codes).min() == 1 and len(codes) > 2:
+            raise
+        return plain()

@@ -1,0 +1,193 @@
+"""From an estimator's parameters to the parts that train: layers, initial weights, objective, solver.
+
+What the constructor takes in several forms (one number or one a layer, a name or a record) is brought into one here, and
+what does not fit the network is refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from itertools import pairwise
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_array
+
+from skbp._activations import ACTIVATIONS, Activation, activation_record
+from skbp._dropout import Dropout
+from skbp._parameters import Parameters
+from skbp._schedules import OPEN_ENDED, Progress, learning_rate_factor
+from skbp._solvers import SOLVERS, MiniBatchSolver, ScipySolver, parameters_of
+from skbp._updates import UPDATES
+
+# The initial scale of a network without hidden layers whose activation is a list, hence empty.
+GLOROT_SCALE = 6.0
+
+
+def hidden_units(hidden_layer_sizes):
+    """Widths of the hidden layers as a list of int."""
+    sizes = hidden_layer_sizes if np.iterable(hidden_layer_sizes) else [hidden_layer_sizes]
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be > 0, got {hidden_layer_sizes}: it is a number of units, a sequence of them, one "
+            "for each hidden layer, or () for none."
+        )
+    return [int(size) for size in sizes]
+
+
+def activation_records(activation, n_hidden_layers):
+    """One record for each hidden layer."""
+    if isinstance(activation, (str, Activation)):
+        return [activation_record(activation)] * n_hidden_layers
+    for one in activation:
+        if not (isinstance(one, Activation) or one in ACTIVATIONS):
+            raise ValueError(f"activation has {one!r}; each must be one of {sorted(ACTIVATIONS)} or a skbp.Activation.")
+    if len(activation) != n_hidden_layers:
+        raise ValueError(
+            f"activation has {len(activation)} entries, one for each hidden layer, but hidden_layer_sizes makes "
+            f"{n_hidden_layers} hidden layers."
+        )
+    return [activation_record(one) for one in activation]
+
+
+def one_or_per_layer(value, n_layers, name, layers, below=math.inf):
+    """A number as it is, or a list of a number for each layer; each at least 0 and less than `below`."""
+    if isinstance(value, Real):
+        return float(value)
+    numbers = list(value)
+    if not all(isinstance(number, Real) and 0.0 <= float(number) < below for number in numbers):
+        allowed = "of at least 0" if below == math.inf else f"of at least 0 and less than {below:g}"
+        raise ValueError(f"{name}={value!r} must be a number {allowed}, or one such number for each of {layers}.")
+    if len(numbers) != n_layers:
+        raise ValueError(f"{name} has {len(numbers)} entries, one for each of {layers}, of which there are {n_layers}.")
+    return [float(number) for number in numbers]
+
+
+def alphas(alpha, n_hidden_layers):
+    """The strength of the penalty, one number or one for each layer of weights."""
+    return one_or_per_layer(alpha, n_hidden_layers + 1, "alpha", "the layers of weights, hidden and output")
+
+
+def make_dropout(clf, n_hidden_layers):
+    """What leaves out units in training, or None if nothing does."""
+    rates = one_or_per_layer(clf.dropout, n_hidden_layers, "dropout", "the hidden layers", below=1.0)
+    rates = [rates] * n_hidden_layers if isinstance(rates, float) else rates
+    if not any(rates):
+        return None
+    if clf.solver not in UPDATES:
+        raise ValueError(
+            f"dropout={clf.dropout!r} needs mini-batches, a new random part of the network for each; solver="
+            f"{clf.solver!r} minimises one function of all rows. Use solver='adam' or 'sgd', or dropout=0.0."
+        )
+    return Dropout(rates, clf._random_state)
+
+
+def initial_parameters(units, dtype, activation, activations, rng):
+    """Parameters of a new network, drawn at random.
+
+    Each layer is drawn by the scale of the activation that follows it, the output layer by that of the last hidden one.
+    """
+    n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(units))
+    if n_parameters > np.iinfo(np.intp).max // dtype.itemsize:
+        raise ValueError(
+            f"hidden_layer_sizes={tuple(units[1:-1])} makes {n_parameters:.1e} parameters, more than can be addressed in "
+            "memory: use smaller layers."
+        )
+    params = Parameters(units, dtype)
+    scales = [record.initial_scale for record in activations]
+    if not scales:
+        # Without hidden layers the activation has no other effect than this one, as in MLPClassifier.
+        named = isinstance(activation, (str, Activation))
+        scales = [activation_record(activation).initial_scale if named else GLOROT_SCALE]
+    params.draw([*scales, scales[-1]][: len(params.weights)], rng)
+    return params
+
+
+def set_given(params, coef_init, intercept_init):
+    """Put what the caller gives in the place of initial parameters."""
+    if coef_init is None and intercept_init is None:
+        return
+    params.set(
+        params.weights if coef_init is None else check_layers(coef_init, params.weights, "coef_init"),
+        params.biases if intercept_init is None else check_layers(intercept_init, params.biases, "intercept_init"),
+    )
+
+
+def check_layers(arrays, like, name):
+    """Arrays, one for each layer, of the shapes and type of those in `like`."""
+    shapes = [array.shape for array in like]
+    if not isinstance(arrays, (list, tuple, np.ndarray)):
+        raise TypeError(f"{name} is {arrays!r}; it must be a list of arrays, one a layer, of shapes {shapes}.")
+    if len(arrays) != len(shapes):
+        raise ValueError(f"{name} has {len(arrays)} arrays for {len(shapes)} layers; their shapes must be {shapes}.")
+    checked = [check_array(a, ensure_2d=False, dtype=like[0].dtype, input_name=name) for a in arrays]
+    if [array.shape for array in checked] != shapes:
+        raise ValueError(f"{name} has arrays of shapes {[a.shape for a in checked]}; they must be {shapes}.")
+    return checked
+
+
+def batch_rows(clf, n_rows):
+    """Rows in a mini-batch."""
+    batch_size = 200 if clf.batch_size == "auto" else clf.batch_size
+    if batch_size > n_rows and clf.batch_size != "auto":
+        warnings.warn(
+            f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.", stacklevel=6
+        )
+    return min(batch_size, n_rows)
+
+
+def make_solver(clf, n_rows):
+    """The solver that the parameters ask for."""
+    if SOLVERS[clf.solver] is ScipySolver:
+        return ScipySolver(clf.solver, clf.tol, clf.max_fun, clf.hessian, clf.solver_options)
+    rule = UPDATES[clf.solver]
+    return MiniBatchSolver(
+        rule(**{name: getattr(clf, name) for name in rule.parameters}),
+        learning_rate_factor(clf.learning_rate, clf.power_t, clf.warmup_fraction),
+        clf.learning_rate_init,
+        batch_rows(clf, n_rows),
+        clf.shuffle,
+        clf._random_state,
+        Progress(samples_seen=clf.t_),
+        clf.max_iter,
+        float(clf.weight_decay),
+        clf.max_grad_norm,
+        planned=clf.learning_rate not in OPEN_ENDED,
+    )
+
+
+_OF_SOME_SOLVERS = set().union(*map(parameters_of, SOLVERS))
+
+
+def unused_parameters(clf, own_validation_data):
+    """Parameters at other than their defaults that have no effect, and because of what.
+
+    Parameters
+    ----------
+    clf : BackpropClassifier
+    own_validation_data : bool
+        Whether `fit` is given validation data.
+
+    Returns
+    -------
+    unused : list of (str, str)
+        The parameter as ``name=value``, and what it has no effect with.
+    """
+    solver = f"solver={clf.solver!r}"
+    because = dict.fromkeys(_OF_SOME_SOLVERS - parameters_of(clf.solver), solver)
+    if clf.learning_rate != "invscaling":
+        because.setdefault("power_t", f"learning_rate={clf.learning_rate!r}")
+    if clf.early_stopping:
+        because.pop("n_iter_no_change", None)
+    if own_validation_data:
+        because["validation_fraction"] = "X_val given to fit"
+    elif not clf.early_stopping:
+        because["validation_fraction"] = because["scoring"] = "early_stopping=False"
+    parameters = inspect.signature(type(clf).__init__).parameters
+    return [
+        (f"{name}={getattr(clf, name)!r}", because[name])
+        for name, parameter in parameters.items()
+        if name in because and getattr(clf, name) != parameter.default
+    ]
