@@ -46,7 +46,7 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
     >>> from sklearn.pipeline import make_pipeline
     >>> from skbp import BackpropClassifier, HiddenFeatures
     >>> X, y = load_iris(return_X_y=True)
-    >>> features = HiddenFeatures(BackpropClassifier(8, "tanh", solver="lbfgs", alpha=0.1, random_state=0))
+    >>> features = HiddenFeatures(BackpropClassifier(8, "tanh", solver="lbfgs", alpha=1.0, random_state=0))
     >>> make_pipeline(features, LogisticRegression()).fit(X, y).score(X, y) > 0.95
     True
     """
