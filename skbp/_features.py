@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from numbers import Integral
+from typing import ClassVar
 
 from sklearn.base import (
     BaseEstimator,
@@ -13,6 +15,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
 
@@ -50,6 +53,11 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
     >>> make_pipeline(features, LogisticRegression()).fit(X, y).score(X, y) > 0.95
     True
     """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "classifier": [HasMethods(["fit", "hidden_features"])],
+        "layer": [Integral],
+    }
 
     def __init__(self, classifier, layer=-1):
         self.classifier = classifier
