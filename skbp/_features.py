@@ -47,10 +47,11 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
     >>> from skbp import BackpropClassifier, HiddenFeatures
     >>> X, y = load_iris(return_X_y=True)
     >>> features = HiddenFeatures(BackpropClassifier(8, "tanh", solver="lbfgs", alpha=1.0, random_state=0))
-    >>> make_pipeline(features, LogisticRegression()).fit(X, y).score(X, y) > 0.95
+    >>> make_pipeline(StandardScaler(), features, LogisticRegression()).fit(X, y).score(X, y) > 0.95
     True
     """
 
