@@ -7,41 +7,34 @@ solver minimises it and reports to a monitor; the result is published as plain a
 from __future__ import annotations
 
 import copy
-import functools
 import warnings
-from contextlib import contextmanager
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer, get_scorer_names
-from sklearn.utils import _safe_indexing, check_array, check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbp import _targets, _wiring
-from skbp._activations import ACTIVATIONS, Activation
+from skbp._estimator import DIVERGED_AT_ONCE, NetworkEstimator, as_vector, checked_weight, unchanged_on_error
 from skbp._features import HiddenFeatures
 from skbp._losses import LOSSES
-from skbp._monitor import CallbackSupportMixin, EpochCallbacks, Monitor
-from skbp._objective import CHUNK_ROWS, Objective, predict_logits
+from skbp._monitor import Monitor
+from skbp._objective import CHUNK_ROWS, predict_logits
 from skbp._parameters import Parameters
-from skbp._schedules import SCHEDULES
-from skbp._solvers import SOLVERS, MiniBatchSolver
+from skbp._solvers import MiniBatchSolver
 from skbp._threads import blas_threads
 from skbp._updates import UPDATES
 from skbp._validation import Rows, Validation, split
 
-# What scikit-learn's callbacks keep on an estimator while it is fitted.
-_CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
-
-class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class BackpropClassifier(NetworkEstimator):
     r"""Multi-layer perceptron classifier, a drop-in for :class:`~sklearn.neural_network.MLPClassifier`.
 
     A network of fully connected layers, trained by backpropagation: by mini-batch gradient descent, or on all rows by a
@@ -313,41 +306,13 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
-        "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
+        **NetworkEstimator._parameter_constraints,
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, list, None],
-        "out_activation": [StrOptions({"auto", *LOSSES})],
         "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-        "dtype": [StrOptions({"float32", "float64"}), None],
-        "hessian": [StrOptions({"auto", "exact", "gauss-newton"})],
-        "solver_options": [dict, None],
     }
 
     def __init__(
@@ -477,7 +442,7 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         UserWarning
             For each parameter at other than its default that has no effect with the solver, or with others.
         """
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             given = (X_val, y_val, sample_weight_val)
             return self._fit(X, y, sample_weight, validation_data=given, initial=(coef_init, intercept_init))
 
@@ -510,7 +475,7 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             If the input is not as described, has classes not named in the first call, or the objective is not finite in
             the first epoch. The estimator is then as it was before the call.
         """
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             if _check_partial_fit_first_call(self, classes):
                 multilabel = type_of_target(y).startswith("multilabel")
                 self._label_binarizer = _targets.fit_binarizer(y if multilabel else classes)
@@ -757,12 +722,6 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return HiddenFeatures(self, layer)._of(copy.copy(self))
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.classifier_tags.multi_label = self.out_activation != "softmax"
-        return tags
-
     def __getstate__(self):
         # What only further training needs is left behind, the larger part of a fitted classifier, unless that is to come.
         state = dict(super().__getstate__())
@@ -779,11 +738,6 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"partial_fit is only available for stochastic solvers; {self.solver!r} is not stochastic."
             )
         return True
-
-    def _checked_rows(self, X):
-        """Rows to predict for, validated."""
-        check_is_fitted(self)
-        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
     def _logits(self, X):
         """The logits of rows, (n_samples, n_outputs), in their type."""
@@ -805,10 +759,12 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return int(layer) % n_hidden
 
     def _fit(self, X, y, sample_weight, *, validation_data=(None, None, None), initial=(None, None), incremental=False):
-        """Wire, train, publish: `fit`, and one epoch of it for `partial_fit`."""
+        """Validate, train, publish: `fit`, and one epoch of it for `partial_fit`."""
         resume = hasattr(self, "coefs_") and (incremental or self.warm_start)
         if not (incremental and resume):
-            for parameter, reason in _wiring.unused_parameters(self, validation_data[0] is not None):
+            for parameter, reason in _wiring.unused_parameters(
+                self, self.early_stopping, validation_data[0] is not None
+            ):
                 warnings.warn(f"{parameter} has no effect with {reason}.", stacklevel=4)
         if not (incremental and hasattr(self, "_random_state")):
             self._random_state = check_random_state(self.random_state)
@@ -819,18 +775,33 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         train = validate = None
         if not incremental:
             rows, validate, train = self._set_aside(rows, validation_data, resume)
-        dropout = _wiring.make_dropout(self, len(params.weights) - 1)
+        callbacks = self._epoch_callbacks(
+            (X, y, sample_weight),
+            self._results,
+            1 if incremental else self._most_iterations(),
+            train,
+            "partial_fit" if incremental else "fit",
+        )
+        outcome = self._train(rows, params, validate, callbacks, resume=resume, incremental=incremental)
+        if outcome.warning and not (incremental and outcome.status == "max_iter"):
+            warnings.warn(outcome.warning, ConvergenceWarning, stacklevel=4)
+        return self
+
+    def _train(self, rows, params, validate=None, callbacks=None, *, resume=False, incremental=False):
+        """Train from these parameters and publish the results."""
+        dropout = _wiring.make_dropout(self, len(params.weights) - 1, [self._random_state])
         objective = self._objective_on(rows, params, dropout)
-        solver = _wiring.make_solver(self, objective.n_rows)
+        solver = _wiring.make_solver(self, objective.n_rows, [self._random_state])
+        max_iter = 1 if incremental else self.max_iter
         monitor = Monitor(
             self.tol,
             self.n_iter_no_change,
             self.verbose,
             validate,
-            self.early_stopping and not incremental,
-            1 if incremental else self.max_iter,
-            None if incremental else self.max_time,
-            self._epoch_callbacks(X, y, sample_weight, train, incremental),
+            early_stopping=self.early_stopping and validate is not None,
+            max_iter=max_iter,
+            max_time=None if incremental else self.max_time,
+            callbacks=callbacks,
         )
         if incremental:
             self._go_on(solver, monitor, params.vector.dtype)
@@ -838,81 +809,19 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         # Overflow is found by looking at the objective of every step, and reported once.
         rows_at_once = min(getattr(solver, "batch_size", objective.n_rows), CHUNK_ROWS)
         with blas_threads(params.units, rows_at_once), np.errstate(all="ignore"):
-            outcome = solver.run(objective, monitor, 1 if incremental else self.max_iter)
+            outcome = solver.run(objective, monitor, max_iter)
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
-            raise ValueError(
-                "Training produced a non-finite objective in its first iteration, so there are no weights to keep. The "
-                "input data may contain large values: scale it (for example with sklearn.preprocessing.StandardScaler), "
-                "or lower learning_rate_init."
-            )
-        if outcome.warning and not (incremental and outcome.status == "max_iter"):
-            warnings.warn(outcome.warning, ConvergenceWarning, stacklevel=4)
+            raise ValueError(DIVERGED_AT_ONCE)
         self._publish(self._results(params, monitor))
         self._publish_end(outcome, solver, monitor, incremental)
         monitor.finish()
-        return self
-
-    def _labelled_rows(self, X, y, sample_weight, resume, same_labels=True, incremental=False):
-        """The data validated, the labels encoded; what follows from them for the output layer is published."""
-        X, y = self._check_data(X, y, resume)
-        codes = self._encode_labels(y, known=resume or incremental, same_labels=same_labels)
-        return Rows(X, y, codes, self._row_weight(sample_weight, X, codes, incremental))
-
-    def _check_data(self, X, y, resume):
-        """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
-        dtype = self.dtype or (self.coefs_[0].dtype if resume else (np.float64, np.float32))
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            dtype=dtype,
-            # Batches are gathered by rows; from any other order each gather would copy all of X first.
-            order="C" if self.solver in UPDATES else None,
-            reset=not resume,
-        )
-        return X, _as_vector(y)
-
-    def _encode_labels(self, y, known, same_labels):
-        """Labels as integer codes; what follows from the labels for the output layer is published.
-
-        Labels that are `known` from before may not be joined by others nor, if `same_labels`, lack any.
-        """
-        if not known:
-            self._label_binarizer = _targets.fit_binarizer(y)
-            self.classes_ = self._label_binarizer.classes_
-        else:
-            _targets.check_known_labels(y, self._label_binarizer, all_of_them=same_labels)
-        self.out_activation_, self.n_outputs_ = _targets.output_layer(self.out_activation, self._label_binarizer)
-        return _targets.class_codes(y, self._label_binarizer)
-
-    def _row_weight(self, sample_weight, X, codes, incremental):
-        """The product of sample and class weights in the type of X, or None if there are neither."""
-        weight = _checked_weight(sample_weight, X, "sample_weight")
-        counts = _targets.class_counts(codes, self._label_binarizer, weight)
-        if incremental:
-            seen = getattr(self, "_class_counts", [0.0] * len(counts))
-            counts = [new + old for new, old in zip(counts, seen, strict=True)]
-        self._class_counts = counts
-        weight = self._times_class_weight(weight, codes, X.dtype)
-        if weight is not None and not weight.any():
-            raise ValueError(f"The weights of all rows are zero in {X.dtype}: at least one must be positive.")
-        return weight
-
-    def _times_class_weight(self, weight, codes, dtype):
-        if self.class_weight is not None:
-            by_class = _targets.class_weights_of_rows(
-                self.class_weight, codes, self._label_binarizer, self._class_counts
-            )
-            weight = by_class if weight is None else weight * by_class
-        return None if weight is None else weight.astype(dtype, copy=False)
+        return outcome
 
     def _starting_parameters(self, rows, resume, coef_init=None, intercept_init=None):
         """Parameters drawn at random or as a former call left them, with what the caller gives in their place."""
         hidden = _wiring.hidden_units(self.hidden_layer_sizes)
         activations = _wiring.activation_records(self.activation, len(hidden))
-        units, dtype = [rows.X.shape[1], *hidden, self.n_outputs_], rows.X.dtype
+        units, dtype = _wiring.checked_units([rows.X.shape[1], *hidden, self.n_outputs_], rows.X.dtype), rows.X.dtype
         if resume:
             trained = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
             if trained != units:
@@ -924,23 +833,10 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             params = Parameters(units, dtype)
             params.set(self.coefs_, self.intercepts_)
         else:
-            params = _wiring.initial_parameters(units, dtype, self.activation, activations, self._random_state)
+            params = Parameters(units, dtype)
+            params.draw(_wiring.initial_scales(self.activation, activations), self._random_state)
         _wiring.set_given(params, coef_init, intercept_init)
         return params
-
-    def _objective_on(self, rows, params, dropout=None):
-        """F on these rows."""
-        n_hidden = len(params.weights) - 1
-        return Objective(
-            params,
-            _wiring.activation_records(self.activation, n_hidden),
-            replace(LOSSES[self.out_activation_], label_smoothing=float(self.label_smoothing)),
-            _wiring.alphas(self.alpha, n_hidden),
-            rows.X,
-            _targets.encode(rows.codes, self.out_activation_, self.n_outputs_),
-            rows.row_weight,
-            dropout,
-        )
 
     def _set_aside(self, rows, validation_data, resume):
         """The rows to train on, what to validate with, and the indices of the former if some are held out."""
@@ -960,19 +856,19 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 )
         else:
             return rows, None, None
-        scoring = self.scoring
-        if scoring not in (None, "loss"):
-            scoring = get_scorer(scoring)
+        return rows, self._validation(held_out), train
+
+    def _validation(self, rows):
+        """The score and the loss on rows that are not trained on."""
         n_hidden = len(_wiring.hidden_units(self.hidden_layer_sizes))
-        validate = Validation(
-            held_out,
-            _targets.encode(held_out.codes, self.out_activation_, self.n_outputs_),
+        return Validation(
+            rows,
+            _targets.encode(rows.codes, self.out_activation_, self.n_outputs_),
             _wiring.activation_records(self.activation, n_hidden),
             LOSSES[self.out_activation_],
-            scoring,
+            self.scoring if self.scoring in (None, "loss") else get_scorer(self.scoring),
             self._nameless_classifier_at,
         )
-        return rows, validate, train
 
     def _own_validation_rows(self, X_val, y_val, sample_weight_val, dtype):
         """The user's validation data as labelled rows."""
@@ -980,13 +876,11 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} is given without {missing}: validation takes both.")
         X_val = validate_data(self, X_val, accept_sparse="csr", dtype=dtype, reset=False)
-        y_val = _as_vector(
-            check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, ensure_all_finite=False)
-        )
+        y_val = as_vector(check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, ensure_all_finite=False))
         check_consistent_length(X_val, y_val)
         _targets.check_known_labels(y_val, self._label_binarizer, all_of_them=False, name="y_val")
         codes = _targets.class_codes(y_val, self._label_binarizer)
-        weight = _checked_weight(sample_weight_val, X_val, "sample_weight_val")
+        weight = checked_weight(sample_weight_val, X_val, "sample_weight_val")
         return Rows(X_val, y_val, codes, self._times_class_weight(weight, codes, dtype))
 
     def _hold_out(self, codes, resume):
@@ -999,27 +893,6 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             rng = self._random_state
             self._split_state: tuple = rng.get_state()
         return split(codes, self._label_binarizer, self.validation_fraction, rng)
-
-    def _epoch_callbacks(self, X, y, sample_weight, train, incremental):
-        """The bridge to scikit-learn's callbacks, if there are any; they see the data as the user gave them."""
-        if not getattr(self, "_skl_callbacks", None):
-            return None
-        max_iter = (self.solver_options or {}).get("maxiter") or self.max_iter
-        context = self._init_callback_context(
-            task_name="partial_fit" if incremental else "fit", max_subtasks=1 if incremental else max_iter
-        )
-
-        def trained_on(data):
-            return data if train is None or data is None else _safe_indexing(data, train)
-
-        data = {
-            "X": functools.cache(lambda: trained_on(X)),
-            "y": functools.cache(lambda: trained_on(y)),
-            "metadata": None
-            if sample_weight is None
-            else functools.cache(lambda: {"sample_weight": trained_on(sample_weight)}),
-        }
-        return EpochCallbacks(self, context, data, self._results)
 
     def _go_on(self, solver, monitor, dtype):
         """Bring solver and monitor into the state in which the last call left them."""
@@ -1039,7 +912,7 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             warnings.warn(
                 f"learning_rate={self.learning_rate!r} has come to 0 after max_iter={self.max_iter} epochs, those of all "
                 "calls together: this call learns nothing. Raise max_iter, or use a schedule that does not end.",
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _start_history(self):
@@ -1059,10 +932,6 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 "_training_state": {},
             }
         )
-
-    def _publish(self, attributes):
-        for name, value in attributes.items():
-            setattr(self, name, value)
 
     def _classifier_at(self, params):
         """A fitted classifier with these parameters and no history."""
@@ -1130,32 +999,3 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 def _layers(params):
     coefs, intercepts = params.copies()
     return {"coefs_": coefs, "intercepts_": intercepts, "n_layers_": len(params.units)}
-
-
-def _as_vector(y):
-    """Labels of shape (n_samples, 1) as (n_samples,), with scikit-learn's warning."""
-    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-
-
-def _checked_weight(weight, X, name):
-    """Weights of rows as float64, or None."""
-    if weight is None:
-        return None
-    weight = _check_sample_weight(weight, X, dtype=np.float64)
-    if (weight < 0.0).any():
-        raise ValueError(f"Negative values in {name}, the least {weight.min():g}: weights must be at least 0.")
-    return weight
-
-
-@contextmanager
-def _unchanged_on_error(estimator):
-    """Undo what a failing block set on an estimator: a failed fit loses nothing."""
-    before = estimator.__dict__.copy()
-    try:
-        yield
-    except BaseException:
-        # All but what scikit-learn needs to take leave of its callbacks.
-        before.update({name: value for name, value in estimator.__dict__.items() if name in _CALLBACK_STATE})
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise

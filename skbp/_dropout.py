@@ -25,8 +25,8 @@ class Dropout:
     ----------
     rates : sequence of float
         For each hidden layer the probability that a unit is left out, in [0, 1).
-    rng : RandomState
-        Used in order, layer by layer.
+    rngs : sequence of RandomState
+        Of each member of a stack, or of the one network; used in order, layer by layer.
 
     Attributes
     ----------
@@ -34,8 +34,8 @@ class Dropout:
         For each hidden layer whether anything is left out.
     """
 
-    def __init__(self, rates, rng):
-        self._rng = rng
+    def __init__(self, rates, rngs):
+        self._rngs = rngs
         # A rate close to 1 must not be rounded to it.
         self._levels = [min(round(rate * N_LEVELS), N_LEVELS - 1) for rate in rates]
         self.layers = [level > 0 for level in self._levels]
@@ -45,6 +45,6 @@ class Dropout:
         for layer, level in enumerate(self._levels, start=1):
             if level > 0:
                 factor = tape.factor[layer]
-                noise = self._rng.randint(0, N_LEVELS, factor.shape, dtype=np.uint16)
-                np.greater_equal(noise, level, out=factor)
+                for rng, member in zip(self._rngs, factor.reshape(len(self._rngs), -1), strict=True):
+                    np.greater_equal(rng.randint(0, N_LEVELS, member.shape, dtype=np.uint16), level, out=member)
                 factor *= N_LEVELS / (N_LEVELS - level)

@@ -21,7 +21,7 @@ except ImportError:  # before scikit-learn 1.9
         """Stands in where scikit-learn knows no callbacks."""
 
 
-__all__ = ["CallbackSupportMixin", "EpochCallbacks", "Monitor"]
+__all__ = ["CallbackSupportMixin", "EpochCallbacks", "Monitor", "StackMonitor"]
 
 # A live line is written at most once in so many seconds.
 LIVE_SECONDS = 0.1
@@ -120,12 +120,15 @@ class Monitor:
     def record(self, loss, params, learning_rate=None):
         """Take note of a finished epoch: its mean objective, the weights after it, the learning rate at its start."""
         # An interrupt may come while the score is computed: then the epoch counts for nothing yet.
-        score, validation_loss = math.nan, math.nan
-        if self._validate is not None:
-            score, validation_loss = self._validate(params)
+        score, validation_loss = self._validate(params) if self._validate is not None else (math.nan, math.nan)
+        self.note(loss, params.vector, learning_rate, score, validation_loss)
+        self._tell(loss, params, learning_rate, score)
+
+    def note(self, loss, vector, learning_rate, score, validation_loss):
+        """Put the figures of a finished epoch into the history, and keep its weights if they are the best."""
         self.n_iter += 1
         self.loss_curve.append(loss)
-        np.copyto(self._last, params.vector)
+        np.copyto(self._last, vector)
         if learning_rate is not None:
             self.learning_rate_curve.append(learning_rate)
         if self.validates:
@@ -141,13 +144,20 @@ class Monitor:
             self.best_validation_score = score
             self.best_iter = self.n_iter
             if self.early_stopping:
-                self._best = params.vector.copy()
+                self._best = vector.copy()
+
+    def _tell(self, loss, params, learning_rate, score):
+        """Print the figures of a finished epoch, tell the callbacks, look at the clock."""
         seconds = time.perf_counter() - self._started
         self._printer.iteration(self.n_iter, loss, score if self.validates else None, learning_rate, seconds)
         if self._callbacks is not None and self._callbacks.end(params, self):
             self.stop_reason = "stopped"
         elif self.max_time is not None and seconds >= self.max_time:
             self.stop_reason = "max_time"
+
+    def reset_patience(self):
+        """Count from 0 how long nothing has improved."""
+        self.no_improvement_count = 0
 
     def announce_stall(self, decision):
         """Say that nothing has improved, and what is done about it."""
@@ -172,6 +182,67 @@ class Monitor:
             np.copyto(params.vector, self._best)
 
 
+class StackMonitor(Monitor):
+    """The same for a stack: a history for each member, one clock, one line an epoch for all.
+
+    Each member keeps the weights that were best on its own validation data. Training has stalled when every member has.
+
+    Parameters
+    ----------
+    n_members : int
+    validate_every : int
+        Epochs from one look at the validation data to the next; there is one after the last of `max_iter` epochs too. In
+        between, scores and losses are nan.
+    *args, **kwargs
+        As for Monitor; what is validated is an array of a number for each member.
+
+    Attributes
+    ----------
+    members : list of Monitor
+        The history of each.
+    """
+
+    def __init__(self, n_members, validate_every, tol, n_iter_no_change, *args, **kwargs):
+        super().__init__(tol, n_iter_no_change, *args, **kwargs)
+        self._validate_every, self._max_iter = validate_every, kwargs["max_iter"]
+        self._nothing = np.full(n_members, np.nan)
+        self.members = [
+            Monitor(tol, n_iter_no_change, validate=self._validate, early_stopping=self.early_stopping)
+            for _ in range(n_members)
+        ]
+
+    @property
+    def stalled(self) -> bool:
+        return all(member.stalled for member in self.members)
+
+    def start(self, params, trained=False):
+        for i, member in enumerate(self.members):
+            member.start(params.member(i), trained)
+
+    def record(self, loss, params, learning_rate=None):
+        n_iter = self.n_iter + 1
+        scores, validation_losses = self._nothing, self._nothing
+        if self._validate is not None and (n_iter % self._validate_every == 0 or n_iter == self._max_iter):
+            scores, validation_losses = self._validate(params)
+        for i, member in enumerate(self.members):
+            figures = float(scores[i]), float(validation_losses[i])
+            member.note(float(loss[i]), params.vector[i], learning_rate, *figures)
+        self.n_iter = n_iter
+        self._tell(float(np.mean(loss)), params, learning_rate, float(np.mean(scores)))
+
+    def reset_patience(self):
+        for member in self.members:
+            member.reset_patience()
+
+    def restore_last(self, params):
+        for i, member in enumerate(self.members):
+            member.restore_last(params.member(i))
+
+    def restore_best(self, params):
+        for i, member in enumerate(self.members):
+            member.restore_best(params.member(i))
+
+
 class EpochCallbacks:
     """scikit-learn's callbacks, told of every epoch.
 
@@ -185,10 +256,13 @@ class EpochCallbacks:
         `X`, `y` and `metadata` for the callbacks that ask for them; a callable is called then.
     attributes_at : callable (Parameters, Monitor) -> dict
         The fitted attributes as they would be if training ended now.
+    published : bool, default=True
+        Whether the estimator is a fitted one when training ends, and not only a part of it.
     """
 
-    def __init__(self, estimator, context, data, attributes_at):
+    def __init__(self, estimator, context, data, attributes_at, published=True):
         self._estimator, self._context, self._data, self._attributes_at = estimator, context, data, attributes_at
+        self._at_end: dict = {"reconstruction_attributes": {}} if published else {}
         self._epoch: Any = None
         context.call_on_fit_task_begin(estimator=estimator, **data)
 
@@ -210,7 +284,12 @@ class EpochCallbacks:
         """Training has ended, perhaps within an epoch, which then has nothing to show; all is published."""
         if self._epoch is not None:
             self._epoch.call_on_fit_task_end(estimator=self._estimator)
-        self._context.call_on_fit_task_end(estimator=self._estimator, reconstruction_attributes={}, **self._data)
+        self._context.call_on_fit_task_end(estimator=self._estimator, **self._at_end, **self._data)
+
+    def of_member(self, attributes_at, max_subtasks) -> EpochCallbacks:
+        """The callbacks of one of several networks that are trained in turn, a subtask with epochs of its own."""
+        context = self._context.subcontext(task_name="member", max_subtasks=max_subtasks)
+        return EpochCallbacks(self._estimator, context, self._data, attributes_at, published=False)
 
 
 class _Printer:

@@ -58,6 +58,9 @@ This module is (1), (2), (5), (7) to (9), (11), (13), and (6) and (12) but for t
 adds; the loss is (4) and (10). In the code W_l is ``weights[l - 1]``, since Python counts from zero, while ``a[l]`` and
 ``delta[l]`` keep the numbers of the formulas: ``a[0]`` is the input.
 
+All of this holds for a stack of networks as well, which are trained side by side: weights, biases and what is on the tape
+then have a leading axis of members, and each member a batch of its own.
+
 The functions write to buffers that the caller owns and allocate nothing but SciPy's products of sparse rows.
 
 References
@@ -87,7 +90,7 @@ def forward(weights, biases, activations, rows, tape):
     activations : sequence of L - 1 Activation
         One for each hidden layer.
     rows : {ndarray, sparse array} of shape (n_rows, n_features)
-        The batch, a_0.
+        The batch, a_0; of a stack one for each member, as an array with a leading axis or a list of sparse arrays.
     tape : Tape for n_rows
         ``tape.a`` is written, and what shares its memory or is computed with it: ``z`` and ``input``.
 
@@ -216,11 +219,17 @@ def backward_tangent(weights, activations, tape, direction, tangent, product, ro
 
 
 def _transposed(rows):
+    if isinstance(rows, list):
+        return [member.T for member in rows]
     return rows.T if issparse(rows) else rows.mT
 
 
 def _multiply(left, right, out):
     """Write the matrix product of `left`, dense or sparse, and `right` to `out`."""
+    if isinstance(left, list):
+        for k, member in enumerate(left):
+            out[k] = member @ right[k]
+        return out
     if issparse(left):
         out[...] = left @ right
         return out

@@ -35,7 +35,8 @@ class Objective:
     Parameters
     ----------
     params : Parameters
-        theta. Solvers write to ``params.vector``; what is computed is at the values that it then holds.
+        theta. Solvers write to ``params.vector``; what is computed is at the values that it then holds. Of a stack, there
+        is an F for each member, and where it says float below, an array of n_members.
     activations : sequence of Activation
         One for each hidden layer.
     loss : Loss
@@ -100,14 +101,16 @@ class Objective:
         Parameters
         ----------
         rows : slice of step 1 or ndarray of int, default=slice(None)
+            Of a stack an array of shape (n_members, n_rows).
 
         Returns
         -------
         value : float or None
-            None if the rows' weights are all zero: then they say nothing, and the gradient is not written.
+            None if the rows' weights are all zero: then they say nothing, and the gradient is not written. The rows of a
+            stack must not all be of weight zero for any member.
         """
         weight_sum = self._weight_sum(rows)
-        if weight_sum == 0.0:
+        if isinstance(weight_sum, float) and weight_sum == 0.0:
             return None
         value = 0.0
         for k, chunk in enumerate(_chunks(rows, self.n_rows, self._chunk_rows)):
@@ -115,18 +118,22 @@ class Objective:
             value += self._sweep(chunk, weight_sum, into)
             if k > 0:
                 self.gradient.vector += into.vector
-        return value + self._add_penalty(weight_sum)
+        value = value + self._add_penalty(weight_sum)
+        return value if self.params.members else float(value)
 
     def _weight_sum(self, rows):
         """S, the sum of the weights of the rows."""
         if self._row_weight is not None:
-            return float(self._row_weight[rows].sum(dtype=np.float64))
-        return float(len(range(self.n_rows)[rows]) if isinstance(rows, slice) else len(rows))
+            weight_sum = self._row_weight[rows].sum(axis=-1, dtype=np.float64)
+            return weight_sum if self.params.members else float(weight_sum)
+        return float(len(range(self.n_rows)[rows]) if isinstance(rows, slice) else rows.shape[-1])
 
     def _take(self, rows):
         """X, target and weights of the rows: views where they are a slice of dense data, else copies."""
         row_weight = None if self._row_weight is None else self._row_weight[rows]
         if issparse(self._X):
+            if self.params.members:
+                return [self._X[member] for member in rows], self._target[rows], row_weight
             return self._take_sparse(rows), self._target[rows], row_weight
         if isinstance(rows, slice):
             return self._X[rows], self._target[rows], row_weight
@@ -175,18 +182,41 @@ class Objective:
 
     def _linearize(self, rows, weight_sum, tape):
         """Fill the tape for some rows, deltas included; their share of F's loss term."""
-        X, target, row_weight = self._take(rows)
         if self._dropout is not None:
             self._dropout.draw(tape)
-        logits = forward(self.params.weights, self.params.biases, self._activations, X, tape)
+        losses, row_weight = self._losses(rows, tape)
         delta = tape.delta[-1]
-        losses = self._loss.loss_gradient(logits, target, out=delta)  # (4)
         if row_weight is not None:
             losses *= row_weight
-            delta *= row_weight[:, None]
-        delta *= 1.0 / weight_sum
+            delta *= row_weight[..., None]
+        delta *= 1.0 / _spread(weight_sum, 2, delta.dtype)
         backward(self.params.weights, self._activations, tape)
-        return float(losses.sum(dtype=np.float64)) / weight_sum  # (3)
+        return losses.sum(axis=-1, dtype=np.float64) / weight_sum  # (3)
+
+    def _losses(self, rows, tape):
+        """Each row's loss and weight; the loss's gradient by the logits is left on the tape."""
+        X, target, row_weight = self._take(rows)
+        logits = forward(self.params.weights, self.params.biases, self._activations, X, tape)
+        # A loss knows nothing of members: it sees their rows one after the other.
+        members = (-1, logits.shape[-1])
+        losses = self._loss.loss_gradient(
+            logits.reshape(members), target.reshape(-1, *self._target.shape[1:]), out=tape.delta[-1].reshape(members)
+        )  # (4)
+        return losses.reshape(logits.shape[:-1]), row_weight
+
+    def row_losses(self, rows):
+        """Each row's loss at ``params``, without weights, penalty or dropout.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (*members, n_rows)
+
+        Returns
+        -------
+        losses : ndarray of shape (*members, n_rows)
+        """
+        chunks = _chunks(rows, self.n_rows, self._chunk_rows)
+        return np.concatenate([self._losses(chunk, self._tape_for(chunk))[0] for chunk in chunks], axis=-1)
 
     def _tangent_sweep(self, rows, weight_sum, tape, tangent, product, work, gauss_newton):
         """One chunk's share of H v, from the tape that `_linearize` filled."""
@@ -209,11 +239,12 @@ class Objective:
             return 0.0
         penalty_gradient = self._penalty_product(self.params, weight_sum)
         self.gradient.weight_vector += penalty_gradient
-        return 0.5 * float(np.dot(self.params.weight_vector, penalty_gradient))
+        return 0.5 * np.vecdot(self.params.weight_vector, penalty_gradient).astype(np.float64)
 
     def _penalty_product(self, vector, weight_sum):
         """The penalty's Hessian, alpha_l / S on the diagonal, times the weights of `vector`."""
-        return np.multiply(vector.weight_vector, self._alpha / weight_sum, out=self._penalty_products)
+        strength = self._alpha / _spread(weight_sum, 1, self._penalty_products.dtype)
+        return np.multiply(vector.weight_vector, strength, out=self._penalty_products)
 
     def _tape_for(self, rows):
         n_rows = _length(rows)
@@ -224,6 +255,7 @@ class Objective:
                 self.params.vector.dtype,
                 keeps_z=_keep_z(self._activations),
                 drops=self._dropout.layers if self._dropout is not None else (),
+                members=self.params.members,
             )
         return self._tape.head(n_rows)
 
@@ -408,8 +440,13 @@ def _alpha_by_weight(alpha, params):
     return by_weight.weight_vector
 
 
+def _spread(numbers, n_axes, dtype):
+    """A float as it is; one for each member of a stack as an array that has further axes to be broadcast along."""
+    return numbers if isinstance(numbers, float) else numbers.astype(dtype).reshape(-1, *[1] * n_axes)
+
+
 def _length(rows):
-    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+    return rows.stop - rows.start if isinstance(rows, slice) else rows.shape[-1]
 
 
 def _chunks(rows, n_rows, chunk_rows):
@@ -417,7 +454,7 @@ def _chunks(rows, n_rows, chunk_rows):
     if isinstance(rows, slice):
         start, stop, _ = rows.indices(n_rows)
         return [slice(i, min(i + chunk_rows, stop)) for i in range(start, stop, chunk_rows)]
-    return [rows[i : i + chunk_rows] for i in range(0, len(rows), chunk_rows)]
+    return [rows[..., i : i + chunk_rows] for i in range(0, rows.shape[-1], chunk_rows)]
 
 
 def predict_logits(weights, biases, activations, X):
@@ -426,23 +463,25 @@ def predict_logits(weights, biases, activations, X):
     Parameters
     ----------
     weights, biases : lists of ndarray
+        Of a stack with a leading axis of members.
     activations : sequence of Activation
     X : {ndarray, CSR array} of shape (n_rows, n_features)
 
     Returns
     -------
-    logits : ndarray of shape (n_rows, n_outputs)
+    logits : ndarray of shape (*members, n_rows, n_outputs)
     """
-    n_rows = X.shape[0]
+    n_rows, members = X.shape[0], weights[0].shape[:-2]
     weights = [w.astype(X.dtype, copy=False) for w in weights]
     biases = [b.astype(X.dtype, copy=False) for b in biases]
-    units = [X.shape[1], *(w.shape[1] for w in weights)]
-    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, passes="forward")
+    units = [X.shape[1], *(w.shape[-1] for w in weights)]
+    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, passes="forward", members=members)
+
+    def logits(rows, tape):
+        # All members see the same rows: a dense batch is broadcast against their weights.
+        return forward(weights, biases, activations, [rows] * members[0] if members and issparse(rows) else rows, tape)
+
     if n_rows <= CHUNK_ROWS:
-        return forward(weights, biases, activations, X, tape)
-    return np.concatenate(
-        [
-            forward(weights, biases, activations, X[chunk], tape.head(chunk.stop - chunk.start)).copy()
-            for chunk in _chunks(slice(None), n_rows, CHUNK_ROWS)
-        ]
-    )
+        return logits(X, tape)
+    chunks = _chunks(slice(None), n_rows, CHUNK_ROWS)
+    return np.concatenate([logits(X[c], tape.head(c.stop - c.start)).copy() for c in chunks], axis=-2)

@@ -3,6 +3,8 @@
 Optimisers think of one vector theta; the mathematics of the network thinks of matrices W_1..W_L and vectors b_1..b_L.
 Both are right, and the memory is the same: `Parameters` holds the vector, and its matrices are views of it. An update
 rule is then a handful of operations on one array, whatever the number of layers.
+
+Of a *stack*, several networks of one shape that are trained side by side, every array has a leading axis of members.
 """
 
 from __future__ import annotations
@@ -25,36 +27,52 @@ class Parameters:
         Width of every layer from the input to the output, L + 1 numbers.
     dtype : dtype
         Type of the vector, whose elements are not set.
+    members : tuple of int, default=()
+        ``(n_members,)`` for a stack; ``()`` for one network.
 
     Attributes
     ----------
-    vector : ndarray of shape (n_parameters,)
-    weight_vector : ndarray of shape (n_weights,)
+    vector : ndarray of shape (*members, n_parameters)
+    weight_vector : ndarray of shape (*members, n_weights)
         The slice of `vector` that holds the weights of every layer.
-    weights : list of L ndarrays, the l-th of shape (units[l], units[l + 1])
-    biases : list of L ndarrays, the l-th of shape (units[l + 1],)
+    weights : list of L ndarrays, the l-th of shape (*members, units[l], units[l + 1])
+    biases : list of L ndarrays, the l-th of shape (*members, units[l + 1])
     """
 
-    def __init__(self, units, dtype):
-        self.units = tuple(units)
-        shapes = list(pairwise(self.units))
-        n_weights = sum(fan_in * fan_out for fan_in, fan_out in shapes)
-        self.vector = np.empty(n_weights + sum(self.units[1:]), dtype)
-        self.weight_vector = self.vector[:n_weights]
+    def __init__(self, units, dtype, members=()):
+        n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(units))
+        self._see(tuple(units), np.empty((*members, n_parameters), dtype))
+
+    def _see(self, units, vector):
+        """Lay the views of the layers over a vector."""
+        self.units, self.vector = units, vector
+        members = vector.shape[:-1]
         self.weights, self.biases = [], []
         start = 0
-        for fan_in, fan_out in shapes:
+        for fan_in, fan_out in pairwise(units):
             end = start + fan_in * fan_out
-            self.weights.append(self.vector[start:end].reshape(fan_in, fan_out))
+            self.weights.append(vector[..., start:end].reshape(*members, fan_in, fan_out))
             start = end
-        for fan_out in self.units[1:]:
+        self.weight_vector = vector[..., :start]
+        for fan_out in units[1:]:
             end = start + fan_out
-            self.biases.append(self.vector[start:end])
+            self.biases.append(vector[..., start:end])
             start = end
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """``(n_members,)`` of a stack, ``()`` of one network."""
+        return self.vector.shape[:-1]
+
+    def member(self, i) -> Parameters:
+        """One network of a stack, in the same memory."""
+        member = object.__new__(Parameters)
+        member._see(self.units, self.vector[i])
+        return member
 
     def like(self) -> Parameters:
         """Parameters of the same shapes and type with memory of their own."""
-        return Parameters(self.units, self.vector.dtype)
+        return Parameters(self.units, self.vector.dtype, self.members)
 
     def set(self, weights, biases) -> None:
         """Copy arrays of the shapes of `weights` and `biases` into the vector."""

@@ -9,7 +9,7 @@ SciPy's minimisers on all rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -80,7 +80,10 @@ def _diverged(monitor, loss, advice):
 
 @dataclass
 class MiniBatchSolver:
-    """Epochs of steps on mini-batches.
+    """Epochs of steps on mini-batches, of one network or of all members of a stack at once.
+
+    Every member of a stack goes through rows of its own. In an epoch all take as many steps: those with more rows than
+    others leave some out, each epoch others if the rows are shuffled.
 
     Parameters
     ----------
@@ -91,7 +94,8 @@ class MiniBatchSolver:
     batch_size : int
     shuffle : bool
         Whether each epoch goes through the rows in a new random order.
-    rng : RandomState
+    rngs : sequence of RandomState
+        Of each member of a stack, or of the one network.
     progress : Progress
         Where training stands; kept up to date.
     horizon : int
@@ -125,7 +129,7 @@ class MiniBatchSolver:
     learning_rate_init: float
     batch_size: int
     shuffle: bool
-    rng: np.random.RandomState
+    rngs: Sequence[np.random.RandomState]
     progress: Progress
     horizon: int
     weight_decay: float = 0.0
@@ -137,24 +141,35 @@ class MiniBatchSolver:
         """That of the next step."""
         return float(self.learning_rate_init * self.schedule(self.progress))
 
-    def run(self, objective, monitor, max_iter) -> Outcome:
-        """Train for at most `max_iter` epochs."""
+    def run(self, objective, monitor, max_iter, row_sets=None) -> Outcome:
+        """Train for at most `max_iter` epochs.
+
+        Parameters
+        ----------
+        objective : Objective
+        monitor : Monitor
+        max_iter : int
+        row_sets : list of ndarray of int, default=None
+            The rows that each member trains on, put into another order if the solver shuffles; None for one network and
+            all rows.
+        """
         params = objective.params
-        rows = np.arange(objective.n_rows)
+        row_sets = [np.arange(objective.n_rows)] if row_sets is None else row_sets
+        n_rows = min(map(len, row_sets))
         loss = math.nan
         try:
             for _ in range(max_iter):
                 monitor.begin_iteration()
-                self.advance(0.0, self.batch_size / len(rows))
+                self.advance(0.0, self.batch_size / n_rows)
                 learning_rate = self.learning_rate
-                epoch_loss = self._epoch(objective, rows)
-                if not (math.isfinite(epoch_loss) and np.isfinite(params.vector).all()):
+                epoch_loss = self._epoch(objective, self._order(row_sets, n_rows, params.members))
+                if not (np.isfinite(epoch_loss).all() and np.isfinite(params.vector).all()):
                     monitor.restore_last(params)
                     monitor.restore_best(params)
                     advice = f"{SCALE_ADVICE} or lower learning_rate_init={self.learning_rate_init}"
                     return _diverged(monitor, loss, advice)
                 loss = epoch_loss
-                self.progress.samples_seen += objective.n_rows
+                self.progress.samples_seen += n_rows
                 self.progress.epochs += 1
                 monitor.record(loss, params, learning_rate)
                 if monitor.stalled and not self._lower_learning_rate(monitor):
@@ -182,19 +197,28 @@ class MiniBatchSolver:
         self.progress.fraction = min(1.0, (self.progress.epochs + share_of_epoch) / self.horizon)
         self.progress.step = step / self.horizon
 
+    def _order(self, row_sets, n_rows, members):
+        """The rows of an epoch in their order, of a stack for each member."""
+        if self.shuffle:
+            for rows, rng in zip(row_sets, self.rngs, strict=True):
+                rng.shuffle(rows)
+        if members:
+            return np.stack([rows[:n_rows] for rows in row_sets])
+        return row_sets[0]
+
     def _epoch(self, objective, rows):
         """One step on each batch; the mean of the batches' objectives, or the first that is not finite."""
-        if self.shuffle:
-            self.rng.shuffle(rows)
+        in_place = not (self.shuffle or objective.params.members)
+        n_rows = rows.shape[-1]
         total, n_counted = 0.0, 0
-        for start in range(0, len(rows), self.batch_size):
-            stop = min(start + self.batch_size, len(rows))
-            share = (stop - start) / len(rows)
-            self.advance(start / len(rows), share)
-            value = objective.value_and_gradient(rows[start:stop] if self.shuffle else slice(start, stop))
+        for start in range(0, n_rows, self.batch_size):
+            stop = min(start + self.batch_size, n_rows)
+            share = (stop - start) / n_rows
+            self.advance(start / n_rows, share)
+            value = objective.value_and_gradient(slice(start, stop) if in_place else rows[..., start:stop])
             if value is None:  # all weights of the batch are zero
                 continue
-            if not math.isfinite(value):
+            if not np.isfinite(value).all():
                 return value
             self._step(objective, share)
             total += value * (stop - start)
@@ -205,12 +229,11 @@ class MiniBatchSolver:
         """Change the parameters by one step on a batch with this share of the epoch's rows."""
         params, gradient, factor = objective.params, objective.gradient, self.schedule(self.progress)
         if self.max_grad_norm is not None:
-            norm = math.sqrt(np.dot(gradient.vector, gradient.vector))
-            if norm > self.max_grad_norm:
-                gradient.vector *= self.max_grad_norm / norm
+            norm = np.linalg.norm(gradient.vector, axis=-1, keepdims=True)
+            gradient.vector *= np.minimum(self.max_grad_norm / norm, 1.0)
         if self.weight_decay > 0.0:
             params.weight_vector *= math.exp(-self.weight_decay * factor * share)
-        self.rule.step(params.vector, gradient.vector, float(self.learning_rate_init * factor))
+        self.rule.step(params.vector.reshape(-1), gradient.vector.reshape(-1), float(self.learning_rate_init * factor))
 
     def _lower_learning_rate(self, monitor):
         """Whether the schedule answers a stall with a smaller learning rate, which then gets its chance."""
@@ -221,7 +244,7 @@ class MiniBatchSolver:
             monitor.announce_stall("Stopping.")
             return False
         monitor.announce_stall(f"Setting learning rate to {self.learning_rate:f}")
-        monitor.no_improvement_count = 0
+        monitor.reset_patience()
         return True
 
 

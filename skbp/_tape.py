@@ -7,13 +7,16 @@ of the arithmetic.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
 class Tape:
     """What forward and backward passes over one batch of rows leave behind.
 
-    Each list has an entry for every layer l = 0..L, an array of shape (n_rows, units[l]), or None where there is nothing.
+    Each list has an entry for every layer l = 0..L, an array of shape (*members, n_rows, units[l]) without gaps in memory,
+    or None where there is nothing.
 
     Parameters
     ----------
@@ -27,6 +30,8 @@ class Tape:
         For each hidden layer whether z_l is kept beside a_l; none if empty.
     drops : sequence of bool, default=()
         For each hidden layer whether dropout leaves out some of its units; none if empty.
+    members : tuple of int, default=()
+        ``(n_members,)`` for a stack of networks, each with a batch of its own; ``()`` for one network.
 
     Attributes
     ----------
@@ -49,22 +54,22 @@ class Tape:
         f'(z_l) of hidden layers. They share one buffer unless the tape is for tangents.
     """
 
-    def __init__(self, n_rows, units, dtype, passes="backward", keeps_z=(), drops=()):
-        hidden = list(units[1:-1])
+    def __init__(self, n_rows, units, dtype, passes="backward", keeps_z=(), drops=(), members=()):
+        hidden, rows = list(units[1:-1]), (*members, n_rows)
         self.n_rows = n_rows
-        self.a = [None, *_buffers(n_rows, units[1:], dtype)]
-        self.z = _where(keeps_z, self.a, n_rows, units, dtype)
-        self.input = _where(drops, self.a, n_rows, units, dtype)
-        self.factor = _where(drops, [None] * len(units), n_rows, units, dtype)
+        self.a = [None, *_buffers(rows, units[1:], dtype)]
+        self.z = _where(keeps_z, self.a, rows, units, dtype)
+        self.input = _where(drops, self.a, rows, units, dtype)
+        self.factor = _where(drops, [None] * len(units), rows, units, dtype)
         self.delta, self.error, self.slope = [], [], []
         if passes != "forward":
-            self.delta = [None, *_buffers(n_rows, units[1:], dtype)]
+            self.delta = [None, *_buffers(rows, units[1:], dtype)]
         if passes == "backward":
             self.error = [*self.delta[:-1], None]
-            self.slope = [None, *_shared_buffers(n_rows, hidden, dtype), None]
+            self.slope = [None, *_shared_buffers(rows, hidden, dtype), None]
         elif passes == "tangent":
-            self.error = [None, *_buffers(n_rows, hidden, dtype), None]
-            self.slope = [None, *_buffers(n_rows, hidden, dtype), None]
+            self.error = [None, *_buffers(rows, hidden, dtype), None]
+            self.slope = [None, *_buffers(rows, hidden, dtype), None]
         self._heads = {}
 
     def head(self, n_rows) -> Tape:
@@ -85,10 +90,10 @@ class TangentTape:
 
     def __init__(self, n_rows, units, dtype):
         self.n_rows = n_rows
-        self.z = [None, *_buffers(n_rows, units[1:], dtype)]
-        self.a = [None, *_buffers(n_rows, units[1:-1], dtype), None]
-        self.delta = [None, *_buffers(n_rows, units[1:], dtype)]
-        self.scratch = [None, *_shared_buffers(n_rows, units[1:], dtype)]
+        self.z = [None, *_buffers((n_rows,), units[1:], dtype)]
+        self.a = [None, *_buffers((n_rows,), units[1:-1], dtype), None]
+        self.delta = [None, *_buffers((n_rows,), units[1:], dtype)]
+        self.scratch = [None, *_shared_buffers((n_rows,), units[1:], dtype)]
         self._heads = {}
 
     def head(self, n_rows) -> TangentTape:
@@ -96,23 +101,28 @@ class TangentTape:
         return _head(self, n_rows, ("z", "a", "delta", "scratch"))
 
 
-def _buffers(n_rows, widths, dtype):
-    return [np.empty((n_rows, width), dtype) for width in widths]
+def _buffers(rows, widths, dtype):
+    return [np.empty((*rows, width), dtype) for width in widths]
 
 
-def _shared_buffers(n_rows, widths, dtype):
+def _shared_buffers(rows, widths, dtype):
     """Arrays for layers of these widths in the same memory."""
-    buffer = np.empty(n_rows * max(widths, default=0), dtype)
-    return [buffer[: n_rows * width].reshape(n_rows, width) for width in widths]
+    buffer = np.empty(math.prod(rows) * max(widths, default=0), dtype)
+    return [_first_rows(buffer, (*rows, width)) for width in widths]
 
 
-def _where(wanted, otherwise, n_rows, units, dtype):
+def _where(wanted, otherwise, rows, units, dtype):
     """A list over all layers: a buffer where a hidden layer is `wanted`, what `otherwise` has at the others."""
     layers = list(otherwise)
     for layer, is_wanted in enumerate(wanted, start=1):
         if is_wanted:
-            layers[layer] = np.empty((n_rows, units[layer]), dtype)
+            layers[layer] = np.empty((*rows, units[layer]), dtype)
     return layers
+
+
+def _first_rows(buffer, shape):
+    """An array of this shape, without gaps, in the first part of the buffer's memory."""
+    return buffer.reshape(-1)[: math.prod(shape)].reshape(shape)
 
 
 def _head(tape, n_rows, lists):
@@ -122,10 +132,15 @@ def _head(tape, n_rows, lists):
         head = object.__new__(type(tape))
         head.n_rows, head._heads = n_rows, {}
         views: dict = {}
+
+        def view(buffer):
+            # What is one array on the tape is one array on its head.
+            if buffer is not None and id(buffer) not in views:
+                views[id(buffer)] = _first_rows(buffer, (*buffer.shape[:-2], n_rows, buffer.shape[-1]))
+            return views.get(id(buffer))
+
         for name in lists:
             _, *others = getattr(tape, name) or [None]
-            # What is one array on the tape is one array on its head.
-            first_rows = [None if b is None else views.setdefault(id(b), b[:n_rows]) for b in others]
-            setattr(head, name, [None, *first_rows])
+            setattr(head, name, [None, *map(view, others)])
         tape._heads[n_rows] = head
     return tape._heads[n_rows]

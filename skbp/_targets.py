@@ -141,6 +141,27 @@ def class_proba(logits, out_activation, binarizer):
     return LOSSES["softmax"].proba(_class_scores(logits, out_activation, binarizer))
 
 
+def decision_of_proba(proba, binarizer):
+    """Class probabilities as scikit-learn's decision function: log odds, or of more than two classes logarithms."""
+    with np.errstate(divide="ignore"):
+        if is_multilabel(binarizer):
+            return np.log(proba) - np.log1p(-proba)
+        log_proba = np.log(proba)
+    return log_proba[:, 1] - log_proba[:, 0] if len(binarizer.classes_) == 2 else log_proba
+
+
+def codes_by_proba(proba, multilabel):
+    """The codes of the labels that class probabilities predict."""
+    return (proba > 0.5).astype(np.intp) if multilabel else proba.argmax(axis=1)
+
+
+def log_losses(proba, codes):
+    """Each row's log loss; of a multilabel target the sum over the labels."""
+    if codes.ndim == 2:
+        return -np.where(codes, np.log(proba), np.log1p(-proba)).sum(axis=1)
+    return -np.log(proba[np.arange(len(codes)), codes])
+
+
 def class_weights_of_rows(class_weight, codes, binarizer, counts):
     """Each row's weight by its class; with several labels, the product over them.
 

@@ -85,6 +85,36 @@ class Validation:
         return float(score), loss
 
 
+class FoldValidation:
+    """The loss of every member of a stack on rows of its own, as a function of the parameters.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of the stack's parameters on all rows, for the loss of a row.
+    folds : sequence of ndarray of int
+        The rows of each member.
+    row_weight : ndarray of shape (n_rows,) or None
+        If those of a member's rows are all zero, its rows count alike.
+    """
+
+    def __init__(self, objective, folds, row_weight):
+        self._objective = objective
+        # Folds differ in length: what is short of the longest is filled up with a row that weighs nothing.
+        n_rows = max(map(len, folds))
+        self._rows = np.array([np.resize(fold, n_rows) for fold in folds])
+        self._weight = np.zeros(self._rows.shape)
+        for weight, fold in zip(self._weight, folds, strict=True):
+            weighs = row_weight is not None and row_weight[fold].any()
+            weight[: len(fold)] = row_weight[fold] if weighs else 1.0
+        self._weight /= self._weight.sum(axis=1, keepdims=True)
+
+    def __call__(self, params):  # noqa: ARG002 (they are those of the objective)
+        """The score, which is the loss with its sign changed, and the loss of every member."""
+        losses = np.sum(self._objective.row_losses(self._rows) * self._weight, axis=1)
+        return -losses, losses
+
+
 def _takes_weights(scorer):
     """Whether a scorer passes on a sample_weight: scikit-learn's do if their metric takes one."""
     function = getattr(scorer, "_score_func", scorer)

@@ -17,7 +17,6 @@ from sklearn.utils import check_array
 
 from skbp._activations import ACTIVATIONS, Activation, activation_record
 from skbp._dropout import Dropout
-from skbp._parameters import Parameters
 from skbp._schedules import OPEN_ENDED, Progress, learning_rate_factor
 from skbp._solvers import SOLVERS, MiniBatchSolver, ScipySolver, parameters_of
 from skbp._updates import UPDATES
@@ -70,7 +69,7 @@ def alphas(alpha, n_hidden_layers):
     return one_or_per_layer(alpha, n_hidden_layers + 1, "alpha", "the layers of weights, hidden and output")
 
 
-def make_dropout(clf, n_hidden_layers):
+def make_dropout(clf, n_hidden_layers, rngs):
     """What leaves out units in training, or None if nothing does."""
     rates = one_or_per_layer(clf.dropout, n_hidden_layers, "dropout", "the hidden layers", below=1.0)
     rates = [rates] * n_hidden_layers if isinstance(rates, float) else rates
@@ -81,28 +80,30 @@ def make_dropout(clf, n_hidden_layers):
             f"dropout={clf.dropout!r} needs mini-batches, a new random part of the network for each; solver="
             f"{clf.solver!r} minimises one function of all rows. Use solver='adam' or 'sgd', or dropout=0.0."
         )
-    return Dropout(rates, clf._random_state)
+    return Dropout(rates, rngs)
 
 
-def initial_parameters(units, dtype, activation, activations, rng):
-    """Parameters of a new network, drawn at random.
-
-    Each layer is drawn by the scale of the activation that follows it, the output layer by that of the last hidden one.
-    """
+def checked_units(units, dtype):
+    """Widths of all layers, if the parameters between them can be held in memory at all."""
     n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(units))
     if n_parameters > np.iinfo(np.intp).max // dtype.itemsize:
         raise ValueError(
             f"hidden_layer_sizes={tuple(units[1:-1])} makes {n_parameters:.1e} parameters, more than can be addressed in "
             "memory: use smaller layers."
         )
-    params = Parameters(units, dtype)
-    scales = [record.initial_scale for record in activations]
-    if not scales:
-        # Without hidden layers the activation has no other effect than this one, as in MLPClassifier.
-        named = isinstance(activation, (str, Activation))
-        scales = [activation_record(activation).initial_scale if named else GLOROT_SCALE]
-    params.draw([*scales, scales[-1]][: len(params.weights)], rng)
-    return params
+    return units
+
+
+def initial_scales(activation, activations):
+    """For each layer the scale by which its parameters are drawn.
+
+    A hidden layer's is that of its activation, the output layer's that of the last hidden one.
+    """
+    if activations:
+        return [*(record.initial_scale for record in activations), activations[-1].initial_scale]
+    # Without hidden layers the activation has no other effect than this one, as in MLPClassifier.
+    named = isinstance(activation, (str, Activation))
+    return [activation_record(activation).initial_scale if named else GLOROT_SCALE]
 
 
 def set_given(params, coef_init, intercept_init):
@@ -133,13 +134,23 @@ def batch_rows(clf, n_rows):
     batch_size = 200 if clf.batch_size == "auto" else clf.batch_size
     if batch_size > n_rows and clf.batch_size != "auto":
         warnings.warn(
-            f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.", stacklevel=6
+            f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.", stacklevel=7
         )
     return min(batch_size, n_rows)
 
 
-def make_solver(clf, n_rows):
-    """The solver that the parameters ask for."""
+def make_solver(clf, n_rows, rngs):
+    """The solver that the parameters ask for.
+
+    Parameters
+    ----------
+    clf : BackpropClassifier
+        Whose parameters they are.
+    n_rows : int
+        To train on.
+    rngs : sequence of RandomState
+        For the network, or for each member of a stack, what puts its rows in order.
+    """
     if SOLVERS[clf.solver] is ScipySolver:
         return ScipySolver(clf.solver, clf.tol, clf.max_fun, clf.hessian, clf.solver_options)
     rule = UPDATES[clf.solver]
@@ -149,7 +160,7 @@ def make_solver(clf, n_rows):
         clf.learning_rate_init,
         batch_rows(clf, n_rows),
         clf.shuffle,
-        clf._random_state,
+        rngs,
         Progress(samples_seen=clf.t_),
         clf.max_iter,
         float(clf.weight_decay),
@@ -158,15 +169,16 @@ def make_solver(clf, n_rows):
     )
 
 
-_OF_SOME_SOLVERS = set().union(*map(parameters_of, SOLVERS))
+OF_SOME_SOLVERS = set().union(*map(parameters_of, SOLVERS))
 
 
-def unused_parameters(clf, own_validation_data):
+def unused_parameters(clf, early_stopping, own_validation_data):
     """Parameters at other than their defaults that have no effect, and because of what.
 
     Parameters
     ----------
-    clf : BackpropClassifier
+    clf : BackpropClassifier or BackpropClassifierCV
+    early_stopping : bool
     own_validation_data : bool
         Whether `fit` is given validation data.
 
@@ -176,14 +188,14 @@ def unused_parameters(clf, own_validation_data):
         The parameter as ``name=value``, and what it has no effect with.
     """
     solver = f"solver={clf.solver!r}"
-    because = dict.fromkeys(_OF_SOME_SOLVERS - parameters_of(clf.solver), solver)
+    because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(clf.solver), solver)
     if clf.learning_rate != "invscaling":
         because.setdefault("power_t", f"learning_rate={clf.learning_rate!r}")
-    if clf.early_stopping:
+    if early_stopping:
         because.pop("n_iter_no_change", None)
     if own_validation_data:
         because["validation_fraction"] = "X_val given to fit"
-    elif not clf.early_stopping:
+    elif not early_stopping:
         because["validation_fraction"] = because["scoring"] = "early_stopping=False"
     parameters = inspect.signature(type(clf).__init__).parameters
     return [

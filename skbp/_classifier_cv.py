@@ -1,0 +1,674 @@
+"""BackpropClassifierCV: a few small networks, each judged on rows that it did not see, calibrated and averaged.
+
+`fit` splits the rows into folds. Every member trains on all folds but one and keeps the weights of the epoch that was best
+on that one. With a stochastic solver the members train side by side, as one stack: the arrays of a single network with a
+leading axis. What the members say of their own folds is an honest prediction for every row: on it a temperature is set
+that makes the probabilities neither too sure nor too timid, and from it the error on new rows is estimated.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+import warnings
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
+from sklearn.utils.validation import check_is_fitted
+
+from skbp import _targets, _wiring
+from skbp._classifier import BackpropClassifier
+from skbp._estimator import DIVERGED_AT_ONCE, NetworkEstimator, checked_weight, unchanged_on_error
+from skbp._losses import LOSSES
+from skbp._monitor import StackMonitor
+from skbp._objective import Objective, predict_logits
+from skbp._parameters import Parameters
+from skbp._solvers import parameters_of
+from skbp._threads import blas_threads
+from skbp._updates import UPDATES
+from skbp._validation import FoldValidation
+
+# More rows than this are many: then larger batches at a higher learning rate save time at no loss.
+MANY_ROWS = 5_000
+# Rows in a batch and learning rate for few and for many rows.
+FEW_ROWS_SETTING = (64, 0.01)
+MANY_ROWS_SETTING = (256, 0.02)
+DROPOUT = 0.15
+
+# The folds are looked at once in this many steps, since on tiny data that would take longer than training.
+STEPS_BETWEEN_VALIDATIONS = 8
+
+# The temperature is sought between exp(-2) and exp(2).
+LOG_TEMPERATURES = (-2.0, 2.0)
+
+
+class BackpropClassifierCV(NetworkEstimator):
+    r"""Networks on cross-validation folds, calibrated and averaged: strong without tuning.
+
+    Each of `cv` members, networks like :class:`BackpropClassifier`, trains on all folds but one and keeps the weights of
+    the epoch with the least log loss on that one. One temperature T minimises the log loss of what all members say of the
+    rows that they did not see,
+
+    .. math::
+
+        T = \arg\min_T \sum_i s_i \, c(z_i / T, y_i)
+
+    with the logits z_i of the member whose fold row i is in, its weight s_i and the loss c. A prediction is the mean of the
+    members' probabilities,
+
+    .. math::
+
+        p(x) = \frac1M \sum_m \operatorname{link}(z_m(x) / T)
+
+    With "adam" or "sgd" the members train side by side as one stack of arrays, which takes little longer than one of them;
+    with SciPy's methods one after another.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(64, 64)
+        Number of units of each hidden layer of every member.
+    activation : str, Activation or list of them, default="relu"
+        As in :class:`BackpropClassifier`.
+    cv : int, cross-validation generator or iterable, default=5
+        How the rows are split. An int is the number of folds, stratified by class and shuffled, or plain for a multilabel
+        target; with `groups` no group is in two folds. A class with fewer rows than folds is dealt out among them. Where no
+        class has as many rows, there are fewer folds, at last a single member without one, with a warning. Else a splitter
+        of scikit-learn, or an iterable of pairs of indices (train, test): there is a member for each pair.
+    solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
+        As in :class:`BackpropClassifier`.
+    alpha : float or list of float, default=0.0001
+        As in :class:`BackpropClassifier`.
+    batch_size : int or "auto", default="auto"
+        Rows of each member in a mini-batch. "auto" is about 64, or 256 above 5,000 rows, so that all batches are nearly
+        equal.
+    learning_rate : str or callable, default="cosine"
+        As in :class:`BackpropClassifier`.
+    learning_rate_init : float or "auto", default="auto"
+        Initial learning rate. "auto" is 0.01, or 0.02 above 5,000 rows.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=60
+        Epochs, or iterations of SciPy's methods, at the most.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    random_state : int, RandomState instance or None, default=None
+        Draws the folds, and for each member a seed of its own.
+    tol : float, default=1e-4
+        The least improvement of the log loss on a fold that counts for `n_iter_no_change`; the tolerance of SciPy's
+        methods.
+    verbose : bool or int, default=False
+        As in :class:`BackpropClassifier`; the figures are means over the members.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of "sgd" is Nesterov's.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decays of "adam"'s running means.
+    epsilon : float, default=1e-8
+        Added by "adam" to the root of the second moment.
+    n_iter_no_change : int or inf, default=inf
+        Training ends when the log losses of all members on their folds have not improved by `tol` for more than this many
+        epochs. The best weights are kept in any case.
+    max_fun : int, default=15000
+        Evaluations of F by SciPy's methods.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        As in :class:`BackpropClassifier`. They count in training, on the folds and for the temperature.
+    out_activation : {"auto", "softmax", "logistic"}, default="auto"
+        As in :class:`BackpropClassifier`.
+    max_time : float or None, default=None
+        Seconds after which training ends, looked at after every epoch.
+    dropout : float, list of float or "auto", default="auto"
+        As in :class:`BackpropClassifier`. "auto" is 0.15 with "adam" and "sgd", else 0.
+    weight_decay : float, default=0.0
+        As in :class:`BackpropClassifier`.
+    label_smoothing : float, default=0.05
+        As in :class:`BackpropClassifier`. It makes probabilities timid, which the temperature sets right.
+    max_grad_norm : float or None, default=None
+        As in :class:`BackpropClassifier`, for each member.
+    warmup_fraction : float, default=0.0
+        As in :class:`BackpropClassifier`.
+    dtype : {"float32", "float64"} or None, default="float32"
+        What training computes in; None is the type of the data.
+    hessian : {"auto", "exact", "gauss-newton"}, default="auto"
+        As in :class:`BackpropClassifier`.
+    solver_options : dict or None, default=None
+        As in :class:`BackpropClassifier`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; for a multilabel target the labels' column numbers.
+    members_ : list of BackpropClassifier
+        The networks, fitted, each usable alone.
+    temperature_ : float
+        T; 1 without folds.
+    best_iters_ : ndarray of shape (n_members,)
+        The epoch, counted from 1, whose weights a member keeps.
+    validation_loss_curves_ : list of list of float, or None
+        Each member's mean loss on its fold after each epoch, nan where it was not looked at; None without folds.
+    oof_indices_ : list of ndarray, or None
+        The rows of each member's fold, on which it did not train; None without folds.
+    oof_decision_function_ : ndarray of shape (n_samples,) or (n_samples, n_classes), or None
+        What `decision_function` gives for the training rows, of each only by the members that did not see it, at
+        temperature 1. nan for rows in no fold.
+    oof_proba_ : ndarray of shape (n_samples, n_classes), or None
+        What `predict_proba` gives for the training rows, of each only by the members that did not see it, at the
+        temperature T. nan for rows in no fold.
+    oof_log_loss_ : float or None
+        Log loss of `oof_proba_`, weighted by `sample_weight`. See Notes.
+    oof_score_ : float or None
+        Accuracy of `oof_proba_`, weighted by `sample_weight`. See Notes.
+    n_iter_ : int
+        Epochs of the member that took most.
+    n_outputs_ : int
+        Number of output units of each member.
+    out_activation_ : {"softmax", "logistic"}
+        The output activation in use.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had them and all are strings.
+
+    See Also
+    --------
+    BackpropClassifier : One network.
+    sklearn.calibration.CalibratedClassifierCV : Calibration of any classifier on folds.
+
+    Notes
+    -----
+    The out-of-fold estimates are those of single members, which the average of all is usually better than; but the epoch of
+    each member and the temperature were chosen on the same rows, which makes them optimistic. They are for comparing and
+    for watching; a final figure wants rows that took no part.
+
+    Features should be on similar scales, for example by :class:`~sklearn.preprocessing.StandardScaler`.
+
+    References
+    ----------
+    .. [1] Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017,
+           https://doi.org/10.48550/arXiv.1706.04599
+    .. [2] Lakshminarayanan, Pritzel and Blundell, "Simple and scalable predictive uncertainty estimation using deep
+           ensembles", NeurIPS 2017, https://doi.org/10.48550/arXiv.1612.01474
+    .. [3] Müller, Kornblith and Hinton, "When does label smoothing help?", NeurIPS 2019,
+           https://doi.org/10.48550/arXiv.1906.02629
+    .. [4] Krogh and Vedelsby, "Neural network ensembles, cross validation, and active learning", NeurIPS 1994.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skbp import BackpropClassifierCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    >>> clf = make_pipeline(StandardScaler(), BackpropClassifierCV(random_state=0))
+    >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
+    True
+    """
+
+    # In `fit` the splitter is what asks for groups.
+    __metadata_request__fit: ClassVar[dict] = {"groups": UNUSED}
+
+    _parameter_constraints: ClassVar[dict] = {
+        **NetworkEstimator._parameter_constraints,
+        "cv": ["cv_object"],
+        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left"), "array-like"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(64, 64),
+        activation="relu",
+        *,
+        cv=5,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="cosine",
+        learning_rate_init="auto",
+        power_t=0.5,
+        max_iter=60,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=np.inf,
+        max_fun=15000,
+        class_weight=None,
+        out_activation="auto",
+        max_time=None,
+        dropout="auto",
+        weight_decay=0.0,
+        label_smoothing=0.05,
+        max_grad_norm=None,
+        warmup_fraction=0.0,
+        dtype="float32",
+        hessian="auto",
+        solver_options=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.cv = cv
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.class_weight = class_weight
+        self.out_activation = out_activation
+        self.max_time = max_time
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.max_grad_norm = max_grad_norm
+        self.warmup_fraction = warmup_fraction
+        self.dtype = dtype
+        self.hessian = hessian
+        self.solver_options = solver_options
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, groups=None):
+        """Train the members on the folds, set the temperature, estimate the error.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
+            Class labels of any type that scikit-learn takes, or the 0/1 indicator matrix of a multilabel target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative and not all zero; None for ones.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, for `cv`: rows of one group are in the same fold.
+
+        Returns
+        -------
+        self : BackpropClassifierCV
+
+        Raises
+        ------
+        ValueError
+            If the input is not as described, or the objective is not finite within the first epoch. The estimator is
+            then as it was before the call.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If a limit is reached before training has converged, training diverges or is interrupted.
+        UserWarning
+            If there are fewer folds than asked for, and for each parameter at other than its default that has no effect.
+        """
+        with unchanged_on_error(self):
+            return self._fit(X, y, sample_weight, groups)
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), or of shape (n_samples, n_labels) if multilabel
+            The most probable class of each row; for a multilabel target 1 where a label's probability exceeds 0.5.
+        """
+        binarizer = self._label_binarizer
+        codes = _targets.codes_by_proba(self.predict_proba(X), _targets.is_multilabel(binarizer))
+        return binarizer.inverse_transform(codes) if codes.ndim == 2 else binarizer.classes_[codes]
+
+    def decision_function(self, X):
+        """Log odds, or logarithms of the probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            For two classes log(p / (1 - p)), p the mean probability of the second; for more log(p); for a multilabel
+            target log(p / (1 - p)) of each label.
+        """
+        return _targets.decision_of_proba(self._proba(X).mean(axis=0), self._label_binarizer)
+
+    def predict_proba(self, X):
+        """Predict class probabilities, the mean over the members.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`. Rows sum to 1, except for a multilabel target, where each column is the
+            probability of one label.
+        """
+        return self._proba(X).mean(axis=0)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+        """
+        return np.log(self.predict_proba(X))
+
+    def predict_proba_members(self, X):
+        """Predict class probabilities by each member: their spread is a measure of doubt.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        proba : ndarray of shape (n_members, n_samples, n_classes)
+            Their mean over the first axis is `predict_proba`.
+        """
+        return self._proba(X)
+
+    def get_metadata_routing(self):
+        """The metadata that `fit` takes: sample_weight for itself, what the splitter asks for, such as groups.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        splitter = StratifiedGroupKFold() if isinstance(self.cv, Integral) else self.cv
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        if hasattr(splitter, "get_metadata_routing"):
+            router.add(splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        return router
+
+    def _proba(self, X):
+        """Each member's class probabilities."""
+        check_is_fitted(self)
+        X = self._checked_rows(X)
+        weights, biases = (
+            [np.stack(layers) for layers in zip(*(getattr(m, name) for m in self.members_), strict=True)]
+            for name in ("coefs_", "intercepts_")
+        )
+        logits = predict_logits(weights, biases, self.members_[0]._activations(), X)
+        return self._linked(logits, self.temperature_)
+
+    def _linked(self, logits, temperature):
+        """Class probabilities of logits of any leading axes."""
+        rows = (logits / temperature).reshape(-1, logits.shape[-1])
+        proba = _targets.class_proba(rows, self.out_activation_, self._label_binarizer)
+        return proba.reshape(*logits.shape[:-1], -1)
+
+    def _fit(self, X, y, sample_weight, groups):
+        """Validate, split, train, calibrate, publish."""
+        for parameter, reason in _wiring.unused_parameters(self, early_stopping=True, own_validation_data=True):
+            warnings.warn(f"{parameter} has no effect with {reason}.", stacklevel=4)
+        rng = check_random_state(self.random_state)
+        rows = self._labelled_rows(X, y, sample_weight, resume=False)
+        splits = self._splits(rows, groups, rng)
+        members = self._new_members(rows, splits, rng)
+        train_sets, folds = zip(*splits, strict=True)
+        self.temperature_ = 1.0
+        train = self._train_stack if self.solver in UPDATES else self._train_in_turn
+        members, warning, finish = train(members, rows, train_sets, folds, (X, y, sample_weight))
+        self._publish(_ensemble(members))
+        self._calibrate(rows, [] if folds[0] is None else folds[: len(members)], sample_weight)
+        finish()
+        if warning:
+            warnings.warn(warning, ConvergenceWarning, stacklevel=4)
+        return self
+
+    def _splits(self, rows, groups, rng):
+        """For each member the rows to train on and those of its fold, or None for the latter."""
+        seed, binarizer = rng.randint(np.iinfo(np.int32).max), self._label_binarizer
+        multilabel = _targets.is_multilabel(binarizer)
+        if not isinstance(self.cv, Integral):
+            splitter = check_cv(self.cv, rows.codes, classifier=True)
+        else:
+            most = len(rows.codes) if multilabel else int(np.bincount(rows.codes).max())
+            n_folds = min(int(self.cv), most)
+            if n_folds < int(self.cv):
+                warnings.warn(
+                    f"cv={self.cv} folds are more than "
+                    + ("there are rows" if multilabel else "any class has rows")
+                    + f", {most}: there are {n_folds if n_folds > 1 else 'none'}.",
+                    stacklevel=5,
+                )
+            if n_folds < 2:
+                return [(np.arange(len(rows.codes)), None)]
+            kind = StratifiedGroupKFold if groups is not None else KFold if multilabel else StratifiedKFold
+            splitter = kind(n_folds, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            # A class with fewer rows than folds is no cause for alarm here: it is dealt out among them.
+            warnings.filterwarnings("ignore", message="The least populated class in y has only")
+            y = rows.codes if not (multilabel and groups is not None) else rows.codes[:, 0]
+            splits = [(train, fold) for train, fold in splitter.split(rows.X, y, groups) if len(fold)]
+        return self._checked_splits(splits, rows)
+
+    @staticmethod
+    def _checked_splits(splits, rows):
+        """The splits without training rows of weight 0, which say nothing; there must be others."""
+        if not splits:
+            raise ValueError("cv makes no split with rows to validate on: there must be at least one.")
+        weight = rows.row_weight
+        if weight is not None:
+            splits = [(train[weight[train] > 0.0], fold) for train, fold in splits]
+        if not all(len(train) for train, _ in splits):
+            raise ValueError(
+                "cv makes a split in which no row to train on has a positive weight: use fewer folds, or give more rows a "
+                "positive weight."
+            )
+        return splits
+
+    def _new_members(self, rows, splits, rng):
+        """Networks to be trained, one for each split, with the parameters that this estimator's amount to."""
+        n_rows = min(len(train) for train, _ in splits)
+        batch_rows, learning_rate_init = FEW_ROWS_SETTING if len(rows.codes) <= MANY_ROWS else MANY_ROWS_SETTING
+        auto = {
+            "batch_size": math.ceil(n_rows / math.ceil(n_rows / batch_rows)),
+            "learning_rate_init": learning_rate_init,
+            "dropout": DROPOUT if self.solver in UPDATES else 0.0,
+        }
+        unused = _wiring.OF_SOME_SOLVERS - parameters_of(self.solver) - {"n_iter_no_change"}
+        params = {name: value for name, value in self.get_params(deep=False).items() if name not in unused | {"cv"}}
+        params |= {name: value for name, value in auto.items() if params.get(name) == "auto"}
+        params |= {"early_stopping": splits[0][1] is not None, "scoring": "loss"}
+        members = []
+        for _ in splits:
+            member = BackpropClassifier(**params | {"random_state": int(rng.randint(np.iinfo(np.int32).max))})
+            member._random_state = check_random_state(member.random_state)
+            for name in (*_OF_DATA, *(["feature_names_in_"] if hasattr(self, "feature_names_in_") else [])):
+                setattr(member, name, getattr(self, name))
+            member._start_history()
+            members.append(member)
+        return members
+
+    def _train_stack(self, members, rows, train_sets, folds, data):
+        """Train all members side by side.
+
+        Returns
+        -------
+        members : list of BackpropClassifier
+            Those that have been trained.
+        warning : str
+            What the user should know of it, or nothing.
+        finish : callable () -> None
+            To be called when all is published.
+        """
+        rngs = [member._random_state for member in members]
+        drawn = [member._starting_parameters(rows, resume=False) for member in members]
+        params = Parameters(drawn[0].units, rows.X.dtype, (len(members),))
+        np.stack([network.vector for network in drawn], out=params.vector)
+        n_hidden, n_rows = len(params.weights) - 1, min(map(len, train_sets))
+        objective = self._objective_on(rows, params, _wiring.make_dropout(members[0], n_hidden, rngs))
+        solver = _wiring.make_solver(members[0], n_rows, rngs)
+        validate = None
+        if folds[0] is not None:
+            validate = FoldValidation(self._loss_on(rows, params), folds, rows.row_weight)
+
+        def trained(params, monitor):
+            networks = [copy.copy(member) for member in members]
+            for i, network in enumerate(networks):
+                network._publish(network._results(params.member(i), monitor.members[i]))
+            return networks
+
+        monitor = StackMonitor(
+            len(members),
+            max(1, math.ceil(STEPS_BETWEEN_VALIDATIONS * solver.batch_size / n_rows)),
+            self.tol,
+            self.n_iter_no_change,
+            self.verbose,
+            validate,
+            early_stopping=validate is not None,
+            max_iter=self.max_iter,
+            max_time=self.max_time,
+            callbacks=self._epoch_callbacks(data, lambda *now: _ensemble(trained(*now)), self.max_iter),
+        )
+        monitor.start(params)
+        with blas_threads(params.units, solver.batch_size), np.errstate(all="ignore"):
+            outcome = solver.run(objective, monitor, self.max_iter, [train.copy() for train in train_sets])
+        if outcome.status == "diverged" and not monitor.n_iter:
+            raise ValueError(DIVERGED_AT_ONCE)
+        members = trained(params, monitor)
+        for member in members:
+            member.t_ = solver.progress.samples_seen
+        return members, outcome.warning, monitor.finish
+
+    def _train_in_turn(self, members, rows, train_sets, folds, data):
+        """Train one member after the other on all its rows at once; returns what `_train_stack` does."""
+        started = time.perf_counter()
+        done: list[BackpropClassifier] = []
+        warned: list[str] = []
+        callbacks = self._epoch_callbacks(data, None, len(members))
+        for member, train, fold in zip(members, train_sets, folds, strict=True):
+            of_member = None
+            if callbacks is not None:
+
+                def attributes_at(params, monitor, member=member):
+                    network = copy.copy(member)
+                    network._publish(network._results(params, monitor))
+                    return _ensemble([*done, network])
+
+                of_member = callbacks.of_member(attributes_at, self._most_iterations())
+            if self.max_time is not None:
+                member.max_time = max(0.0, self.max_time - (time.perf_counter() - started))
+            params = member._starting_parameters(rows, resume=False)
+            validate = None if fold is None else member._validation(rows.take(fold))
+            outcome = member._train(rows.take(train), params, validate, of_member)
+            member.max_time = self.max_time
+            done.append(member)
+            if outcome.warning:
+                warned.append(outcome.warning)
+            if outcome.status in {"interrupted", "stopped"}:
+                break
+        warning = f"{len(warned)} of {len(members)} members: {warned[0]}" if warned else ""
+        return done, warning, callbacks.close if callbacks is not None else _nothing
+
+    def _loss_on(self, rows, params):
+        """The loss alone, by the labels as they are."""
+        activations = _wiring.activation_records(self.activation, len(params.weights) - 1)
+        target = _targets.encode(rows.codes, self.out_activation_, self.n_outputs_)
+        return Objective(params, activations, LOSSES[self.out_activation_], 0.0, rows.X, target)
+
+    def _calibrate(self, rows, folds, sample_weight):
+        """Set the temperature, and publish what the members say of the rows that they did not see."""
+        self.oof_indices_ = self.oof_decision_function_ = self.oof_proba_ = None
+        self.oof_log_loss_ = self.oof_score_ = None
+        if not folds:
+            return
+        self.oof_indices_ = list(folds)
+        # In float64, so that no probability is rounded to 1.
+        logits = [
+            predict_logits(m.coefs_, m.intercepts_, m._activations(), rows.X[fold]).astype(np.float64)
+            for m, fold in zip(self.members_, folds, strict=True)
+        ]
+        joined, seen = np.concatenate(logits), rows.take(np.concatenate(folds))
+        weight = None if seen.row_weight is None or not seen.row_weight.any() else seen.row_weight
+
+        def log_loss(log_temperature):
+            proba = self._linked(joined, math.exp(log_temperature))
+            return float(np.average(_targets.log_losses(proba, seen.codes), weights=weight))
+
+        self.temperature_ = math.exp(minimize_scalar(log_loss, bounds=LOG_TEMPERATURES, method="bounded").x)
+        self.oof_decision_function_ = _targets.decision_of_proba(
+            self._out_of_fold(logits, folds, len(rows.codes), 1.0), self._label_binarizer
+        )
+        self.oof_proba_ = self._out_of_fold(logits, folds, len(rows.codes), self.temperature_)
+        covered = np.isfinite(self.oof_proba_[:, 0])
+        weight = checked_weight(sample_weight, rows.X, "sample_weight")
+        if weight is not None:
+            weight = weight[covered] if weight[covered].any() else None
+        proba, codes = self.oof_proba_[covered], rows.codes[covered]
+        self.oof_log_loss_ = float(np.average(_targets.log_losses(proba, codes), weights=weight))
+        right = _targets.codes_by_proba(proba, codes.ndim == 2) == codes
+        self.oof_score_ = float(np.average(right.all(axis=1) if codes.ndim == 2 else right, weights=weight))
+
+    def _out_of_fold(self, logits, folds, n_rows, temperature):
+        """For each row the mean probabilities by the members that did not see it; nan if all did."""
+        total, count = 0.0, np.zeros(n_rows)
+        for z, fold in zip(logits, folds, strict=True):
+            proba = self._linked(z, temperature)
+            total = total + _scattered(proba, fold, n_rows)
+            count[fold] += 1
+        with np.errstate(invalid="ignore"):
+            return total / count[:, None]
+
+
+# What a member has from the data, and thus from the estimator that it is a member of.
+_OF_DATA = ("_label_binarizer", "_class_counts", "classes_", "n_features_in_", "n_outputs_", "out_activation_")
+
+
+def _ensemble(members):
+    """The fitted attributes that the members make up."""
+    for member in members:
+        vars(member).pop("_random_state", None)
+    validates = members[0].validation_loss_curve_ is not None
+    return {
+        "members_": members,
+        "best_iters_": np.array([member.best_iter_ for member in members]),
+        "n_iter_": max(member.n_iter_ for member in members),
+        "validation_loss_curves_": [m.validation_loss_curve_ for m in members] if validates else None,
+    }
+
+
+def _scattered(values, rows, n_rows):
+    out = np.zeros((n_rows, values.shape[1]))
+    out[rows] = values
+    return out
+
+
+def _nothing():
+    """Nothing is left to be done."""

@@ -1,0 +1,212 @@
+"""What both classifiers are: rows validated, labels encoded, weights of rows, the objective of them, callbacks.
+
+`BackpropClassifier` is one network, `BackpropClassifierCV` several on the same data. What concerns the data, and not the
+number of networks, is here once.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from skbp import _targets, _wiring
+from skbp._activations import ACTIVATIONS, Activation
+from skbp._losses import LOSSES
+from skbp._monitor import CallbackSupportMixin, EpochCallbacks
+from skbp._objective import Objective
+from skbp._schedules import SCHEDULES
+from skbp._solvers import SOLVERS
+from skbp._updates import UPDATES
+from skbp._validation import Rows
+
+# What scikit-learn's callbacks keep on an estimator while it is fitted.
+_CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+DIVERGED_AT_ONCE = (
+    "Training produced a non-finite objective in its first iteration, so there are no weights to keep. The input data may "
+    "contain large values: scale it (for example with sklearn.preprocessing.StandardScaler), or lower learning_rate_init."
+)
+
+
+class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """The part of a classifier that concerns its data, not the number of its networks.
+
+    A subclass has the parameters that are used here, and publishes its results as a dict from `_results`.
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
+        "solver": [StrOptions(set(SOLVERS))],
+        "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "out_activation": [StrOptions({"auto", *LOSSES})],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
+        "dtype": [StrOptions({"float32", "float64"}), None],
+        "hessian": [StrOptions({"auto", "exact", "gauss-newton"})],
+        "solver_options": [dict, None],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = self.out_activation != "softmax"
+        return tags
+
+    def _checked_rows(self, X):
+        """Rows to predict for, validated."""
+        check_is_fitted(self)
+        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+
+    def _labelled_rows(self, X, y, sample_weight, resume, same_labels=True, incremental=False):
+        """The data validated, the labels encoded; what follows from them for the output layer is published."""
+        X, y = self._check_data(X, y, resume)
+        codes = self._encode_labels(y, known=resume or incremental, same_labels=same_labels)
+        return Rows(X, y, codes, self._row_weight(sample_weight, X, codes, incremental))
+
+    def _check_data(self, X, y, resume):
+        """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
+        dtype = self.dtype or (self.coefs_[0].dtype if resume else (np.float64, np.float32))
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            dtype=dtype,
+            # Batches are gathered by rows; from any other order each gather would copy all of X first.
+            order="C" if self.solver in UPDATES else None,
+            reset=not resume,
+        )
+        return X, as_vector(y)
+
+    def _encode_labels(self, y, known, same_labels):
+        """Labels as integer codes; what follows from the labels for the output layer is published.
+
+        Labels that are `known` from before may not be joined by others nor, if `same_labels`, lack any.
+        """
+        if not known:
+            self._label_binarizer = _targets.fit_binarizer(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            _targets.check_known_labels(y, self._label_binarizer, all_of_them=same_labels)
+        self.out_activation_, self.n_outputs_ = _targets.output_layer(self.out_activation, self._label_binarizer)
+        return _targets.class_codes(y, self._label_binarizer)
+
+    def _row_weight(self, sample_weight, X, codes, incremental):
+        """The product of sample and class weights in the type of X, or None if there are neither."""
+        weight = checked_weight(sample_weight, X, "sample_weight")
+        counts = _targets.class_counts(codes, self._label_binarizer, weight)
+        if incremental:
+            seen = getattr(self, "_class_counts", [0.0] * len(counts))
+            counts = [new + old for new, old in zip(counts, seen, strict=True)]
+        self._class_counts = counts
+        weight = self._times_class_weight(weight, codes, X.dtype)
+        if weight is not None and not weight.any():
+            raise ValueError(f"The weights of all rows are zero in {X.dtype}: at least one must be positive.")
+        return weight
+
+    def _times_class_weight(self, weight, codes, dtype):
+        if self.class_weight is not None:
+            by_class = _targets.class_weights_of_rows(
+                self.class_weight, codes, self._label_binarizer, self._class_counts
+            )
+            weight = by_class if weight is None else weight * by_class
+        return None if weight is None else weight.astype(dtype, copy=False)
+
+    def _objective_on(self, rows, params, dropout=None):
+        """F on these rows."""
+        n_hidden = len(params.weights) - 1
+        return Objective(
+            params,
+            _wiring.activation_records(self.activation, n_hidden),
+            replace(LOSSES[self.out_activation_], label_smoothing=float(self.label_smoothing)),
+            _wiring.alphas(self.alpha, n_hidden),
+            rows.X,
+            _targets.encode(rows.codes, self.out_activation_, self.n_outputs_),
+            rows.row_weight,
+            dropout,
+        )
+
+    def _epoch_callbacks(self, data, attributes_at, max_subtasks, train=None, task_name="fit"):
+        """The bridge to scikit-learn's callbacks, if there are any.
+
+        They see the data, X, y and sample_weight, as the user gave them, of which the rows `train` are trained on.
+        """
+        if not getattr(self, "_skl_callbacks", None):
+            return None
+
+        def trained_on(rows):
+            return rows if train is None or rows is None else _safe_indexing(rows, train)
+
+        X, y, sample_weight = data
+        arguments: dict = {"X": functools.cache(lambda: trained_on(X)), "y": functools.cache(lambda: trained_on(y))}
+        if sample_weight is not None:
+            arguments["metadata"] = functools.cache(lambda: {"sample_weight": trained_on(sample_weight)})
+        context = self._init_callback_context(task_name=task_name, max_subtasks=max_subtasks)
+        return EpochCallbacks(self, context, arguments, attributes_at)
+
+    def _most_iterations(self):
+        """Epochs, or iterations of SciPy's methods, at the most."""
+        return (self.solver_options or {}).get("maxiter") or self.max_iter
+
+    def _publish(self, attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+def as_vector(y):
+    """Labels of shape (n_samples, 1) as (n_samples,), with scikit-learn's warning."""
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def checked_weight(weight, X, name):
+    """Weights of rows as float64, or None."""
+    if weight is None:
+        return None
+    weight = _check_sample_weight(weight, X, dtype=np.float64)
+    if (weight < 0.0).any():
+        raise ValueError(f"Negative values in {name}, the least {weight.min():g}: weights must be at least 0.")
+    return weight
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Undo what a failing block set on an estimator: a failed fit loses nothing."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        # All but what scikit-learn needs to take leave of its callbacks.
+        before.update({name: value for name, value in estimator.__dict__.items() if name in _CALLBACK_STATE})
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
