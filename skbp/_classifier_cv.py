@@ -23,7 +23,6 @@ from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
-from sklearn.utils.validation import check_is_fitted
 
 from skbp import _targets, _wiring
 from skbp._classifier import BackpropClassifier
@@ -341,8 +340,9 @@ class BackpropClassifierCV(NetworkEstimator):
         y : ndarray of shape (n_samples,), or of shape (n_samples, n_labels) if multilabel
             The most probable class of each row; for a multilabel target 1 where a label's probability exceeds 0.5.
         """
+        proba = self.predict_proba(X)
         binarizer = self._label_binarizer
-        codes = _targets.codes_by_proba(self.predict_proba(X), _targets.is_multilabel(binarizer))
+        codes = _targets.codes_by_proba(proba, _targets.is_multilabel(binarizer))
         return binarizer.inverse_transform(codes) if codes.ndim == 2 else binarizer.classes_[codes]
 
     def decision_function(self, X):
@@ -358,7 +358,8 @@ class BackpropClassifierCV(NetworkEstimator):
             For two classes log(p / (1 - p)), p the mean probability of the second; for more log(p); for a multilabel
             target log(p / (1 - p)) of each label.
         """
-        return _targets.decision_of_proba(self._proba(X).mean(axis=0), self._label_binarizer)
+        proba = self.predict_proba(X)
+        return _targets.decision_of_proba(proba, self._label_binarizer)
 
     def predict_proba(self, X):
         """Predict class probabilities, the mean over the members.
@@ -373,7 +374,7 @@ class BackpropClassifierCV(NetworkEstimator):
             In the order of `classes_`. Rows sum to 1, except for a multilabel target, where each column is the
             probability of one label.
         """
-        return self._proba(X).mean(axis=0)
+        return self.predict_proba_members(X).mean(axis=0)
 
     def predict_log_proba(self, X):
         """Predict the logarithms of class probabilities.
@@ -400,7 +401,13 @@ class BackpropClassifierCV(NetworkEstimator):
         proba : ndarray of shape (n_members, n_samples, n_classes)
             Their mean over the first axis is `predict_proba`.
         """
-        return self._proba(X)
+        X = self._checked_rows(X)
+        weights, biases = (
+            [np.stack(layers) for layers in zip(*(getattr(m, name) for m in self.members_), strict=True)]
+            for name in ("coefs_", "intercepts_")
+        )
+        logits = predict_logits(weights, biases, self.members_[0]._activations(), X)
+        return self._linked(logits, self.temperature_)
 
     def get_metadata_routing(self):
         """The metadata that `fit` takes: sample_weight for itself, what the splitter asks for, such as groups.
@@ -414,17 +421,6 @@ class BackpropClassifierCV(NetworkEstimator):
         if hasattr(splitter, "get_metadata_routing"):
             router.add(splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
-
-    def _proba(self, X):
-        """Each member's class probabilities."""
-        check_is_fitted(self)
-        X = self._checked_rows(X)
-        weights, biases = (
-            [np.stack(layers) for layers in zip(*(getattr(m, name) for m in self.members_), strict=True)]
-            for name in ("coefs_", "intercepts_")
-        )
-        logits = predict_logits(weights, biases, self.members_[0]._activations(), X)
-        return self._linked(logits, self.temperature_)
 
     def _linked(self, logits, temperature):
         """Class probabilities of logits of any leading axes."""
