@@ -804,7 +804,7 @@ class BackpropClassifier(NetworkEstimator):
             callbacks=callbacks,
         )
         if incremental:
-            self._go_on(solver, monitor, params.vector.dtype)
+            self._go_on(solver, monitor, dropout, params.vector.dtype)
         monitor.start(params, trained=resume)
         # Overflow is found by looking at the objective of every step, and reported once.
         rows_at_once = min(getattr(solver, "batch_size", objective.n_rows), CHUNK_ROWS)
@@ -813,7 +813,7 @@ class BackpropClassifier(NetworkEstimator):
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
             raise ValueError(DIVERGED_AT_ONCE)
         self._publish(self._results(params, monitor))
-        self._publish_end(outcome, solver, monitor, incremental)
+        self._publish_end(outcome, solver, monitor, dropout, incremental)
         monitor.finish()
         return outcome
 
@@ -894,8 +894,8 @@ class BackpropClassifier(NetworkEstimator):
             self._split_state: tuple = rng.get_state()
         return split(codes, self._label_binarizer, self.validation_fraction, rng)
 
-    def _go_on(self, solver, monitor, dtype):
-        """Bring solver and monitor into the state in which the last call left them."""
+    def _go_on(self, solver, monitor, dropout, dtype):
+        """Bring the parts into the state in which the last call left them."""
         state = self._training_state
         if state.get("solver") != self.solver:
             return
@@ -907,6 +907,8 @@ class BackpropClassifier(NetworkEstimator):
         solver.progress.stalls, solver.progress.epochs = state["stalls"], state["epochs"]
         monitor.no_improvement_count = state["no_improvement_count"]
         monitor.best_loss = state["best_loss"]
+        if dropout is not None and state["dropout"]:
+            dropout.state = state["dropout"]
         solver.advance(0.0, 0.0)
         if solver.learning_rate == 0.0:
             warnings.warn(
@@ -976,7 +978,7 @@ class BackpropClassifier(NetworkEstimator):
             results["best_validation_score_"] = monitor.best_validation_score
         return results
 
-    def _publish_end(self, outcome, solver, monitor, incremental):
+    def _publish_end(self, outcome, solver, monitor, dropout, incremental):
         """What is known only when training has ended."""
         self.loss_, self.optimize_result_ = outcome.loss, outcome.optimize_result
         if not monitor.early_stopping:
@@ -993,6 +995,7 @@ class BackpropClassifier(NetworkEstimator):
                     "epochs": solver.progress.epochs,
                     "no_improvement_count": monitor.no_improvement_count,
                     "best_loss": monitor.best_loss,
+                    "dropout": [] if dropout is None else dropout.state,
                 }
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# Random numbers of 16 bits are compared with the rate, which is rounded to a multiple of 1 / N_LEVELS: they take half the
-# time of floating-point ones.
+# Random numbers of 16 bits are compared with the rate, which is rounded to a multiple of 1 / N_LEVELS: four of them come
+# from one draw of 64 bits. With the raw output of SFC64 they take a sixth of the time that RandomState takes.
 N_LEVELS = 2**16
 
 
@@ -26,7 +26,7 @@ class Dropout:
     rates : sequence of float
         For each hidden layer the probability that a unit is left out, in [0, 1).
     rngs : sequence of RandomState
-        Of each member of a stack, or of the one network; used in order, layer by layer.
+        Of each member of a stack, or of the one network: at the first draw they seed a generator for each.
 
     Attributes
     ----------
@@ -36,15 +36,29 @@ class Dropout:
 
     def __init__(self, rates, rngs):
         self._rngs = rngs
+        self._generators: list = []
         # A rate close to 1 must not be rounded to it.
         self._levels = [min(round(rate * N_LEVELS), N_LEVELS - 1) for rate in rates]
         self.layers = [level > 0 for level in self._levels]
 
+    @property
+    def state(self) -> list[dict]:
+        """All that later draws depend on, a dict for each generator."""
+        return [generator.state for generator in self._generators]
+
+    @state.setter
+    def state(self, states):
+        self._generators = [np.random.SFC64() for _ in states]
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.state = state
+
     def draw(self, tape):
         """Fill the tape's factors anew: 0 for a unit left out, 1 / (1 - rate) for others."""
-        for layer, level in enumerate(self._levels, start=1):
-            if level > 0:
-                factor = tape.factor[layer]
-                for rng, member in zip(self._rngs, factor.reshape(len(self._rngs), -1), strict=True):
-                    np.greater_equal(rng.randint(0, N_LEVELS, member.shape, dtype=np.uint16), level, out=member)
+        if not self._generators:
+            self._generators = [np.random.SFC64(rng.randint(2**32, dtype=np.uint32)) for rng in self._rngs]
+        for factor, level in zip(tape.factor[1:], self._levels, strict=False):
+            if factor is not None:
+                for generator, member in zip(self._generators, factor.reshape(len(self._rngs), -1), strict=True):
+                    noise = generator.random_raw(-(-member.size // 4)).view(np.uint16)[: member.size]
+                    np.greater_equal(noise, level, out=member)
                 factor *= N_LEVELS / (N_LEVELS - level)
