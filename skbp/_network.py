@@ -145,7 +145,7 @@ def parameter_gradient(tape, gradient):
     """
     for layer in range(len(gradient.weights), 0, -1):
         _multiply(_transposed(tape.input[layer - 1]), tape.delta[layer], out=gradient.weights[layer - 1])  # (6)
-        np.sum(tape.delta[layer], axis=-2, out=gradient.biases[layer - 1])  # (7)
+        np.matmul(tape.ones, tape.delta[layer], out=gradient.biases[layer - 1])  # (7)
     return gradient
 
 
@@ -202,7 +202,7 @@ def backward_tangent(weights, activations, tape, direction, tangent, product, ro
     for layer in range(len(weights), 0, -1):
         below, delta, delta_tangent = tape.a[layer - 1], tape.delta[layer], tangent.delta[layer]
         weight_product = _multiply(_transposed(below), delta_tangent, out=product.weights[layer - 1])  # (12)
-        np.sum(delta_tangent, axis=-2, out=product.biases[layer - 1])
+        np.matmul(tape.ones, delta_tangent, out=product.biases[layer - 1])
         if layer > 1:
             weight_product += np.matmul(tangent.a[layer - 1].mT, delta, out=room.weights[layer - 1])
             scratch = tangent.scratch[layer - 1]

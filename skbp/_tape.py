@@ -45,6 +45,8 @@ class Tape:
         What layer l + 1 takes in: ``a[l]``, or under dropout a copy of it with some units left out.
     factor : list
         Under dropout the factors of the units, 0 for those left out; written by whoever draws them.
+    ones : ndarray of shape (n_rows,)
+        To sum over the rows by a matrix product, which takes a third of the time of NumPy's sum.
     delta : list
         The derivative of the objective by z_l.
     error : list
@@ -57,6 +59,7 @@ class Tape:
     def __init__(self, n_rows, units, dtype, passes="backward", keeps_z=(), drops=(), members=()):
         hidden, rows = list(units[1:-1]), (*members, n_rows)
         self.n_rows = n_rows
+        self.ones = np.ones(n_rows, dtype)
         self.a = [None, *_buffers(rows, units[1:], dtype)]
         self.z = _where(keeps_z, self.a, rows, units, dtype)
         self.input = _where(drops, self.a, rows, units, dtype)
@@ -82,6 +85,7 @@ class TangentTape:
 
     Attributes
     ----------
+    ones : ndarray of shape (n_rows,)
     z, a, delta : list
         R{z_l}, R{a_l} (of hidden layers only) and R{delta_l}.
     scratch : list
@@ -90,6 +94,7 @@ class TangentTape:
 
     def __init__(self, n_rows, units, dtype):
         self.n_rows = n_rows
+        self.ones = np.ones(n_rows, dtype)
         self.z = [None, *_buffers((n_rows,), units[1:], dtype)]
         self.a = [None, *_buffers((n_rows,), units[1:-1], dtype), None]
         self.delta = [None, *_buffers((n_rows,), units[1:], dtype)]
@@ -130,7 +135,7 @@ def _head(tape, n_rows, lists):
         return tape
     if n_rows not in tape._heads:
         head = object.__new__(type(tape))
-        head.n_rows, head._heads = n_rows, {}
+        head.n_rows, head.ones, head._heads = n_rows, tape.ones[:n_rows], {}
         views: dict = {}
 
         def view(buffer):
