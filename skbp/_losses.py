@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -162,7 +163,12 @@ def _row_max(logits):
 
 def _row_sum(values):
     """The sum of each row, as a matrix product: two to four times as fast as NumPy's sum."""
-    return values @ np.ones(values.shape[-1], values.dtype)
+    return values[:, 0].copy() if values.shape[1] == 1 else values @ _ones(values.shape[1], values.dtype)
+
+
+@lru_cache
+def _ones(n, dtype):
+    return np.ones(n, dtype)
 
 
 def log_sigmoid(z):

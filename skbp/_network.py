@@ -78,7 +78,6 @@ Schraudolph, "Fast curvature matrix-vector products for second-order gradient de
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import issparse
 
 
 def forward(weights, biases, activations, rows, tape):
@@ -219,18 +218,18 @@ def backward_tangent(weights, activations, tape, direction, tangent, product, ro
 
 
 def _transposed(rows):
-    if isinstance(rows, list):
-        return [member.T for member in rows]
-    return rows.T if issparse(rows) else rows.mT
+    if isinstance(rows, np.ndarray):
+        return rows.mT
+    return [member.T for member in rows] if isinstance(rows, list) else rows.T
 
 
 def _multiply(left, right, out):
     """Write the matrix product of `left`, dense or sparse, and `right` to `out`."""
+    if isinstance(left, np.ndarray):
+        return np.matmul(left, right, out=out)
     if isinstance(left, list):
         for k, member in enumerate(left):
             out[k] = member @ right[k]
-        return out
-    if issparse(left):
+    else:
         out[...] = left @ right
-        return out
-    return np.matmul(left, right, out=out)
+    return out

@@ -65,7 +65,8 @@ class Objective:
         self._dropout = dropout
         self._X = X
         self._chunk_rows = CHUNK_ROWS
-        if issparse(X):
+        self._is_sparse = issparse(X)
+        if self._is_sparse:
             self._chunk_rows = max(CHUNK_ROWS, SPARSE_CHUNK_ELEMENTS // sum(params.units[1:]))
         self._sparse_chunks: dict = {}
         self._target = target
@@ -131,7 +132,7 @@ class Objective:
     def _take(self, rows):
         """X, target and weights of the rows: views where they are a slice of dense data, else copies."""
         row_weight = None if self._row_weight is None else self._row_weight[rows]
-        if issparse(self._X):
+        if self._is_sparse:
             if self.params.members:
                 return [self._X[member] for member in rows], self._target[rows], row_weight
             return self._take_sparse(rows), self._target[rows], row_weight
@@ -191,7 +192,7 @@ class Objective:
             delta *= row_weight[..., None]
         delta *= 1.0 / _spread(weight_sum, 2, delta.dtype)
         backward(self.params.weights, self._activations, tape)
-        return losses.sum(axis=-1, dtype=np.float64) / weight_sum  # (3)
+        return np.add.reduce(losses, axis=-1, dtype=np.float64) / weight_sum  # (3)
 
     def _losses(self, rows, tape):
         """Each row's loss and weight; the loss's gradient by the logits is left on the tape."""
@@ -239,7 +240,7 @@ class Objective:
             return 0.0
         penalty_gradient = self._penalty_product(self.params, weight_sum)
         self.gradient.weight_vector += penalty_gradient
-        return 0.5 * np.vecdot(self.params.weight_vector, penalty_gradient).astype(np.float64)
+        return 0.5 * np.vecdot(self.params.weight_vector, penalty_gradient)
 
     def _penalty_product(self, vector, weight_sum):
         """The penalty's Hessian, alpha_l / S on the diagonal, times the weights of `vector`."""
@@ -454,6 +455,8 @@ def _chunks(rows, n_rows, chunk_rows):
     if isinstance(rows, slice):
         start, stop, _ = rows.indices(n_rows)
         return [slice(i, min(i + chunk_rows, stop)) for i in range(start, stop, chunk_rows)]
+    if rows.shape[-1] <= chunk_rows:
+        return [rows]
     return [rows[..., i : i + chunk_rows] for i in range(0, rows.shape[-1], chunk_rows)]
 
 

@@ -209,6 +209,7 @@ class MiniBatchSolver:
     def _epoch(self, objective, rows):
         """One step on each batch; the mean of the batches' objectives, or the first that is not finite."""
         in_place = not (self.shuffle or objective.params.members)
+        finite = _all_finite if objective.params.members else math.isfinite
         n_rows = rows.shape[-1]
         total, n_counted = 0.0, 0
         for start in range(0, n_rows, self.batch_size):
@@ -218,7 +219,7 @@ class MiniBatchSolver:
             value = objective.value_and_gradient(slice(start, stop) if in_place else rows[..., start:stop])
             if value is None:  # all weights of the batch are zero
                 continue
-            if not np.isfinite(value).all():
+            if not finite(value):
                 return value
             self._step(objective, share)
             total += value * (stop - start)
@@ -246,6 +247,10 @@ class MiniBatchSolver:
         monitor.announce_stall(f"Setting learning rate to {self.learning_rate:f}")
         monitor.reset_patience()
         return True
+
+
+def _all_finite(values):
+    return np.isfinite(values).all()
 
 
 @dataclass(frozen=True)

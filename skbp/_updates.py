@@ -79,6 +79,9 @@ class Adam(UpdateRule):
     at step t, counted from 1: the second, cheaper form of section 2 of the paper, in which epsilon is added to the root
     that is not yet corrected for its start at zero.
 
+    What is kept is m / (1 - beta_1) and v / (1 - beta_2), which need not be scaled anew in every step: ten passes over the
+    vector in place of twelve.
+
     References
     ----------
     Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, https://doi.org/10.48550/arXiv.1412.6980
@@ -96,19 +99,19 @@ class Adam(UpdateRule):
         state = self.state
         state["t"] += 1
         correction = (1.0 - self.beta_2 ** state["t"]) ** 0.5 / (1.0 - self.beta_1 ** state["t"])
+        root = (1.0 - self.beta_2) ** 0.5
+        step_size, epsilon = learning_rate * correction * (1.0 - self.beta_1) / root, self.epsilon / root
         for block in _blocks(theta.size):
             g, mean, square = gradient[block], state["mean"][block], state["square"][block]
-            change = g * (1.0 - self.beta_1)
             mean *= self.beta_1
-            mean += change
-            np.multiply(g, g, out=change)
-            change *= 1.0 - self.beta_2
+            mean += g
+            change = g * g
             square *= self.beta_2
             square += change
             np.sqrt(square, out=change)
-            change += self.epsilon
+            change += epsilon
             np.divide(mean, change, out=change)
-            change *= learning_rate * correction
+            change *= step_size
             theta[block] -= change
 
 
