@@ -534,7 +534,7 @@ class BackpropClassifier(NetworkEstimator):
         clf.random_state = copy.deepcopy(self.random_state)
         clf._random_state = check_random_state(clf.random_state)
         resume = hasattr(self, "coefs_")
-        rows = clf._labelled_rows(X, y, sample_weight, resume)
+        rows = clf._labelled_rows(X, y, sample_weight, resume, same_labels=False)
         params = clf._starting_parameters(rows, resume)
         objective = clf._objective_on(rows, params)
         return objective.as_function("exact" if self.hessian == "auto" else self.hessian, clf._classifier_at)

@@ -205,6 +205,20 @@ class Objective:
         )  # (4)
         return losses.reshape(logits.shape[:-1]), row_weight
 
+    def tape(self):
+        """What a forward and a backward pass over all rows leave at ``params``, on a tape of its own for tangents.
+
+        Its ``z`` holds z_l of every layer, also where the activation has overwritten it on the way.
+        """
+        params, rows = self.params, slice(0, self.n_rows)
+        tape = Tape(self.n_rows, params.units, params.vector.dtype, "tangent", _keep_z(self._activations))
+        self._linearize(rows, self._weight_sum(rows), tape)
+        # To the layers up to l, and no others, z_l are the logits.
+        for end in range(1, len(params.weights)):
+            below = params.weights[:end], params.biases[:end], self._activations[: end - 1]
+            tape.z[end] = predict_logits(*below, self._X)
+        return tape
+
     def row_losses(self, rows):
         """Each row's loss at ``params``, without weights, penalty or dropout.
 
@@ -359,6 +373,24 @@ class ObjectiveFunction:
         np.copyto(self._theta_of_products, theta)
         self.n_products += 1
         return product
+
+    def tape(self, theta):
+        """What a forward and a backward pass over all rows leave behind at theta, layer by layer.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+
+        Returns
+        -------
+        tape : Tape
+            With lists ``z``, ``a``, ``slope``, ``error`` and ``delta`` that have an entry for each layer 0..L, an array of
+            shape (n_rows, units[l]): z_l and a_l = f(z_l), f'(z_l), and the derivatives of F by a_l and by z_l. It has
+            memory of its own, for all rows at once.
+        """
+        np.copyto(self._objective.params.vector, self._checked(theta, "theta"))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._objective.tape()
 
     def hessian_operator(self, theta):
         """The Hessian of F at theta as a linear operator.
