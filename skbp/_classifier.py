@@ -192,8 +192,8 @@ class BackpropClassifier(NetworkEstimator):
     max_grad_norm : float or None, default=None
         A batch's gradient of greater Euclidean norm is scaled down to it. Used by "sgd" and "adam".
     warmup_fraction : float, default=0.0
-        Share in [0, 1) of `max_iter` epochs in which the learning rate rises from 0, step by step, to that with which the
-        schedule begins; the schedule has the rest to itself. Used by "sgd" and "adam".
+        Share in [0, 1) of `max_iter` epochs in which the learning rate is multiplied by a number that rises from 0 to 1 in
+        equal steps; the schedule has the rest to itself. Used by "sgd" and "adam".
     dtype : {"float32", "float64"} or None, default=None
         What training computes in. None is the type of the data: float32 for float32, float64 for all else. float32
         takes about half the time and memory. What goes on from former weights (`partial_fit`, `warm_start`) stays in their

@@ -20,7 +20,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 
@@ -34,7 +34,7 @@ from skbp._parameters import Parameters
 from skbp._solvers import parameters_of
 from skbp._threads import blas_threads
 from skbp._updates import UPDATES
-from skbp._validation import FoldValidation
+from skbp._validation import FoldValidation, checked_splits
 
 # More rows than this are many: then larger batches at a higher learning rate save time at no loss.
 MANY_ROWS = 5_000
@@ -80,8 +80,9 @@ class BackpropClassifierCV(NetworkEstimator):
     cv : int, cross-validation generator or iterable, default=5
         How the rows are split. An int is the number of folds, stratified by class and shuffled, or plain for a multilabel
         target; with `groups` no group is in two folds. A class with fewer rows than folds is dealt out among them. Where no
-        class has as many rows, there are fewer folds, at last a single member without one, with a warning. Else a splitter
-        of scikit-learn, or an iterable of pairs of indices (train, test): there is a member for each pair.
+        class has as many rows, or there are fewer groups, there are fewer folds, at last a single member without one, with a
+        warning. Else a splitter of scikit-learn, or an iterable of pairs (train, test) of indices or masks, which have no
+        row in common: there is a member for each pair.
     solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
         As in :class:`BackpropClassifier`.
     alpha : float or list of float, default=0.0001
@@ -441,7 +442,9 @@ class BackpropClassifierCV(NetworkEstimator):
         train = self._train_stack if self.solver in UPDATES else self._train_in_turn
         members, warning, finish = train(members, rows, train_sets, folds, (X, y, sample_weight))
         self._publish(_ensemble(members))
-        self._calibrate(rows, [] if folds[0] is None else folds[: len(members)], sample_weight)
+        # Weights that are kept after training has diverged may be too large for any arithmetic on them.
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._calibrate(rows, [] if folds[0] is None else folds[: len(members)], sample_weight)
         finish()
         if warning:
             warnings.warn(warning, ConvergenceWarning, stacklevel=4)
@@ -449,45 +452,39 @@ class BackpropClassifierCV(NetworkEstimator):
 
     def _splits(self, rows, groups, rng):
         """For each member the rows to train on and those of its fold, or None for the latter."""
-        seed, binarizer = rng.randint(np.iinfo(np.int32).max), self._label_binarizer
-        multilabel = _targets.is_multilabel(binarizer)
+        seed, labels = rng.randint(np.iinfo(np.int32).max), rows.codes
         if not isinstance(self.cv, Integral):
-            splitter = check_cv(self.cv, rows.codes, classifier=True)
+            splitter = check_cv(self.cv, labels, classifier=True)
         else:
-            most = len(rows.codes) if multilabel else int(np.bincount(rows.codes).max())
-            n_folds = min(int(self.cv), most)
-            if n_folds < int(self.cv):
-                warnings.warn(
-                    f"cv={self.cv} folds are more than "
-                    + ("there are rows" if multilabel else "any class has rows")
-                    + f", {most}: there are {n_folds if n_folds > 1 else 'none'}.",
-                    stacklevel=5,
-                )
+            if labels.ndim == 2 and groups is not None:
+                labels = labels[:, 0]  # the only splitter that knows groups and shuffles stratifies by one label
+            n_folds = self._n_folds(labels, groups)
             if n_folds < 2:
-                return [(np.arange(len(rows.codes)), None)]
-            kind = StratifiedGroupKFold if groups is not None else KFold if multilabel else StratifiedKFold
+                return [(np.arange(len(labels)), None)]
+            kind = StratifiedGroupKFold if groups is not None else KFold if labels.ndim == 2 else StratifiedKFold
             splitter = kind(n_folds, shuffle=True, random_state=seed)
         with warnings.catch_warnings():
             # A class with fewer rows than folds is no cause for alarm here: it is dealt out among them.
             warnings.filterwarnings("ignore", message="The least populated class in y has only")
-            y = rows.codes if not (multilabel and groups is not None) else rows.codes[:, 0]
-            splits = [(train, fold) for train, fold in splitter.split(rows.X, y, groups) if len(fold)]
-        return self._checked_splits(splits, rows)
+            splits = list(splitter.split(rows.X, labels, groups))
+        return checked_splits(splits, len(labels), rows.row_weight)
 
-    @staticmethod
-    def _checked_splits(splits, rows):
-        """The splits without training rows of weight 0, which say nothing; there must be others."""
-        if not splits:
-            raise ValueError("cv makes no split with rows to validate on: there must be at least one.")
-        weight = rows.row_weight
-        if weight is not None:
-            splits = [(train[weight[train] > 0.0], fold) for train, fold in splits]
-        if not all(len(train) for train, _ in splits):
-            raise ValueError(
-                "cv makes a split in which no row to train on has a positive weight: use fewer folds, or give more rows a "
-                "positive weight."
+    def _n_folds(self, labels, groups):
+        """As many folds as are asked for, or as the rows can be dealt out to."""
+        limits = {"there are rows": len(labels)}
+        if labels.ndim == 1:
+            limits = {"any class has rows": int(np.bincount(labels).max())}
+        if groups is not None:
+            check_consistent_length(labels, groups)
+            limits["there are groups"] = len(np.unique(groups))
+        limit = min(limits, key=lambda name: limits[name])
+        n_folds = min(int(self.cv), limits[limit])
+        if n_folds < self.cv:
+            there_are = n_folds if n_folds > 1 else "none"
+            warnings.warn(
+                f"cv={self.cv} folds are more than {limit}, {limits[limit]}: there are {there_are}.", stacklevel=6
             )
-        return splits
+        return n_folds
 
     def _new_members(self, rows, splits, rng):
         """Networks to be trained, one for each split, with the parameters that this estimator's amount to."""
@@ -498,10 +495,12 @@ class BackpropClassifierCV(NetworkEstimator):
             "learning_rate_init": learning_rate_init,
             "dropout": DROPOUT if self.solver in UPDATES else 0.0,
         }
-        unused = _wiring.OF_SOME_SOLVERS - parameters_of(self.solver) - {"n_iter_no_change"}
+        # Dropout at other than "auto" stays: a solver that cannot do it refuses it.
+        unused = _wiring.OF_SOME_SOLVERS - parameters_of(self.solver) - {"n_iter_no_change", "dropout"}
         params = {name: value for name, value in self.get_params(deep=False).items() if name not in unused | {"cv"}}
         params |= {name: value for name, value in auto.items() if params.get(name) == "auto"}
-        params |= {"early_stopping": splits[0][1] is not None, "scoring": "loss"}
+        if splits[0][1] is not None:
+            params |= {"early_stopping": True, "scoring": "loss"}
         members = []
         for _ in splits:
             member = BackpropClassifier(**params | {"random_state": int(rng.randint(np.iinfo(np.int32).max))})
@@ -580,7 +579,9 @@ class BackpropClassifierCV(NetworkEstimator):
 
                 of_member = callbacks.of_member(attributes_at, self._most_iterations())
             if self.max_time is not None:
-                member.max_time = max(0.0, self.max_time - (time.perf_counter() - started))
+                # Every member is to have its share: what is left is divided among those that are left.
+                left = self.max_time - (time.perf_counter() - started)
+                member.max_time = max(0.0, left) / (len(members) - len(done))
             params = member._starting_parameters(rows, resume=False)
             validate = None if fold is None else member._validation(rows.take(fold))
             outcome = member._train(rows.take(train), params, validate, of_member)
@@ -623,7 +624,7 @@ class BackpropClassifierCV(NetworkEstimator):
             self._out_of_fold(logits, folds, len(rows.codes), 1.0), self._label_binarizer
         )
         self.oof_proba_ = self._out_of_fold(logits, folds, len(rows.codes), self.temperature_)
-        covered = np.isfinite(self.oof_proba_[:, 0])
+        covered = np.unique(np.concatenate(folds))
         weight = checked_weight(sample_weight, rows.X, "sample_weight")
         if weight is not None:
             weight = weight[covered] if weight[covered].any() else None

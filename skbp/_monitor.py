@@ -140,11 +140,21 @@ class Monitor:
             improved = loss <= self.best_loss - self.tol
         self.no_improvement_count = 0 if improved else self.no_improvement_count + 1
         self.best_loss = min(self.best_loss, loss)
-        if self.validates and score > self.best_validation_score:
+        if self.validates:
+            self._keep_if_best(score, vector)
+
+    def _keep_if_best(self, score, vector):
+        """Keep the weights of the last epoch if their validation score is the best."""
+        if score > self.best_validation_score:
             self.best_validation_score = score
             self.best_iter = self.n_iter
             if self.early_stopping:
                 self._best = vector.copy()
+
+    def look_again(self, score, validation_loss):
+        """Put a score and a loss in the place of those of the last epoch."""
+        self.validation_scores[-1], self.validation_loss_curve[-1] = score, validation_loss
+        self._keep_if_best(score, self._last)
 
     def _tell(self, loss, params, learning_rate, score):
         """Print the figures of a finished epoch, tell the callbacks, look at the clock."""
@@ -185,14 +195,15 @@ class Monitor:
 class StackMonitor(Monitor):
     """The same for a stack: a history for each member, one clock, one line an epoch for all.
 
-    Each member keeps the weights that were best on its own validation data. Training has stalled when every member has.
+    Each member keeps the weights that were best on its own validation data. Training has stalled when every member has,
+    which only a look at the validation data can tell.
 
     Parameters
     ----------
     n_members : int
     validate_every : int
-        Epochs from one look at the validation data to the next; there is one after the last of `max_iter` epochs too. In
-        between, scores and losses are nan.
+        Epochs from one look at the validation data to the next; there is one at the end too, whatever it is that ends
+        training. In between, scores and losses are nan.
     *args, **kwargs
         As for Monitor; what is validated is an array of a number for each member.
 
@@ -206,6 +217,7 @@ class StackMonitor(Monitor):
         super().__init__(tol, n_iter_no_change, *args, **kwargs)
         self._validate_every, self._max_iter = validate_every, kwargs["max_iter"]
         self._nothing = np.full(n_members, np.nan)
+        self._looked = True
         self.members = [
             Monitor(tol, n_iter_no_change, validate=self._validate, early_stopping=self.early_stopping)
             for _ in range(n_members)
@@ -213,7 +225,7 @@ class StackMonitor(Monitor):
 
     @property
     def stalled(self) -> bool:
-        return all(member.stalled for member in self.members)
+        return self._looked and all(member.stalled for member in self.members)
 
     def start(self, params, trained=False):
         for i, member in enumerate(self.members):
@@ -222,8 +234,10 @@ class StackMonitor(Monitor):
     def record(self, loss, params, learning_rate=None):
         n_iter = self.n_iter + 1
         scores, validation_losses = self._nothing, self._nothing
-        if self._validate is not None and (n_iter % self._validate_every == 0 or n_iter == self._max_iter):
+        looks = self.validates and (n_iter % self._validate_every == 0 or n_iter == self._max_iter)
+        if looks:
             scores, validation_losses = self._validate(params)
+        self._looked = looks or not self.validates
         for i, member in enumerate(self.members):
             figures = float(scores[i]), float(validation_losses[i])
             member.note(float(loss[i]), params.vector[i], learning_rate, *figures)
@@ -239,6 +253,11 @@ class StackMonitor(Monitor):
             member.restore_last(params.member(i))
 
     def restore_best(self, params):
+        if not self._looked:
+            self.restore_last(params)
+            for member, score, validation_loss in zip(self.members, *self._validate(params), strict=True):
+                member.look_again(float(score), float(validation_loss))
+            self._looked = True
         for i, member in enumerate(self.members):
             member.restore_best(params.member(i))
 

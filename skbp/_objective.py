@@ -190,7 +190,7 @@ class Objective:
         if row_weight is not None:
             losses *= row_weight
             delta *= row_weight[..., None]
-        delta *= 1.0 / _spread(weight_sum, 2, delta.dtype)
+        delta *= _spread(1.0 / weight_sum, 2, delta.dtype)
         backward(self.params.weights, self._activations, tape)
         return np.add.reduce(losses, axis=-1, dtype=np.float64) / weight_sum  # (3)
 
@@ -258,7 +258,11 @@ class Objective:
 
     def _penalty_product(self, vector, weight_sum):
         """The penalty's Hessian, alpha_l / S on the diagonal, times the weights of `vector`."""
-        strength = self._alpha / _spread(weight_sum, 1, self._penalty_products.dtype)
+        dtype = self._penalty_products.dtype
+        if isinstance(self._alpha, float):
+            strength = _spread(self._alpha / weight_sum, 1, dtype)
+        else:
+            strength = self._alpha / _spread(weight_sum, 1, dtype)
         return np.multiply(vector.weight_vector, strength, out=self._penalty_products)
 
     def _tape_for(self, rows):

@@ -104,8 +104,8 @@ OPEN_ENDED = {"constant", "invscaling", "adaptive"}
 def learning_rate_factor(learning_rate, power_t, warmup_fraction) -> Callable[[Progress], float]:
     """The schedule that the estimator's parameters describe.
 
-    During the warm-up the factor rises in equal steps to that with which the schedule begins, at the last step of the
-    warm-up; the schedule has the rest of training to itself.
+    During the warm-up what the schedule begins with is multiplied by a number that rises in equal steps to 1, at the last
+    step of the warm-up; the schedule has the rest of training to itself.
 
     Parameters
     ----------

@@ -230,8 +230,10 @@ class MiniBatchSolver:
         """Change the parameters by one step on a batch with this share of the epoch's rows."""
         params, gradient, factor = objective.params, objective.gradient, self.schedule(self.progress)
         if self.max_grad_norm is not None:
-            norm = np.linalg.norm(gradient.vector, axis=-1, keepdims=True)
-            gradient.vector *= np.minimum(self.max_grad_norm / norm, 1.0)
+            # In float64: squares of float32 overflow long before a gradient does.
+            norm = np.sqrt(np.vecdot(gradient.vector, gradient.vector, dtype=np.float64))
+            shrink = np.minimum(self.max_grad_norm / norm, 1.0)
+            gradient.vector *= shrink.astype(gradient.vector.dtype)[..., None]
         if self.weight_decay > 0.0:
             params.weight_vector *= math.exp(-self.weight_decay * factor * share)
         self.rule.step(params.vector.reshape(-1), gradient.vector.reshape(-1), float(self.learning_rate_init * factor))

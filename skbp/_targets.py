@@ -147,7 +147,7 @@ def decision_of_proba(proba, binarizer):
         if is_multilabel(binarizer):
             return np.log(proba) - np.log1p(-proba)
         log_proba = np.log(proba)
-    return log_proba[:, 1] - log_proba[:, 0] if len(binarizer.classes_) == 2 else log_proba
+    return log_proba if len(binarizer.classes_) > 2 else log_proba[:, -1] - log_proba[:, 0]
 
 
 def codes_by_proba(proba, multilabel):

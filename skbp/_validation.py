@@ -157,3 +157,62 @@ def split(codes, binarizer, validation_fraction, rng):
         if two_classes and np.bincount(codes).min() == 1 and len(codes) > 2:
             raise
         return plain()
+
+
+def checked_splits(splits, n_rows, row_weight):
+    """Splits into rows to train on and rows to validate on, as arrays of indices.
+
+    Rows to train on that weigh nothing are left out, and so are splits with none to validate on.
+
+    Parameters
+    ----------
+    splits : iterable of (train, fold)
+        Indices, or masks.
+    n_rows : int
+    row_weight : ndarray of shape (n_rows,) or None
+
+    Returns
+    -------
+    splits : list of (ndarray of int, ndarray of int)
+
+    Raises
+    ------
+    ValueError
+        If one is no such split, has no rows to train on, or has rows in both parts, or if there is none.
+    """
+    checked = []
+    for split in splits:
+        train, fold = (_row_numbers(part, n_rows) for part in split)
+        if row_weight is not None:
+            train = train[row_weight[train] > 0.0]
+        if not len(train):
+            raise ValueError(
+                "cv makes a split with no rows to train on, or none of positive weight: use fewer folds, or give more rows "
+                "a positive weight."
+            )
+        both = np.intersect1d(train, fold)
+        if len(both):
+            raise ValueError(
+                f"cv makes a split with {len(both)} rows both to train and to validate on, such as row {both[0]}: a member "
+                "must not be judged by rows that it has seen."
+            )
+        if len(fold):
+            checked.append((train, fold))
+    if not checked:
+        raise ValueError("cv makes no split with rows to validate on: there must be at least one.")
+    return checked
+
+
+def _row_numbers(part, n_rows):
+    """A part of a split, indices or a mask, as indices that are not negative."""
+    part = np.asarray(part)
+    if part.dtype == bool and part.shape == (n_rows,):
+        return np.flatnonzero(part)
+    if not part.size:
+        return np.empty(0, dtype=np.intp)
+    if part.ndim != 1 or part.dtype.kind not in "iu" or part.min() < -n_rows or part.max() >= n_rows:
+        raise ValueError(
+            f"cv makes a split with a part of shape {part.shape} and type {part.dtype} that is neither row numbers from 0 "
+            f"to {n_rows - 1} nor a mask of {n_rows} booleans."
+        )
+    return part % n_rows

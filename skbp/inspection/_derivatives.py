@@ -1,18 +1,17 @@
-"""Look at a network's derivatives: are they right, and what do they say of the point that training found?
+"""A network's derivatives: are they right, and what do they say of the point that training found?
 
-Everything here works on the user's own classifier and data, fitted or not, through `BackpropClassifier.objective`.
+Both are asked of the user's own classifier and data, fitted or not, through `BackpropClassifier.objective`.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse.linalg import eigsh
 from sklearn.utils import check_random_state
 
-__all__ = ["DerivativeCheck", "HessianExtremes", "check_gradient", "check_hessian_product", "hessian_extremes"]
+from skbp.inspection._subject import exact
 
 # Steps along a direction of unit length. The error of the five-point formula falls with the fourth power of the step
 # until rounding takes over; where that happens depends on the function, so several are tried.
@@ -89,7 +88,7 @@ def check_gradient(clf, X, y, sample_weight=None, *, n_directions=5, tol=1e-6, r
     >>> check_gradient(BackpropClassifier(5, "tanh", random_state=0), X, y).passed
     True
     """
-    objective = _exact(clf).objective(X, y, sample_weight)
+    objective = exact(clf).objective(X, y, sample_weight)
     theta, directions = _directions(objective, n_directions, random_state)
     gradient = objective.gradient(theta)
     scale = np.linalg.norm(gradient) / np.sqrt(theta.size)
@@ -123,7 +122,7 @@ def check_hessian_product(clf, X, y, sample_weight=None, *, n_directions=5, tol=
         If an error exceeds `tol`; the message is the table. The slope of an activation with kinks, like relu, jumps,
         which a Hessian, existing almost everywhere, does not tell of: differences across a jump disagree with it rightly.
     """
-    objective = _exact(clf).objective(X, y, sample_weight)
+    objective = exact(clf).objective(X, y, sample_weight)
     theta, directions = _directions(objective, n_directions, random_state)
     errors = []
     for v in directions:
@@ -201,7 +200,7 @@ def hessian_extremes(clf, X, y, sample_weight=None, *, k=1, tol=1e-4, random_sta
     ----------
     Lehoucq, Sorensen and Yang, "ARPACK Users' Guide", SIAM 1998, https://doi.org/10.1137/1.9780898719628
     """
-    objective = _exact(clf).objective(X, y, sample_weight)
+    objective = exact(clf).objective(X, y, sample_weight)
     theta = objective.theta0
     if not 1 <= k <= theta.size // 2:
         raise ValueError(
@@ -226,13 +225,6 @@ def hessian_extremes(clf, X, y, sample_weight=None, *, k=1, tol=1e-4, random_sta
     else:
         verdict = "saddle" if smallest[0] < -1e-6 * np.abs(eigenvalues).max() else "minimum"
     return HessianExtremes(verdict, smallest, largest, max_gradient, tol)
-
-
-def _exact(clf):
-    """A copy of the classifier that computes in float64, and products with the exact Hessian."""
-    exact = copy.copy(clf)
-    exact.hessian, exact.dtype = "exact", "float64"
-    return exact
 
 
 def _directions(objective, n_directions, random_state):

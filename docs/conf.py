@@ -1,0 +1,68 @@
+"""Sphinx configuration: `python -m sphinx -W -b html docs docs/_build/html` builds the site, without a network."""
+
+import os
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+
+sys.path.insert(0, str(Path(__file__).parent))  # for drawings.py
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+project = "skbp"
+author = "The skbp developers"
+copyright = author  # noqa: A001
+release = version = version_of("skbp")
+
+extensions = [
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
+]
+exclude_patterns = ["_build", "auto_examples/**/*.ipynb"]
+templates_path = ["_templates"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skbp"
+html_static_path = ["_static"]
+html_css_files = ["skbp.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "show_prev_next": True,
+    "navigation_depth": 2,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+math_number_all = False
+math_eqref_format = "({number})"
+numfig = False
+
+autosummary_generate = True
+autodoc_default_options = {"members": True, "inherited-members": False}
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+nitpicky = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["auto_examples"],
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"compare_with_logistic_regression",
+    "within_subsection_order": "ExampleTitleSortKey",
+    "remove_config_comments": True,
+    "show_memory": False,
+    "download_all_examples": False,
+    "show_signature": False,
+    "plot_gallery": True,
+    "abort_on_example_error": True,
+}
