@@ -569,7 +569,7 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         clf.random_state = copy.deepcopy(self.random_state)
         clf._random_state = check_random_state(clf.random_state)
         resume = hasattr(self, "coefs_")
-        rows = clf._labelled_rows(X, y, sample_weight, resume)
+        rows = clf._labelled_rows(X, y, sample_weight, resume, same_labels=False)
         params = clf._starting_parameters(rows, resume)
         objective = clf._objective_on(rows, params)
         return objective.as_function("exact" if self.hessian == "auto" else self.hessian, clf._classifier_at)
@@ -767,8 +767,11 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         # What only further training needs is left behind, the larger part of a fitted classifier, unless that is to come.
         state = dict(super().__getstate__())
         training_state = state.get("_training_state", {})
-        if training_state and not (self.warm_start or training_state["incremental"]):
-            state["_training_state"] = {}
+        # SciPy's methods have no state, and nothing goes on from them but a warm start.
+        ended = training_state or self.solver not in UPDATES
+        if ended and not (self.warm_start or training_state.get("incremental")):
+            if training_state:
+                state["_training_state"] = {}
             for name in ("_random_state", "_split_state"):
                 state.pop(name, None)
         return state
@@ -787,7 +790,8 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         """The logits of rows, (n_samples, n_outputs), in their type."""
-        return predict_logits(self.coefs_, self.intercepts_, self._activations(), self._checked_rows(X))
+        X = self._checked_rows(X)
+        return predict_logits(self.coefs_, self.intercepts_, self._activations(), X)
 
     def _activations(self):
         return _wiring.activation_records(self.activation, len(self.coefs_) - 1)
@@ -830,7 +834,7 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self.early_stopping and not incremental,
             1 if incremental else self.max_iter,
             None if incremental else self.max_time,
-            self._epoch_callbacks(X, y, sample_weight, train, incremental),
+            self._epoch_callbacks(X, y, sample_weight, train, incremental, solver),
         )
         if incremental:
             self._go_on(solver, monitor, params.vector.dtype)
@@ -980,9 +984,7 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} is given without {missing}: validation takes both.")
         X_val = validate_data(self, X_val, accept_sparse="csr", dtype=dtype, reset=False)
-        y_val = _as_vector(
-            check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, ensure_all_finite=False)
-        )
+        y_val = _as_vector(check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val"))
         check_consistent_length(X_val, y_val)
         _targets.check_known_labels(y_val, self._label_binarizer, all_of_them=False, name="y_val")
         codes = _targets.class_codes(y_val, self._label_binarizer)
@@ -1000,11 +1002,13 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self._split_state: tuple = rng.get_state()
         return split(codes, self._label_binarizer, self.validation_fraction, rng)
 
-    def _epoch_callbacks(self, X, y, sample_weight, train, incremental):
+    def _epoch_callbacks(self, X, y, sample_weight, train, incremental, solver):
         """The bridge to scikit-learn's callbacks, if there are any; they see the data as the user gave them."""
         if not getattr(self, "_skl_callbacks", None):
             return None
-        max_iter = (self.solver_options or {}).get("maxiter") or self.max_iter
+        stochastic = isinstance(solver, MiniBatchSolver)
+        options = {} if stochastic else self.solver_options or {}
+        max_iter = options.get("maxiter") or self.max_iter
         context = self._init_callback_context(
             task_name="partial_fit" if incremental else "fit", max_subtasks=1 if incremental else max_iter
         )
@@ -1019,7 +1023,12 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             if sample_weight is None
             else functools.cache(lambda: {"sample_weight": trained_on(sample_weight)}),
         }
-        return EpochCallbacks(self, context, data, self._results)
+
+        def results(params, monitor):
+            seen = solver.progress.samples_seen if stochastic else self.t_
+            return self._results(params, monitor) | {"t_": seen}
+
+        return EpochCallbacks(self, context, data, results)
 
     def _go_on(self, solver, monitor, dtype):
         """Bring solver and monitor into the state in which the last call left them."""
@@ -1151,9 +1160,14 @@ def _checked_weight(weight, X, name):
 def _unchanged_on_error(estimator):
     """Undo what a failing block set on an estimator: a failed fit loses nothing."""
     before = estimator.__dict__.copy()
+    # All else is replaced and not changed: only the generator that partial_fit goes on with is one and the same.
+    rng = before.get("_random_state")
+    rng_state = rng.get_state() if rng is not None else None
     try:
         yield
     except BaseException:
+        if rng is not None:
+            rng.set_state(rng_state)
         # All but what scikit-learn needs to take leave of its callbacks.
         before.update({name: value for name, value in estimator.__dict__.items() if name in _CALLBACK_STATE})
         estimator.__dict__.clear()

@@ -7,6 +7,7 @@ worth keeping, prints progress, tells scikit-learn's callbacks, and counts how l
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import time
 from typing import Any
@@ -228,9 +229,10 @@ class _Printer:
         if self._silent:
             return
         of_all = f"/{self._max_iter}" if self._max_iter is not None else ""
-        cells = [f"Iteration {n_iter:>4}{of_all}", f"objective {loss:.8f}"]
+        # As wide as the figures usually get, so that they stand below one another.
+        cells = [f"Iteration {n_iter:>{max(4, len(of_all) - 1)}}{of_all}", f"objective {loss:13.8f}"]
         if score is not None:
-            cells.append(f"validation score {score:.6f}")
+            cells.append(f"validation score {score:9.6f}")
         if learning_rate is not None:
             cells.append(f"learning rate {learning_rate:.2e}")
         line = "  ".join([*cells, f"{seconds:7.1f} s"])
@@ -255,6 +257,8 @@ class _Printer:
             self._pending = ""
 
     def _write(self):
-        # Back to the start of the line, the figures, and what a longer line may have left of itself erased.
-        print(f"\r{self._pending}\x1b[K", end="", flush=True)
+        # Back to the start of the line, the figures, and what a longer line may have left of itself erased. More than the
+        # terminal is wide would go on in its next line, from where there is no way back to the start.
+        line = self._pending[: shutil.get_terminal_size().columns - 1]
+        print(f"\r{line}\x1b[K", end="", flush=True)
         self._written = time.perf_counter()

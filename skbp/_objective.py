@@ -169,15 +169,16 @@ class Objective:
 
     def _sweep(self, rows, weight_sum, gradient):
         """Forward and backward over one chunk: its share of F's loss term, whose gradient is written."""
-        value = self._linearize(rows, weight_sum, tape := self._tape_for(rows))
+        tape = self._tape_for(rows)
+        if self._dropout is not None:
+            self._dropout.draw(tape)
+        value = self._linearize(rows, weight_sum, tape)
         parameter_gradient(tape, gradient)
         return value
 
     def _linearize(self, rows, weight_sum, tape):
         """Fill the tape for some rows, deltas included; their share of F's loss term."""
         X, target, row_weight = self._take(rows)
-        if self._dropout is not None:
-            self._dropout.draw(tape)
         logits = forward(self.params.weights, self.params.biases, self._activations, X, tape)
         delta = tape.delta[-1]
         losses = self._loss.loss_gradient(logits, target, out=delta)  # (4)
