@@ -9,6 +9,7 @@ theme. Several names make several panels, side by side where there is room. The 
 import html
 import io
 import re
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -222,9 +223,9 @@ def xor_input():
     """What the hidden units see: two lines."""
     fig, ax = gate("input", [0, 1, 1, 0])
     x = np.array([-0.5, 1.5])
-    for total, name, place in ((1.5, "AND", (1.08, 0.72)), (0.5, "NOR", (0.06, 0.2))):
+    for total, name, place in ((1.5, "AND", (0.83, 0.83)), (0.5, "NOR", (0.17, 0.17))):
         ax.plot(x, total - x, color=RED, linestyle="dashed", linewidth=1.2)
-        ax.text(*place, name, color=RED, size=9, rotation=-45, ha="center", va="center", rotation_mode="anchor")
+        ax.text(*place, name, size=9, rotation=-45, ha="center", va="center", rotation_mode="anchor")
     ax.fill_between(x, 0.5 - x, 1.5 - x, color=POSITIVE, alpha=0.25, linewidth=0)
     ax.set(xlim=(-0.5, 1.5), ylim=(-0.5, 1.5))
     return fig
@@ -256,7 +257,7 @@ def layers():
         (6.0, 2, YELLOW, "$z_2$", "$(n, 2)$"),
     ]
     places = [[(x, 1.5 + 0.5 * (count - 1) - k) for k in range(count)] for x, count, *_ in columns]
-    for left, right in zip(places, places[1:], strict=False):
+    for left, right in pairwise(places):
         for start in left:
             for end in right:
                 edge(ax, start, end, width=0.7)
@@ -289,14 +290,14 @@ def passes():
     fig, ax = plane(4.6, 2.35, (-0.7, 9.0), (-1.7, 3.3))
     forward = [(0, "$a_0$", BLUE), (2.6, "$z_1$", RED), (4.4, "$a_1$", RED), (7.0, "$z_2$", YELLOW)]
     back = {1: r"$\delta_1$", 3: r"$\delta_2$"}
-    for (x, *_), (end, *_), label in zip(forward, forward[1:], ("$W_1, b_1$", "$f$", "$W_2, b_2$"), strict=False):
+    for ((x, *_), (end, *_)), label in zip(pairwise(forward), ("$W_1, b_1$", "$f$", "$W_2, b_2$"), strict=True):
         edge(ax, (x, 2), (end - 0.55, 2), arrow="->")
         ax.text((x + end) / 2, 2.35, label, ha="center", size=11)
     edge(ax, (7, 2), (8.3, 2), arrow="->")
     ax.text(8.35, 2, "$c$", va="center", size=13)
     edge(ax, (8.45, 1.6), (7.6, 0.3), arrow="->")
     edge(ax, (7, 0), (3.2, 0), arrow="->")
-    ax.text(5.1, 0.2, r"$W_2^T, \; f\'(z_1)$", ha="center", size=11)
+    ax.text(4.0, 0.2, r"$W_2^T, \; f'(z_1)$", ha="center", size=11)
     for k, (x, name, color) in enumerate(forward):
         node(ax, (x, 2), color, name, 0.5)
         if k in back:
@@ -381,11 +382,9 @@ def coin():
     fig, ax = plane(2.9, 2.9, (-0.17, 1.02), (-0.17, 1.02))
     for x, width, first in ((0, p, 1), (p, 1 - p, 0)):
         for y, height, second in ((0, p, 1), (p, 1 - p, 0)):
-            color = "none" if first == second else POSITIVE
+            color, ink = ("none", INK) if first == second else (POSITIVE, "black")
             ax.add_patch(Rectangle((x, y), width, height, facecolor=color, edgecolor=INK, linewidth=1.2))
-            ax.text(
-                x + width / 2, y + height / 2, f"{first}{second}", ha="center", va="center", color=INK if color == "none" else "black"
-            )
+            ax.text(x + width / 2, y + height / 2, f"{first}{second}", ha="center", va="center", color=ink)
     for place, first in ((p / 2, "1"), ((1 + p) / 2, "0")):
         ax.text(place, -0.07, first, ha="center", va="center")
         ax.text(-0.07, place, first, ha="center", va="center")

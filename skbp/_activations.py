@@ -65,12 +65,14 @@ class Activation:
     needs_z: bool = False
 
     def __post_init__(self):
-        z = np.linspace(-2.0, 2.0, 5)
+        z = given = np.linspace(-2.0, 2.0, 5)
         for name in ("function", "slope", "curvature"):
             out = np.full_like(z, np.nan)
             callable_ = getattr(self, name)
-            if callable_ is not None and (callable_(z, out) is not out or np.isnan(out).all()):
+            if callable_ is not None and (callable_(given, out) is not out or np.isnan(out).all()):
                 raise ValueError(f"{name} of an Activation must write its values to `out` and return `out`.")
+            if name == "function" and not self.needs_z:
+                given = out
 
 
 def _identity(z, out):
@@ -192,7 +194,8 @@ def _exponential_below_zero(z, scale, alpha, out):
 
 def _exponential_curvature(a, limit, out):
     """f'' = f' = a + limit for z < 0, else 0."""
-    np.add(a, limit, out=out)
+    np.minimum(a, 0.0, out=out)  # inf, as selu may be of large z, times 0 is nan
+    np.add(out, limit, out=out)
     return np.multiply(out, a < 0.0, out=out)
 
 
@@ -274,7 +277,8 @@ def _mish_slope(z, out):
 def _mish_curvature(z, out):
     # f'' = s (1 - w^2) (2 + z (1 - s) - 2 z s w)
     s, w = _logistic(z, np.zeros_like(z)), _tanh_softplus(z)
-    bracket = 2.0 + z * (1.0 - s - 2.0 * s * w)
+    # Beyond +-40 the other factors are 0 in any type; the bracket is to stay finite.
+    bracket = 2.0 + _without_tails(z) * (1.0 - s - 2.0 * s * w)
     _tanh_slope(w, out)
     np.multiply(out, s, out=out)
     return np.multiply(out, bracket, out=out)

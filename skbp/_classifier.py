@@ -726,8 +726,11 @@ class BackpropClassifier(NetworkEstimator):
         # What only further training needs is left behind, the larger part of a fitted classifier, unless that is to come.
         state = dict(super().__getstate__())
         training_state = state.get("_training_state", {})
-        if training_state and not (self.warm_start or training_state["incremental"]):
-            state["_training_state"] = {}
+        # SciPy's methods have no state, and nothing goes on from them but a warm start.
+        ended = training_state or self.solver not in UPDATES
+        if ended and not (self.warm_start or training_state.get("incremental")):
+            if training_state:
+                state["_training_state"] = {}
             for name in ("_random_state", "_split_state"):
                 state.pop(name, None)
         return state
@@ -741,7 +744,8 @@ class BackpropClassifier(NetworkEstimator):
 
     def _logits(self, X):
         """The logits of rows, (n_samples, n_outputs), in their type."""
-        return predict_logits(self.coefs_, self.intercepts_, self._activations(), self._checked_rows(X))
+        X = self._checked_rows(X)
+        return predict_logits(self.coefs_, self.intercepts_, self._activations(), X)
 
     def _activations(self):
         return _wiring.activation_records(self.activation, len(self.coefs_) - 1)
@@ -876,7 +880,7 @@ class BackpropClassifier(NetworkEstimator):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} is given without {missing}: validation takes both.")
         X_val = validate_data(self, X_val, accept_sparse="csr", dtype=dtype, reset=False)
-        y_val = as_vector(check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, ensure_all_finite=False))
+        y_val = as_vector(check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val"))
         check_consistent_length(X_val, y_val)
         _targets.check_known_labels(y_val, self._label_binarizer, all_of_them=False, name="y_val")
         codes = _targets.class_codes(y_val, self._label_binarizer)
@@ -961,6 +965,7 @@ class BackpropClassifier(NetworkEstimator):
         results = {
             **_layers(params),
             "n_iter_": monitor.n_iter,
+            "t_": self.t_ if monitor.samples_seen is None else monitor.samples_seen,
             "loss_": monitor.loss_curve[-1] if monitor.loss_curve else np.nan,
             "loss_curve_": loss_curve,
             "learning_rate_curve_": None,
@@ -984,19 +989,17 @@ class BackpropClassifier(NetworkEstimator):
         if not monitor.early_stopping:
             self.best_loss_ = min([*self.loss_curve_, outcome.loss])
         self._training_state = {}
-        if isinstance(solver, MiniBatchSolver):
-            self.t_ = solver.progress.samples_seen
-            if outcome.status != "diverged":
-                self._training_state = {
-                    "solver": self.solver,
-                    "incremental": incremental,
-                    "rule": solver.rule.state,
-                    "stalls": solver.progress.stalls,
-                    "epochs": solver.progress.epochs,
-                    "no_improvement_count": monitor.no_improvement_count,
-                    "best_loss": monitor.best_loss,
-                    "dropout": [] if dropout is None else dropout.state,
-                }
+        if isinstance(solver, MiniBatchSolver) and outcome.status != "diverged":
+            self._training_state = {
+                "solver": self.solver,
+                "incremental": incremental,
+                "rule": solver.rule.state,
+                "stalls": solver.progress.stalls,
+                "epochs": solver.progress.epochs,
+                "no_improvement_count": monitor.no_improvement_count,
+                "best_loss": monitor.best_loss,
+                "dropout": [] if dropout is None else dropout.state,
+            }
 
 
 def _layers(params):

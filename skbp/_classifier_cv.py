@@ -557,10 +557,7 @@ class BackpropClassifierCV(NetworkEstimator):
             outcome = solver.run(objective, monitor, self.max_iter, [train.copy() for train in train_sets])
         if outcome.status == "diverged" and not monitor.n_iter:
             raise ValueError(DIVERGED_AT_ONCE)
-        members = trained(params, monitor)
-        for member in members:
-            member.t_ = solver.progress.samples_seen
-        return members, outcome.warning, monitor.finish
+        return trained(params, monitor), outcome.warning, monitor.finish
 
     def _train_in_turn(self, members, rows, train_sets, folds, data):
         """Train one member after the other on all its rows at once; returns what `_train_stack` does."""

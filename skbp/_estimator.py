@@ -192,7 +192,8 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _most_iterations(self):
         """Epochs, or iterations of SciPy's methods, at the most."""
-        return (self.solver_options or {}).get("maxiter") or self.max_iter
+        options = {} if self.solver in UPDATES else self.solver_options or {}
+        return options.get("maxiter") or self.max_iter
 
     def _publish(self, attributes):
         for name, value in attributes.items():
@@ -218,9 +219,14 @@ def checked_weight(weight, X, name):
 def unchanged_on_error(estimator):
     """Undo what a failing block set on an estimator: a failed fit loses nothing."""
     before = estimator.__dict__.copy()
+    # All else is replaced and not changed: only the generator that partial_fit goes on with is one and the same.
+    rng = before.get("_random_state")
+    rng_state = rng.get_state() if rng is not None else None
     try:
         yield
     except BaseException:
+        if rng is not None:
+            rng.set_state(rng_state)
         # All but what scikit-learn needs to take leave of its callbacks.
         before.update({name: value for name, value in estimator.__dict__.items() if name in _CALLBACK_STATE})
         estimator.__dict__.clear()

@@ -113,4 +113,6 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         self.n_features_in_ = fitted.n_features_in_
         if hasattr(fitted, "feature_names_in_"):
             self.feature_names_in_ = fitted.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # of data with names that it was fitted on before
         return self

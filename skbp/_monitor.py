@@ -7,6 +7,7 @@ worth keeping, prints progress, tells scikit-learn's callbacks, and counts how l
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import time
 from typing import Any
@@ -53,6 +54,8 @@ class Monitor:
     ----------
     n_iter : int
         Epochs recorded.
+    samples_seen : int or None
+        Rows gone through up to the last of them; None with SciPy's methods.
     loss_curve, learning_rate_curve, validation_scores, validation_loss_curve : list of float
     best_loss, best_validation_score : float
     best_iter : int
@@ -84,6 +87,7 @@ class Monitor:
         self._started = time.perf_counter()
         self._printer = _Printer(verbose, max_iter)
         self.n_iter = 0
+        self.samples_seen: int | None = None
         self.loss_curve: list[float] = []
         self.learning_rate_curve: list[float] = []
         self.validation_scores: list[float] = []
@@ -117,8 +121,21 @@ class Monitor:
         if self._callbacks is not None:
             self._callbacks.begin()
 
-    def record(self, loss, params, learning_rate=None):
-        """Take note of a finished epoch: its mean objective, the weights after it, the learning rate at its start."""
+    def record(self, loss, params, learning_rate=None, samples_seen=None):
+        """Take note of a finished epoch.
+
+        Parameters
+        ----------
+        loss : float
+            The mean objective.
+        params : Parameters
+            As they are after it.
+        learning_rate : float, default=None
+            That at the start of the epoch.
+        samples_seen : int, default=None
+            Rows gone through so far.
+        """
+        self.samples_seen = samples_seen
         # An interrupt may come while the score is computed: then the epoch counts for nothing yet.
         score, validation_loss = self._validate(params) if self._validate is not None else (math.nan, math.nan)
         self.note(loss, params.vector, learning_rate, score, validation_loss)
@@ -231,7 +248,7 @@ class StackMonitor(Monitor):
         for i, member in enumerate(self.members):
             member.start(params.member(i), trained)
 
-    def record(self, loss, params, learning_rate=None):
+    def record(self, loss, params, learning_rate=None, samples_seen=None):
         n_iter = self.n_iter + 1
         scores, validation_losses = self._nothing, self._nothing
         looks = self.validates and (n_iter % self._validate_every == 0 or n_iter == self._max_iter)
@@ -240,6 +257,7 @@ class StackMonitor(Monitor):
         self._looked = looks or not self.validates
         for i, member in enumerate(self.members):
             figures = float(scores[i]), float(validation_losses[i])
+            member.samples_seen = samples_seen
             member.note(float(loss[i]), params.vector[i], learning_rate, *figures)
         self.n_iter = n_iter
         self._tell(float(np.mean(loss)), params, learning_rate, float(np.mean(scores)))
@@ -326,9 +344,10 @@ class _Printer:
         if self._silent:
             return
         of_all = f"/{self._max_iter}" if self._max_iter is not None else ""
-        cells = [f"Iteration {n_iter:>4}{of_all}", f"objective {loss:.8f}"]
+        # As wide as the figures usually get, so that they stand below one another.
+        cells = [f"Iteration {n_iter:>{max(4, len(of_all) - 1)}}{of_all}", f"objective {loss:13.8f}"]
         if score is not None:
-            cells.append(f"validation score {score:.6f}")
+            cells.append(f"validation score {score:9.6f}")
         if learning_rate is not None:
             cells.append(f"learning rate {learning_rate:.2e}")
         line = "  ".join([*cells, f"{seconds:7.1f} s"])
@@ -353,6 +372,8 @@ class _Printer:
             self._pending = ""
 
     def _write(self):
-        # Back to the start of the line, the figures, and what a longer line may have left of itself erased.
-        print(f"\r{self._pending}\x1b[K", end="", flush=True)
+        # Back to the start of the line, the figures, and what a longer line may have left of itself erased. More than the
+        # terminal is wide would go on in its next line, from where there is no way back to the start.
+        line = self._pending[: shutil.get_terminal_size().columns - 1]
+        print(f"\r{line}\x1b[K", end="", flush=True)
         self._written = time.perf_counter()

@@ -177,14 +177,15 @@ class Objective:
 
     def _sweep(self, rows, weight_sum, gradient):
         """Forward and backward over one chunk: its share of F's loss term, whose gradient is written."""
-        value = self._linearize(rows, weight_sum, tape := self._tape_for(rows))
+        tape = self._tape_for(rows)
+        if self._dropout is not None:
+            self._dropout.draw(tape)
+        value = self._linearize(rows, weight_sum, tape)
         parameter_gradient(tape, gradient)
         return value
 
     def _linearize(self, rows, weight_sum, tape):
         """Fill the tape for some rows, deltas included; their share of F's loss term."""
-        if self._dropout is not None:
-            self._dropout.draw(tape)
         losses, row_weight = self._losses(rows, tape)
         delta = tape.delta[-1]
         if row_weight is not None:

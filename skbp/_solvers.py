@@ -171,7 +171,7 @@ class MiniBatchSolver:
                 loss = epoch_loss
                 self.progress.samples_seen += n_rows
                 self.progress.epochs += 1
-                monitor.record(loss, params, learning_rate)
+                monitor.record(loss, params, learning_rate, self.progress.samples_seen)
                 if monitor.stalled and not self._lower_learning_rate(monitor):
                     monitor.restore_best(params)
                     return Outcome("converged", loss)

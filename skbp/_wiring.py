@@ -41,7 +41,7 @@ def activation_records(activation, n_hidden_layers):
     if isinstance(activation, (str, Activation)):
         return [activation_record(activation)] * n_hidden_layers
     for one in activation:
-        if not (isinstance(one, Activation) or one in ACTIVATIONS):
+        if not (isinstance(one, Activation) or (isinstance(one, str) and one in ACTIVATIONS)):
             raise ValueError(f"activation has {one!r}; each must be one of {sorted(ACTIVATIONS)} or a skbp.Activation.")
     if len(activation) != n_hidden_layers:
         raise ValueError(
@@ -165,7 +165,7 @@ def make_solver(clf, n_rows, rngs):
         clf.max_iter,
         float(clf.weight_decay),
         clf.max_grad_norm,
-        planned=clf.learning_rate not in OPEN_ENDED,
+        planned=callable(clf.learning_rate) or clf.learning_rate not in OPEN_ENDED,
     )
 
 
@@ -188,7 +188,10 @@ def unused_parameters(clf, early_stopping, own_validation_data):
         The parameter as ``name=value``, and what it has no effect with.
     """
     solver = f"solver={clf.solver!r}"
-    because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(clf.solver), solver)
+    # Dropout that a solver cannot use is an error: see make_dropout.
+    because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(clf.solver) - {"dropout"}, solver)
+    if isinstance(clf.dropout, Real) and not hidden_units(clf.hidden_layer_sizes):
+        because["dropout"] = f"hidden_layer_sizes={clf.hidden_layer_sizes!r}"
     if clf.learning_rate != "invscaling":
         because.setdefault("power_t", f"learning_rate={clf.learning_rate!r}")
     if early_stopping:

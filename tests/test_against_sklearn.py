@@ -51,6 +51,17 @@ def make_data(n_samples=157):
 
 DATA = {name: (StandardScaler().fit_transform(X), y) for name, (X, y) in make_data().items()}
 SETTING = {"hidden_layer_sizes": (12,), "batch_size": 32, "max_iter": 30, "random_state": 3}
+# What MLPClassifier ignores with "lbfgs" without a word, and BackpropClassifier warns of.
+FOR_MINI_BATCHES = {"batch_size", "learning_rate_init", "n_iter_no_change"}
+
+
+def setting(**params):
+    """Parameters for a few epochs, those that the solver has no use for left out."""
+    params = SETTING | params
+    unused = set() if params.get("solver", "adam") in UPDATES else FOR_MINI_BATCHES
+    if params.get("early_stopping"):
+        unused = unused - {"n_iter_no_change"}
+    return {name: value for name, value in params.items() if name not in unused}
 
 
 def assert_proba_close(ours, theirs, X, atol):
@@ -79,9 +90,7 @@ def assert_same(ours, theirs, X, atol=1e-6):
 
 def fit_both(X, y, **params):
     fit_params = {"sample_weight": params.pop("sample_weight")} if "sample_weight" in params else {}
-    return [
-        estimator(**(SETTING | params)).fit(X, y, **fit_params) for estimator in (BackpropClassifier, MLPClassifier)
-    ]
+    return [estimator(**setting(**params)).fit(X, y, **fit_params) for estimator in (BackpropClassifier, MLPClassifier)]
 
 
 SOLVER_PARAMS = {
@@ -112,6 +121,16 @@ def test_every_solver_and_schedule_of_mlpclassifier_is_compared():
 def test_solver_on_every_kind_of_target(name, target):
     X, y = DATA[target]
     assert_same(*fit_both(X, y, **SOLVER_PARAMS[name]), X)
+
+
+def test_parameters_without_effect_give_warnings_and_the_same_numbers():
+    X, y = DATA["multiclass"]
+    ignored = {"batch_size": 32, "learning_rate_init": 0.5, "momentum": 0.5, "beta_1": 0.5, "shuffle": False}
+    clf = BackpropClassifier((12,), solver="lbfgs", max_iter=30, random_state=3, **ignored)
+    with pytest.warns(UserWarning, match="has no effect with solver='lbfgs'") as record:
+        clf.fit(X, y)
+    assert sorted(str(w.message).split("=")[0] for w in record if w.category is UserWarning) == sorted(ignored)
+    assert_same(clf, MLPClassifier((12,), solver="lbfgs", max_iter=30, random_state=3, **ignored).fit(X, y), X)
 
 
 @pytest.mark.parametrize("target", DATA)
@@ -225,7 +244,7 @@ def test_partial_fit(name, target):
     X, y = DATA[target]
     classes = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
     pair = [
-        estimator(**(SETTING | SOLVER_PARAMS[name]), shuffle=False) for estimator in (BackpropClassifier, MLPClassifier)
+        estimator(**setting(**SOLVER_PARAMS[name]), shuffle=False) for estimator in (BackpropClassifier, MLPClassifier)
     ]
     for clf in pair:
         for part in range(20):
@@ -237,7 +256,7 @@ def test_partial_fit(name, target):
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_warm_start_refits(solver):
     X, y = DATA["multiclass"]
-    params = SETTING | {"solver": solver, "learning_rate_init": 0.02, "warm_start": True, "max_iter": 8}
+    params = setting(solver=solver, learning_rate_init=0.02, warm_start=True, max_iter=8)
     pair = [estimator(**params) for estimator in (BackpropClassifier, MLPClassifier)]
     for clf in pair:
         for rows in (slice(None), slice(0, 100), slice(50, None)):
@@ -261,7 +280,7 @@ def test_float32_input_is_close_to_mlpclassifier_on_float32(solver, target):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_weights_of_float32_input_stay_float32(solver):
     X, y = DATA["multiclass"]
-    clf = BackpropClassifier(**SETTING | {"solver": solver}).fit(X.astype(np.float32), y)
+    clf = BackpropClassifier(**setting(solver=solver)).fit(X.astype(np.float32), y)
     assert {array.dtype for array in clf.coefs_ + clf.intercepts_} == {np.dtype(np.float32)}
 
 
@@ -319,7 +338,7 @@ def test_early_stopping_trains_where_a_class_is_too_rare_to_be_held_out():
 def test_warm_start_with_early_stopping_keeps_the_best_weights_so_far(solver):
     X, y = DATA["binary"]
     params = {"early_stopping": True, "warm_start": True, "max_iter": 100, "learning_rate_init": 0.1}
-    clf = BackpropClassifier(**SETTING | params | {"solver": solver}).fit(X, y)
+    clf = BackpropClassifier(**setting(**params, solver=solver)).fit(X, y)
     before = clf.predict_proba(X)
     # Steps this large ruin the weights.
     clf.set_params(learning_rate_init=100.0, max_iter=3).fit(X, y)
@@ -331,7 +350,7 @@ def test_warm_start_with_early_stopping_keeps_the_best_weights_so_far(solver):
 def test_warm_start_after_convergence_counts_anew_for_how_long_nothing_improves(solver):
     X, y = DATA["binary"]
     params = {"solver": solver, "warm_start": True, "tol": 1.0, "n_iter_no_change": 5}
-    clf = BackpropClassifier(**SETTING | params)
+    clf = BackpropClassifier(**setting(**params))
     # The first epoch always improves on no epoch at all; five more may pass, and the seventh is one too many.
     assert clf.fit(X, y).n_iter_ == 7
     assert clf.fit(X, y).n_iter_ == 7
@@ -340,7 +359,7 @@ def test_warm_start_after_convergence_counts_anew_for_how_long_nothing_improves(
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_warm_start_with_other_layers_is_an_error(solver):
     X, y = DATA["binary"]
-    clf = BackpropClassifier(**SETTING | {"solver": solver, "warm_start": True, "max_iter": 2}).fit(X, y)
+    clf = BackpropClassifier(**setting(solver=solver, warm_start=True, max_iter=2)).fit(X, y)
     before = clf.predict_proba(X)
     with pytest.raises(ValueError, match=r"\[8, 12, 1\] units.*now ask for \[8, 5, 4, 1\]"):
         clf.set_params(hidden_layer_sizes=(5, 4)).fit(X, y)
@@ -351,7 +370,7 @@ def test_warm_start_with_other_layers_is_an_error(solver):
 @pytest.mark.parametrize("solver", UPDATES)
 def test_partial_fit_goes_on_with_the_generator_and_holds_no_rows_out(solver, early_stopping):
     X, y = DATA["multiclass"]
-    params = SETTING | {"solver": solver, "learning_rate_init": 0.02}
+    params = setting(solver=solver, learning_rate_init=0.02)
     ours = BackpropClassifier(**params, early_stopping=early_stopping)
     # With an int MLPClassifier starts its generator anew in each call, and so shuffles alike; a generator goes on.
     theirs = MLPClassifier(**params | {"random_state": np.random.RandomState(params["random_state"])})
@@ -381,7 +400,7 @@ def test_divergence_ends_training_in_that_epoch_and_keeps_the_last_finite_weight
 def test_divergence_in_the_first_epoch_is_an_error(solver):
     X, y = DATA["binary"]
     with pytest.raises(ValueError, match=r"non-finite.*StandardScaler"):
-        BackpropClassifier(**SETTING | {"solver": solver}).fit(np.abs(X) / np.abs(X).max() * 1e308, y)
+        BackpropClassifier(**setting(solver=solver)).fit(np.abs(X) / np.abs(X).max() * 1e308, y)
 
 
 @pytest.mark.parametrize("solver", UPDATES)
@@ -390,7 +409,7 @@ def test_batch_whose_weights_are_all_zero_has_no_effect(solver):
     X, y = X[:128], y[:128]
     sample_weight = np.repeat([1.0, 0.0, 2.0, 0.0], 32)
     some = sample_weight > 0
-    params = SETTING | {"solver": solver, "shuffle": False, "learning_rate_init": 0.02}
+    params = setting(solver=solver, shuffle=False, learning_rate_init=0.02)
     clf = BackpropClassifier(**params).fit(X, y, sample_weight)
     without = BackpropClassifier(**params).fit(X[some], y[some], sample_weight[some])
     assert_array_equal(clf.predict_proba(X), without.predict_proba(X))
@@ -413,23 +432,24 @@ def test_lbfgs_has_a_loss_curve_that_ends_at_its_loss():
 def test_lbfgs_stops_early_and_keeps_the_weights_of_the_best_validation_score():
     X, y = DATA["binary"]
     params = {"solver": "lbfgs", "early_stopping": True, "n_iter_no_change": 5, "alpha": 0.0, "tol": 1e-9}
-    clf = BackpropClassifier(**SETTING | params | {"max_iter": 500}).fit(X, y)
+    clf = BackpropClassifier(**setting(**params, max_iter=500)).fit(X, y)
     scores = clf.validation_scores_
     assert len(scores) == clf.n_iter_ < 500
     best = int(np.argmax(scores))
     assert clf.best_validation_score_ == scores[best]
     assert clf.n_iter_ == best + 1 + 6
-    up_to_best = BackpropClassifier(**SETTING | params | {"max_iter": best + 1}).fit(X, y)
+    up_to_best = BackpropClassifier(**setting(**params, max_iter=best + 1)).fit(X, y)
     assert_array_equal(clf.predict_proba(X), up_to_best.predict_proba(X))
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_verbose_prints_a_line_for_each_iteration(solver, capsys):
     X, y = DATA["binary"]
-    clf = BackpropClassifier(**SETTING | {"solver": solver, "max_iter": 4, "verbose": True}).fit(X, y)
-    expected = [f"Iteration {i + 1}, loss = {loss:.8f}" for i, loss in enumerate(clf.loss_curve_)]
-    assert capsys.readouterr().out.splitlines() == expected
-    assert len(expected) == 4
+    clf = BackpropClassifier(**setting(solver=solver, max_iter=4, verbose=True)).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(clf.loss_curve_) == 4
+    for i, (line, loss) in enumerate(zip(lines, clf.loss_curve_, strict=True)):
+        assert line.startswith(f"Iteration    {i + 1}/4  objective {loss:13.8f}  ")
 
 
 class InterruptingOutput:
@@ -450,7 +470,7 @@ class InterruptingOutput:
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_interrupt_keeps_the_weights_so_far(solver):
     X, y = DATA["binary"]
-    params = SETTING | {"solver": solver, "alpha": 0.1}
+    params = setting(solver=solver, alpha=0.1)
     clf = BackpropClassifier(**params, verbose=True)
     with (
         contextlib.redirect_stdout(InterruptingOutput(6)),

@@ -1,5 +1,6 @@
 """Bad input: an error says what was given and what is allowed, and the same estimator then learns from good data."""
 
+import re
 import warnings
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import train_test_split
 
 from skbp import BackpropClassifier
-from skbp._solvers import SOLVERS
+from skbp._solvers import SCIPY_METHODS, SOLVERS
 from skbp._updates import UPDATES
 
 # The good data are learnt in a few epochs; whether they have converged is not the point.
@@ -23,8 +24,10 @@ Y_MULTICLASS = X[:, :3].argmax(axis=1)
 
 
 def small(**params):
-    common = {"hidden_layer_sizes": (5,), "max_iter": 40, "learning_rate_init": 0.1, "random_state": 0}
-    return BackpropClassifier(**{**common, **params})
+    common = {"hidden_layer_sizes": (5,), "max_iter": 40, "random_state": 0}
+    # SciPy's methods would warn of a learning rate, for which they have no use.
+    rate = {} if params.get("solver") in SCIPY_METHODS else {"learning_rate_init": 0.1}
+    return BackpropClassifier(**{**common, **rate, **params})
 
 
 def assert_usable(clf, **good_params):
@@ -335,6 +338,16 @@ def test_data_too_large_for_the_type_that_training_computes_in(solver):
         ("out_activation", "tanh"),
         ("shuffle", "yes"),
         ("random_state", "seed"),
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("weight_decay", -0.1),
+        ("label_smoothing", 1.0),
+        ("max_grad_norm", 0.0),
+        ("warmup_fraction", 1.0),
+        ("max_time", 0.0),
+        ("scoring", "exactness"),
+        ("hessian", "approximate"),
+        ("solver_options", 3),
     ],
 )
 def test_parameters_outside_their_range(name, value):
@@ -348,10 +361,70 @@ def test_parameters_outside_their_range(name, value):
     assert_usable(clf, **{name: good})
 
 
+# Lists with one entry for each layer, in a network with one hidden layer
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("alpha", [0.1], r"alpha has 1 entries, .* hidden and output, of which there are 2"),
+        ("alpha", [0.1, 0.1, 0.1], r"alpha has 3 entries"),
+        ("alpha", [0.1, -0.1], r"alpha=\[0\.1, -0\.1\] must be a number of at least 0"),
+        ("alpha", [0.1, np.nan], r"alpha=\[0\.1, nan\] must be"),
+        ("alpha", [0.1, "much"], r"alpha=\[0\.1, 'much'\] must be"),
+        ("dropout", [], r"dropout has 0 entries, .* the hidden layers, of which there are 1"),
+        ("dropout", [0.1, 0.1], r"dropout has 2 entries"),
+        ("dropout", [1.0], r"dropout=\[1\.0\] must be a number of at least 0 and less than 1"),
+        ("dropout", [-0.1], r"dropout=\[-0\.1\] must be a number of at least 0"),
+        ("dropout", [np.nan], r"dropout=\[nan\] must be"),
+        ("activation", [], r"activation has 0 entries, .* 1 hidden layers"),
+        ("activation", ["relu", "tanh"], r"activation has 2 entries"),
+        ("activation", ["sigmoid"], r"activation has 'sigmoid'; .*'relu'.*skbp\.Activation"),
+        ("activation", [np.tanh], r"activation has <ufunc 'tanh'>; each must be"),
+    ],
+    ids=str,
+)
+def test_lists_that_do_not_fit_the_layers(solver, name, value, match):
+    clf = small(solver=solver, **{name: value})
+    refuse(clf, match, X, Y_BINARY)
+    if solver in UPDATES:
+        refuse(clf, match, X, Y_BINARY, classes=[0, 1], method="partial_fit")
+    assert not hasattr(clf, "coefs_")
+    assert_usable(clf, **{name: small().get_params()[name]})
+
+
+@pytest.mark.parametrize("dropout", [0.5, [0.5]], ids=str)
+@pytest.mark.parametrize("solver", SCIPY_METHODS)
+def test_dropout_without_mini_batches(solver, dropout):
+    clf = small(solver=solver, dropout=dropout)
+    refuse(clf, rf"(?s)dropout={re.escape(repr(dropout))}.*solver={solver!r}.*'adam' or 'sgd'", X, Y_BINARY)
+    assert_usable(clf, dropout=0.0)
+
+
+@pytest.mark.parametrize("value", [-0.1, np.nan, np.inf, None, "1", 1j])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("solver", UPDATES)
+def test_schedules_that_return_no_factor(solver, method, value):
+    # It does so only after the first epoch: what was trained until then is lost, and what was there before is not.
+    clf = small(solver=solver, learning_rate=lambda p: 1.0 if p < 0.05 else value)
+    kwargs = {"classes": [0, 1]} if method == "partial_fit" else {}
+    match = rf"learning_rate returned {re.escape(repr(value))} at progress 0\.0?[0-9]+; .*at least 0"
+    if method == "partial_fit":
+        clf.partial_fit(X, Y_BINARY, **kwargs).partial_fit(X, Y_BINARY)
+        proba = clf.predict_proba(X)
+    refuse(clf, match, X, Y_BINARY, method=method, **kwargs)
+    if method == "partial_fit":
+        assert_array_equal(clf.predict_proba(X), proba)
+    else:
+        assert not hasattr(clf, "coefs_")
+    assert_usable(clf, learning_rate="constant")
+
+
 def test_early_stopping_without_validation_rows():
     clf = small(early_stopping=True, validation_fraction=0.0)
     refuse(clf, r"validation_fraction", X, Y_BINARY)
-    assert_usable(clf, early_stopping=False)
+    assert_usable(clf, validation_fraction=0.2)
 
 
 def test_early_stopping_with_one_row():

@@ -60,6 +60,11 @@ def small(**params):
     return BackpropClassifier(**{"hidden_layer_sizes": (5,), "max_iter": 5, "random_state": 0, **params})
 
 
+def for_mini_batches(solver, **params):
+    """The solver, with parameters that only mini-batches have a use for where it takes them."""
+    return {"solver": solver} | (params if solver in UPDATES else {})
+
+
 def with_rounding_kept_small(solver):
     """Parameters of a solver under which runs that differ by rounding stay close.
 
@@ -96,10 +101,10 @@ class Hook(io.StringIO):
 
     def __init__(self, iteration, action):
         super().__init__()
-        self.line, self.action = f"Iteration {iteration},", action
+        self.line, self.action = re.compile(rf"Iteration +{iteration}/"), action
 
     def write(self, text):
-        if text.startswith(self.line):
+        if self.line.match(text):
             self.action()
         return super().write(text)
 
@@ -284,7 +289,8 @@ def test_one_step_of_sgd_equals_the_example_worked_by_hand(true_class, route):
 def test_training_starts_from_coef_init_and_intercept_init(solver):
     X, y = make_data("multiclass")
     coefs, intercepts = random_weights([4, 5, 3])
-    clf = small(solver=solver, shuffle=False, batch_size=60, max_iter=1, learning_rate_init=1e-12, alpha=0.0)
+    one_small_step = for_mini_batches(solver, shuffle=False, batch_size=60, learning_rate_init=1e-12)
+    clf = small(max_iter=1, alpha=0.0, **one_small_step)
     clf.fit(X, y, coef_init=coefs, intercept_init=intercepts)
     start = BackpropClassifier.from_weights(coefs, intercepts, classes=[0, 1, 2])
     loss_at_start = -start.predict_log_proba(X)[np.arange(60), y].mean()
@@ -418,7 +424,7 @@ def test_partial_fit_and_warm_start_keep_the_type_of_the_first_call():
 def test_sparse_data_give_the_weights_of_dense_data(solver, container):
     X, y = make_data("multiclass")
     X[np.random.RandomState(1).uniform(size=X.shape) < 0.6] = 0.0
-    params = {**with_rounding_kept_small(solver), "batch_size": 25}
+    params = with_rounding_kept_small(solver) | for_mini_batches(solver, batch_size=25)
     dense = small(**params).fit(X, y)
     clf = small(**params).fit(container(X), y)
     for a, b in zip(clf.coefs_, dense.coefs_, strict=True):
@@ -608,7 +614,7 @@ def test_n_calls_of_partial_fit_are_n_epochs_of_fit(params, pickled):
     assert parts.loss_curve_ == whole.loss_curve_
     assert (parts.t_, parts.loss_, parts.best_loss_) == (whole.t_, whole.loss_, whole.best_loss_)
     if params.get("learning_rate", "constant") != "constant":
-        assert not same_weights(whole, clone(clf).set_params(learning_rate="constant", tol=0.0).fit(X, y))
+        assert not same_weights(whole, clone(clf).set_params(learning_rate="constant", power_t=0.5, tol=0.0).fit(X, y))
 
 
 def test_successive_calls_of_partial_fit_shuffle_differently():
@@ -678,7 +684,7 @@ def test_warm_start_continues_weights_and_loss_curve():
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_warm_start_goes_down_from_where_training_stopped(solver):
     X, y = make_data("multiclass")
-    clf = small(solver=solver, warm_start=True, max_iter=8, learning_rate_init=0.01).fit(X, y)
+    clf = small(warm_start=True, max_iter=8, **for_mini_batches(solver, learning_rate_init=0.01)).fit(X, y)
     n_first, last = len(clf.loss_curve_), clf.loss_curve_[-1]
     clf.fit(X, y)
     assert clf.loss_curve_[n_first] < 1.05 * last < clf.loss_curve_[0]
@@ -743,8 +749,8 @@ def held_out_rows(clf, X, y, units):
 def test_early_stopping_restores_the_weights_of_the_best_epoch(solver, kind, weighted):
     X, y = make_data(kind, n=80)
     w = np.random.RandomState(5).uniform(0.5, 2.0, len(y)) if weighted else None
-    clf = small(solver=solver, early_stopping=True, validation_fraction=0.3, max_iter=25, learning_rate_init=0.05)
-    clf.set_params(n_iter_no_change=8).fit(X, y, w)
+    params = {"early_stopping": True, "validation_fraction": 0.3, "n_iter_no_change": 8, "max_iter": 25}
+    clf = small(**params, **for_mini_batches(solver, learning_rate_init=0.05)).fit(X, y, w)
     scores = clf.validation_scores_
     assert len(scores) == len(clf.loss_curve_) == clf.n_iter_
     assert clf.best_validation_score_ == max(scores)
@@ -754,6 +760,7 @@ def test_early_stopping_restores_the_weights_of_the_best_epoch(solver, kind, wei
     accuracy = clf.score(X[held_out], y[held_out], None if w is None else w[held_out])
     assert_allclose(clf.best_validation_score_, accuracy, rtol=1e-12)
     best_epoch = int(np.argmax(scores)) + 1
+    assert clf.best_iter_ == best_epoch
     assert best_epoch < clf.n_iter_  # else the best weights would also be the last
     assert_same_weights(clf, clone(clf).set_params(max_iter=best_epoch).fit(X, y, w))
 
@@ -896,10 +903,25 @@ def test_verbose_prints_a_line_an_iteration(solver, early_stopping, capsys):
     X, y = make_data()
     clf = small(solver=solver, early_stopping=early_stopping, max_iter=4, verbose=True).fit(X, y)
     out = capsys.readouterr().out
-    losses = [float(loss) for loss in re.findall(r"^Iteration \d+, loss = ([\d.]+)$", out, re.MULTILINE)]
-    assert_allclose(losses, clf.loss_curve_, atol=1e-8)
-    scores = [float(score) for score in re.findall(r"^Validation score: ([\d.]+)$", out, re.MULTILINE)]
-    assert_allclose(scores, clf.validation_scores_ if early_stopping else [], atol=1e-6)
+    lines = out.splitlines()
+    assert [line.split("  objective ")[0] for line in lines] == [
+        f"Iteration    {k}/4" for k in range(1, clf.n_iter_ + 1)
+    ]
+    figures = {
+        "objective": (clf.loss_curve_, 1e-8),
+        "validation score": (clf.validation_scores_, 1e-6),
+        "learning rate": (clf.learning_rate_curve_, 1e-5),
+    }
+    for label, (expected, atol) in figures.items():
+        printed = [float(figure) for figure in re.findall(rf"{label} +([\d.e+-]+)  ", out)]
+        assert_allclose(printed, expected or [], rtol=0, atol=atol)
+    assert (clf.validation_scores_ is not None, clf.learning_rate_curve_ is not None) == (
+        early_stopping,
+        solver in UPDATES,
+    )
+    seconds = [float(re.search(r" (\d+\.\d) s$", line)[1]) for line in lines]
+    assert seconds == sorted(seconds)
+    assert len({len(line) for line in lines}) == 1
     clf.set_params(verbose=False).fit(X, y)
     assert capsys.readouterr().out == ""
 

@@ -1,6 +1,7 @@
 """The checks pass right derivatives and name wrong ones, and eigenvalues and verdicts are those of the full Hessian."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -94,6 +95,36 @@ def test_a_right_activation_of_ones_own_passes():
     # Its curvature jumps at 0; the many small steps of the check find one that crosses no jump.
     for check in BOTH_CHECKS:
         assert check(network(softsign), *data(), tol=1e-5).passed
+
+
+def test_a_record_of_ones_own_may_ask_for_z():
+    sine = Activation(
+        function=lambda z, out: np.sin(z, out=out),
+        slope=lambda z, out: np.cos(z, out=out),
+        curvature=lambda z, out: np.negative(np.sin(z, out=out), out=out),
+        needs_z=True,
+    )
+    for check in BOTH_CHECKS:
+        assert max(check(network(sine), *data()).errors) < 1e-8
+
+
+@pytest.mark.parametrize("name", [name for name, record in ACTIVATIONS.items() if record.needs_z])
+def test_a_record_that_does_not_ask_for_z_but_needs_it_fails(name):
+    careless = dataclasses.replace(ACTIVATIONS[name], needs_z=False)
+    for check in BOTH_CHECKS:
+        with pytest.raises(AssertionError, match="DIFFERS"):
+            check(network(careless), *data())
+
+
+def test_each_layer_is_checked_with_its_own_activation_and_penalty():
+    for layers in itertools.pairwise(["gelu", TANH, "softplus", "mish", "elu", "silu"]):
+        clf = network(list(layers), alpha=[3.0, 0.0, 0.5], label_smoothing=0.1)
+        for check in BOTH_CHECKS:
+            assert max(check(clf, *data()).errors) < 1e-8
+    for layers in ([TANH, WRONG_SLOPE], [WRONG_SLOPE, "gelu"]):
+        for check in BOTH_CHECKS:
+            with pytest.raises(AssertionError, match="DIFFERS"):
+                check(network(layers), *data())
 
 
 def test_it_is_the_exact_hessian_that_is_checked_whatever_hessian_says():

@@ -1,5 +1,7 @@
 """Losses equal their closed forms on moderate and on extreme logits; gradients, Hessians and links belong to them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -262,3 +264,112 @@ def test_the_logistic_loss_is_symmetric_in_logits_and_targets(logits):
     mirrored_losses, mirrored_gradient = loss_gradient("logistic", -logits, ~target)
     assert_allclose(mirrored_losses, losses, rtol=1e-13, atol=1e-13)
     assert_allclose(mirrored_gradient, -gradient, atol=1e-14)
+
+
+# Label smoothing
+
+some_shares = pytest.mark.parametrize("share", [1e-3, 0.1, 0.5, 0.99])
+
+
+def soft_target(name, target, n_outputs, share):
+    """The target as probabilities, a share of it spread evenly over what a label may be."""
+    if name == "softmax":
+        return (1.0 - share) * np.eye(n_outputs)[target] + share / n_outputs
+    return (1.0 - share) * target + share / 2.0
+
+
+def closed_form_soft_loss(name, z, q):
+    """Cross-entropy of logits and target probabilities, term by term."""
+    if name == "softmax":
+        return -(q * log_softmax(z, axis=1)).sum(axis=1)
+    return -(q * log_expit(z) + (1.0 - q) * log_expit(-z)).sum(axis=1)
+
+
+def smoothed_loss_gradient(name, share, logits, target):
+    out = np.full_like(logits, np.nan)
+    return dataclasses.replace(LOSSES[name], label_smoothing=share).loss_gradient(logits, target, out=out), out
+
+
+@some_shares
+@every_loss
+@both_dtypes
+def test_a_smoothed_loss_is_the_cross_entropy_of_the_soft_target(name, dtype, share):
+    logits, target = moderate(name, dtype)
+    losses, gradient = smoothed_loss_gradient(name, share, logits, target)
+    assert losses.shape == (50,)
+    assert losses.dtype == gradient.dtype == dtype
+    q, wide, eps = soft_target(name, target, 3, share), logits.astype(np.float64), np.finfo(dtype).eps
+    assert_allclose(losses, closed_form_soft_loss(name, wide, q), rtol=8 * eps, atol=32 * eps)
+    assert_allclose(gradient, LINKS[name](wide) - q, rtol=0, atol=8 * eps)
+
+
+@some_shares
+@every_loss
+def test_the_gradient_of_a_smoothed_loss_agrees_with_central_differences(name, share):
+    logits, target = moderate(name, np.float64)
+    _, gradient = smoothed_loss_gradient(name, share, logits, target)
+    step = 1e-5
+    for k in range(logits.shape[1]):
+        shift = step * (np.arange(logits.shape[1]) == k)
+        above, below = (smoothed_loss_gradient(name, share, logits + s, target)[0] for s in (shift, -shift))
+        assert_allclose(gradient[:, k], (above - below) / (2 * step), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2, 7])
+@every_loss
+def test_what_is_spread_is_spread_over_all_classes_however_many(name, n_outputs):
+    rng = np.random.default_rng(6)
+    logits = rng.standard_normal((20, n_outputs))
+    target = random_target(name, logits.shape, rng)
+    losses, gradient = smoothed_loss_gradient(name, 0.3, logits, target)
+    q = soft_target(name, target, n_outputs, 0.3)
+    assert_allclose(losses, closed_form_soft_loss(name, logits, q), rtol=1e-13, atol=1e-15)
+    assert_allclose(gradient, LINKS[name](logits) - q, rtol=0, atol=1e-15)
+
+
+@every_loss
+@both_dtypes
+def test_no_smoothing_is_the_plain_loss_bit_for_bit(name, dtype):
+    assert LOSSES[name].label_smoothing == 0.0
+    for logits in (moderate(name, dtype)[0], extreme(dtype)):
+        target = random_target(name, logits.shape, np.random.default_rng(1))
+        plain, smoothed = loss_gradient(name, logits, target), smoothed_loss_gradient(name, 0.0, logits, target)
+        for ours, theirs in zip(smoothed, plain, strict=True):
+            assert_array_equal(ours, theirs)
+
+
+@every_loss
+@both_dtypes
+def test_a_smoothed_loss_of_extreme_logits_is_finite_and_its_gradient_bounded(name, dtype):
+    logits = extreme(dtype)
+    target = random_target(name, logits.shape, np.random.default_rng(1))
+    losses, gradient = smoothed_loss_gradient(name, 0.1, logits, target)
+    q = soft_target(name, target, 3, 0.1)
+    assert_allclose(losses, closed_form_soft_loss(name, logits.astype(np.float64), q), rtol=1e-6, atol=1e-6)
+    assert_allclose(gradient, LINKS[name](logits.astype(np.float64)) - q, rtol=0, atol=1e-6)
+
+
+@every_loss
+def test_a_smoothed_loss_is_least_where_the_link_gives_the_soft_target(name):
+    # So it keeps logits finite, where the plain loss has no minimum. Here that is log(q / (1 - q)), or log q up to a
+    # constant.
+    target = np.array([2, 0]) if name == "softmax" else np.array([[True, False, True], [False, True, True]])
+    q = soft_target(name, target, 3, 0.2)
+    logits = np.log(q) if name == "softmax" else np.log(q / (1.0 - q))
+    losses, gradient = smoothed_loss_gradient(name, 0.2, logits, target)
+    assert_allclose(gradient, 0.0, rtol=0, atol=1e-15)
+    for shift in np.random.default_rng(7).standard_normal((20, 2, 3)):
+        assert (smoothed_loss_gradient(name, 0.2, logits + shift, target)[0] > losses).all()
+
+
+@every_loss
+def test_smoothing_concerns_neither_the_hessian_nor_the_link(name):
+    # The target enters the loss as a factor of the logits, and is gone from the second derivative.
+    logits, target = moderate(name, np.float64)
+    tangent = np.random.default_rng(3).standard_normal(logits.shape)
+    loss, step = dataclasses.replace(LOSSES[name], label_smoothing=0.3), 1e-5
+    above, below = (smoothed_loss_gradient(name, 0.3, logits + s * tangent, target)[1] for s in (step, -step))
+    product = loss.hessian_product(logits, tangent, out=np.full_like(logits, np.nan))
+    assert_allclose(product, (above - below) / (2 * step), rtol=0, atol=1e-9)
+    assert_array_equal(loss.proba(logits), LOSSES[name].proba(logits))
+    assert_array_equal(loss.log_proba(logits), LOSSES[name].log_proba(logits))

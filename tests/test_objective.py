@@ -1,5 +1,6 @@
 """The objective is formula (3), with its derivatives, for every network, loss, weighting, chunking and order of calls."""
 
+import dataclasses
 import itertools
 from types import SimpleNamespace
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax, ndtr, softmax
+from scipy.stats import norm
 
 from skbp import _objective
 from skbp._activations import ACTIVATIONS, Activation
@@ -17,27 +19,49 @@ from skbp._parameters import Parameters
 
 HIDDEN = [(), (3,), (4, 3), (3, 4, 2)]
 OUTPUTS = [(name, n_outputs) for name in LOSSES for n_outputs in ((3,) if name == "softmax" else (1, 3))]
+SELU = (1.0507009873554804934193349852946, 1.6732632423543772848170429916717)
+# What each name stands for, and its derivative, written differently from the package.
 FORMULAS = {
     "identity": (lambda z: z, np.ones_like),
     "logistic": (expit, lambda z: expit(z) * expit(-z)),
     "tanh": (np.tanh, lambda z: np.cosh(z) ** -2.0),
     "relu": (lambda z: z * (z > 0), lambda z: 1.0 * (z > 0)),
+    "leaky_relu": (lambda z: np.where(z > 0, z, 0.01 * z), lambda z: np.where(z > 0, 1.0, 0.01)),
+    "relu6": (lambda z: np.where(z > 6, 6.0, z * (z > 0)), lambda z: 1.0 * ((z > 0) & (z < 6))),
+    "elu": (lambda z: np.where(z > 0, z, np.exp(z) - 1.0), lambda z: np.exp(np.minimum(z, 0.0))),
+    "selu": (
+        lambda z: SELU[0] * np.where(z > 0, z, SELU[1] * (np.exp(z) - 1.0)),
+        lambda z: SELU[0] * np.where(z > 0, 1.0, SELU[1] * np.exp(z)),
+    ),
+    "gelu": (lambda z: z * ndtr(z), lambda z: ndtr(z) + z * norm.pdf(z)),
+    "silu": (lambda z: z * expit(z), lambda z: expit(z) * (1.0 + z * expit(-z))),
+    "mish": (
+        lambda z: z * np.tanh(np.logaddexp(0.0, z)),
+        lambda z: np.tanh(np.logaddexp(0.0, z)) + z * expit(z) / np.cosh(np.logaddexp(0.0, z)) ** 2.0,
+    ),
+    "softplus": (lambda z: np.logaddexp(0.0, z), expit),
+    "softsign": (lambda z: z / (1.0 + abs(z)), lambda z: (1.0 + abs(z)) ** -2.0),
 }
+# One activation throughout, in every shape; and a different one in each of three layers, each coming first, second, third.
+SAME = [(name,) * 3 for name in ACTIVATIONS]
+MIXED = [tuple((list(ACTIVATIONS) * 2)[k : k + 3]) for k in range(len(ACTIVATIONS))]
+EVERY_NETWORK = [*itertools.product(SAME, HIDDEN), *itertools.product(MIXED, [(3, 4, 2)])]
+every_network = pytest.mark.parametrize(("activations", "hidden"), EVERY_NETWORK, ids=str)
 
 
-def problem(n_rows, hidden=(4,), activation="tanh", loss="softmax", n_outputs=3, seed=0):
+def problem(n_rows, hidden=(4,), activations=("tanh",) * 3, loss="softmax", n_outputs=3, seed=0):
     """Random data, weights and parameters, in float64 but with numbers that float32 holds exactly."""
     rng = np.random.default_rng(seed)
     params = Parameters((5, *hidden, n_outputs), np.float64)
     params.vector[...] = rng.standard_normal(params.vector.size).astype(np.float32)
-    # More rows than wanted, to drop those for which a hidden unit is near zero: there relu has its kink, and neither
-    # differences nor two precisions need agree.
+    # More rows than wanted, to drop those for which a hidden unit is near 0 or 6: there relu and its relatives have their
+    # kinks, and neither differences nor two precisions need agree.
     X = rng.standard_normal((2 * n_rows + 200, 5)).astype(np.float32).astype(np.float64)
     nearest, a = np.full(len(X), np.inf), X
-    for W, b in list(zip(params.weights, params.biases, strict=True))[:-1]:
+    for name, W, b in zip(activations[: len(hidden)], params.weights, params.biases, strict=False):
         z = a @ W + b
-        nearest = np.minimum(nearest, abs(z).min(axis=1))
-        a = FORMULAS[activation][0](z)
+        nearest = np.minimum(nearest, np.minimum(abs(z), abs(z - 6.0)).min(axis=1))
+        a = FORMULAS[name][0](z)
     X = np.ascontiguousarray(X[nearest > 0.01][:n_rows])
     assert len(X) == n_rows
     target = rng.integers(n_outputs, size=n_rows) if loss == "softmax" else rng.random((n_rows, n_outputs)) < 0.5
@@ -47,8 +71,7 @@ def problem(n_rows, hidden=(4,), activation="tanh", loss="softmax", n_outputs=3,
         X=X,
         target=target,
         row_weight=row_weight,
-        activation=activation,
-        hidden=hidden,
+        activations=activations[: len(hidden)],
         loss=loss,
         rng=rng,
     )
@@ -59,8 +82,8 @@ def objective(p, alpha=0.3, row_weight=None, dtype=np.float64, **changed):
     params.vector[...] = p.params.vector
     return Objective(
         params,
-        [ACTIVATIONS[p.activation]] * len(p.hidden),
-        LOSSES[p.loss],
+        [ACTIVATIONS[name] for name in p.activations],
+        dataclasses.replace(LOSSES[p.loss], label_smoothing=changed.get("label_smoothing", 0.0)),
         alpha,
         changed.get("X", p.X).astype(dtype),
         changed.get("target", p.target),
@@ -74,15 +97,15 @@ def value_and_gradient(on, rows=slice(None)):
 
 
 def reference(p, rows, alpha, row_weight):
-    """F and its gradient on all rows at once, straight from the formulas."""
+    """F and its gradient on all rows at once, straight from the formulas; alpha may be one number a layer."""
     weights, biases = p.params.copies()
-    f, slope = FORMULAS[p.activation]
+    alphas = np.broadcast_to(alpha, len(weights))
     X, y = p.X[rows], p.target[rows]
     s = np.ones(len(X)) if row_weight is None else row_weight[rows]
     zs, outputs = [], [X]
-    for W, b in zip(weights, biases, strict=True):
+    for W, b, name in zip(weights, biases, [*p.activations, "identity"], strict=True):
         zs.append(outputs[-1] @ W + b)
-        outputs.append(f(zs[-1]))
+        outputs.append(FORMULAS[name][0](zs[-1]))
     logits = zs[-1]
     if p.loss == "softmax":
         one_hot = np.eye(logits.shape[1])[y]
@@ -94,21 +117,29 @@ def reference(p, rows, alpha, row_weight):
     delta = delta * s[:, None] / s.sum()
     weight_gradients, bias_gradients = [], []
     for layer in reversed(range(len(weights))):
-        weight_gradients.insert(0, outputs[layer].T @ delta + alpha / s.sum() * weights[layer])
+        weight_gradients.insert(0, outputs[layer].T @ delta + alphas[layer] / s.sum() * weights[layer])
         bias_gradients.insert(0, delta.sum(axis=0))
         if layer:
-            delta = (delta @ weights[layer].T) * slope(zs[layer - 1])
-    value = (s @ losses + alpha / 2 * sum((W**2).sum() for W in weights)) / s.sum()
+            delta = (delta @ weights[layer].T) * FORMULAS[p.activations[layer - 1]][1](zs[layer - 1])
+    penalty = sum(strength / 2 * (W**2).sum() for strength, W in zip(alphas, weights, strict=True))
+    value = (s @ losses + penalty) / s.sum()
     return value, np.concatenate([g.ravel() for g in weight_gradients + bias_gradients])
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
-@pytest.mark.parametrize("hidden", HIDDEN, ids=str)
 @pytest.mark.parametrize(("loss", "n_outputs"), OUTPUTS)
-@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@every_network
 class TestGradient:
-    def test_in_float64_it_agrees_with_central_differences(self, activation, loss, n_outputs, hidden, weighted):
-        p = problem(9, hidden, activation, loss, n_outputs)
+    def test_in_float64_it_is_that_of_the_formulas(self, activations, loss, n_outputs, hidden, weighted):
+        p = problem(9, hidden, activations, loss, n_outputs)
+        row_weight = p.row_weight if weighted else None
+        value, gradient = value_and_gradient(objective(p, row_weight=row_weight))
+        expected_value, expected_gradient = reference(p, slice(None), 0.3, row_weight)
+        assert value == pytest.approx(expected_value, rel=1e-13)
+        assert_allclose(gradient, expected_gradient, rtol=1e-11, atol=1e-14)
+
+    def test_in_float64_it_agrees_with_central_differences(self, activations, loss, n_outputs, hidden, weighted):
+        p = problem(9, hidden, activations, loss, n_outputs)
         on = objective(p, row_weight=p.row_weight if weighted else None)
         _, gradient = value_and_gradient(on)
         theta, step = p.params.vector, 1e-5
@@ -124,8 +155,8 @@ class TestGradient:
             error = abs(gradient @ unit - difference)
             assert error < 1e-7 * np.linalg.norm(gradient) / np.sqrt(theta.size)
 
-    def test_in_float32_it_is_that_of_float64_rounded(self, activation, loss, n_outputs, hidden, weighted):
-        p = problem(9, hidden, activation, loss, n_outputs)
+    def test_in_float32_it_is_that_of_float64_rounded(self, activations, loss, n_outputs, hidden, weighted):
+        p = problem(9, hidden, activations, loss, n_outputs)
         row_weight = p.row_weight if weighted else None
         value, gradient = value_and_gradient(objective(p, row_weight=row_weight))
         narrow = objective(p, row_weight=row_weight, dtype=np.float32)
@@ -160,7 +191,7 @@ def small_sparse_chunks(request, monkeypatch):
 @pytest.mark.parametrize("container", [np.asarray, csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize(("loss", "n_outputs"), OUTPUTS)
 def test_chunks_add_up_to_the_whole(loss, n_outputs, container, weighted, rows, small_sparse_chunks):
-    p = problem(N_ROWS, (4, 3), "tanh", loss, n_outputs)
+    p = problem(N_ROWS, (4, 3), loss=loss, n_outputs=n_outputs)
     p.X[p.X < 0.3] = 0.0
     row_weight = p.row_weight if weighted else None
     value, gradient = value_and_gradient(objective(p, row_weight=row_weight, X=container(p.X)), rows)
@@ -235,6 +266,118 @@ def test_the_penalty_is_that_of_the_weights_divided_by_the_sum_of_row_weights():
     assert_array_equal(difference[weights.size :], 0.0)  # biases are not penalised
 
 
+# For each layer of weights one strength: one more than there are hidden layers.
+ALPHAS = {(): [0.7], (3,): [0.0, 2.0], (4, 3): [3.0, 0.0, 0.25], (3, 4, 2): [0.5, 4.0, 0.0, 1.5]}
+
+
+def differences(function, theta, v, step=1e-3):
+    """The derivative of a function along v by the five-point formula."""
+    near, far = (np.subtract(function(theta + k * step * v), function(theta - k * step * v)) for k in (1, 2))
+    return (8.0 * near - far) / (12.0 * step)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize(("hidden", "alpha"), ALPHAS.items(), ids=str)
+@pytest.mark.parametrize(("loss", "n_outputs"), OUTPUTS)
+class TestAlphaOfEachLayer:
+    def test_value_and_gradient_are_those_of_the_formulas(self, loss, n_outputs, hidden, alpha, weighted):
+        p = problem(9, hidden, loss=loss, n_outputs=n_outputs)
+        row_weight = p.row_weight if weighted else None
+        value, gradient = value_and_gradient(objective(p, alpha, row_weight))
+        expected_value, expected_gradient = reference(p, slice(None), alpha, row_weight)
+        assert value == pytest.approx(expected_value, rel=1e-13)
+        assert_allclose(gradient, expected_gradient, rtol=1e-11, atol=1e-14)
+
+    def test_gradient_and_products_agree_with_differences(self, loss, n_outputs, hidden, alpha, weighted):
+        p = problem(9, hidden, loss=loss, n_outputs=n_outputs)
+        F = objective(p, alpha, p.row_weight if weighted else None).as_function()
+        gradient, root = F.gradient(F.theta0), np.sqrt(F.theta0.size)
+        for v in p.rng.standard_normal((3, F.theta0.size)):
+            unit = v / np.linalg.norm(v)
+            error = abs(gradient @ unit - differences(F.value, F.theta0, unit))
+            assert error < 1e-7 * np.linalg.norm(gradient) / root
+            product = F.hessp(F.theta0, unit)
+            assert np.linalg.norm(product - differences(F.gradient, F.theta0, unit)) < 1e-7 * np.linalg.norm(product)
+
+    def test_it_adds_to_each_layer_what_is_computed_by_hand(self, loss, n_outputs, hidden, alpha, weighted):
+        p = problem(9, hidden, loss=loss, n_outputs=n_outputs)
+        row_weight = p.row_weight if weighted else None
+        S = p.row_weight.sum() if weighted else 9
+        with_and_without = objective(p, alpha, row_weight), objective(p, 0.0, row_weight)
+        (value, gradient), (plain_value, plain_gradient) = map(value_and_gradient, with_and_without)
+        penalty = sum(strength * (W**2).sum() for strength, W in zip(alpha, p.params.weights, strict=True)) / (2.0 * S)
+        assert value - plain_value == pytest.approx(penalty, rel=1e-10)
+        v = p.params.like()
+        v.vector[...] = p.rng.standard_normal(v.vector.size)
+        added = [(p.params, gradient - plain_gradient)]
+        for gauss_newton in (False, True):
+            product, plain = (on.hessp(v.vector, gauss_newton).copy() for on in with_and_without)
+            added.append((v, product - plain))
+        for at, difference in added:
+            parts = p.params.like()
+            parts.vector[...] = difference
+            for strength, W, part in zip(alpha, at.weights, parts.weights, strict=True):
+                assert_allclose(part, strength / S * W, rtol=1e-9, atol=1e-13)
+            for part in parts.biases:
+                assert_allclose(part, 0.0, rtol=0, atol=1e-14)
+
+    def test_equal_numbers_are_one_number(self, loss, n_outputs, hidden, alpha, weighted):
+        p = problem(9, hidden, loss=loss, n_outputs=n_outputs)
+        row_weight = p.row_weight if weighted else None
+        v = p.rng.standard_normal(p.params.vector.size)
+        for strength in (0.0, 0.3):
+            # In float32 one number is rounded after the division by S, each of several before.
+            for dtype, tolerance in ((np.float64, 0.0), (np.float32, 3e-7)):
+                one = objective(p, strength, row_weight, dtype)
+                several = objective(p, [strength] * len(alpha), row_weight, dtype)
+                (value, gradient), (values, gradients) = value_and_gradient(one), value_and_gradient(several)
+                assert values == pytest.approx(value, rel=tolerance, abs=0.0)
+                assert gradients.dtype == several.hessp(v).dtype == dtype
+                assert_allclose(gradients, gradient, rtol=0, atol=tolerance * abs(gradient).max())
+                assert_allclose(several.hessp(v), one.hessp(v), rtol=0, atol=tolerance * abs(one.hessp(v)).max())
+
+
+@pytest.mark.parametrize("rows", [slice(100, N_ROWS - 7), np.array([5, 2000, 17])], ids=["chunks", "few"])
+def test_alpha_of_each_layer_is_counted_once_over_chunks(rows):
+    p = problem(N_ROWS, (4, 3))
+    value, gradient = value_and_gradient(objective(p, [30.0, 0.0, 2.5], p.row_weight), rows)
+    expected_value, expected_gradient = reference(p, rows, [30.0, 0.0, 2.5], p.row_weight)
+    assert value == pytest.approx(expected_value, rel=1e-12)
+    assert_allclose(gradient, expected_gradient, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize(("loss", "n_outputs"), OUTPUTS)
+def test_label_smoothing_mixes_the_losses_of_all_labels(loss, n_outputs, weighted):
+    # The loss is linear in the target: that of a target spread evenly is the mean of those of every label.
+    p = problem(9, (4, 3), loss=loss, n_outputs=n_outputs)
+    row_weight = p.row_weight if weighted else None
+    if loss == "softmax":
+        labels = [np.full(9, k) for k in range(n_outputs)]
+    else:
+        labels = [np.full((9, n_outputs), answer) for answer in (True, False)]
+    own, *spread = (
+        np.append(*reference(SimpleNamespace(**vars(p) | {"target": target}), slice(None), 0.3, row_weight))
+        for target in [p.target, *labels]
+    )
+    value, gradient = value_and_gradient(objective(p, row_weight=row_weight, label_smoothing=0.2))
+    assert_allclose(np.append(value, gradient), 0.8 * own + 0.2 * np.mean(spread, axis=0), rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("activations", [*SAME, *MIXED], ids="-".join)
+@pytest.mark.parametrize(("loss", "n_outputs"), OUTPUTS)
+def test_with_label_smoothing_gradient_and_products_agree_with_differences(loss, n_outputs, activations):
+    p = problem(9, (4, 3), activations, loss, n_outputs)
+    F = objective(p, [0.3, 0.0, 2.0], p.row_weight, label_smoothing=0.2).as_function()
+    gradient = F.gradient(F.theta0)
+    for v in p.rng.standard_normal((2, F.theta0.size)):
+        unit = v / np.linalg.norm(v)
+        error = abs(gradient @ unit - differences(F.value, F.theta0, unit))
+        assert error < 1e-7 * np.linalg.norm(gradient) / np.sqrt(F.theta0.size)
+        product = F.hessp(F.theta0, unit)
+        assert np.linalg.norm(product - differences(F.gradient, F.theta0, unit)) < 1e-7 * np.linalg.norm(product)
+
+
 @pytest.mark.parametrize("rows", [slice(None), slice(3, 1200), np.arange(1500)[::-1]], ids=["all", "slice", "indices"])
 @pytest.mark.parametrize("container", [np.asarray, csr_array], ids=["dense", "csr"])
 def test_read_only_data_will_do(container, rows):
@@ -302,7 +445,7 @@ def tapes(request, monkeypatch):
 def test_products_over_chunks_are_those_over_pieces_of_the_data(
     loss, n_outputs, container, weighted, gauss_newton, tapes, small_sparse_chunks
 ):
-    p = problem(N_ROWS, (4, 3), "tanh", loss, n_outputs)
+    p = problem(N_ROWS, (4, 3), loss=loss, n_outputs=n_outputs)
     p.X[p.X < 0.3] = 0.0
     row_weight = p.row_weight if weighted else np.ones(N_ROWS)
     v = p.rng.standard_normal(p.params.vector.size)

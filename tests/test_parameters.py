@@ -96,3 +96,22 @@ def test_set_refuses_a_layer_too_few():
     weights, biases = params.copies()
     with pytest.raises(ValueError, match="shorter"):
         params.set(weights, biases[:1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_layer_is_drawn_by_its_own_scale_weights_first_and_then_biases(dtype):
+    params = Parameters((40, 30, 20, 50), dtype)
+    params.draw([6.0, 0.0, 2.0], np.random.RandomState(0))
+    # What scikit-learn draws, layer by layer.
+    rng = np.random.RandomState(0)
+    for scale, W, b in zip([6.0, 0.0, 2.0], params.weights, params.biases, strict=True):
+        bound = (scale / (W.shape[0] + W.shape[1])) ** 0.5
+        assert_array_equal(W, rng.uniform(-bound, bound, W.shape).astype(dtype))
+        assert_array_equal(b, rng.uniform(-bound, bound, b.shape).astype(dtype))
+        assert abs(W).max() <= bound * (1.0 + np.finfo(dtype).eps)
+        assert abs(W).max() >= 0.99 * bound
+
+
+def test_draw_refuses_a_scale_too_few():
+    with pytest.raises(ValueError, match="longer"):
+        counted().draw([6.0], np.random.RandomState(0))

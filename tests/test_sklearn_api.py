@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 from unittest import SkipTest
 
 import numpy as np
@@ -12,14 +13,18 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from skbp import BackpropClassifier
+from skbp import BackpropClassifier, HiddenFeatures
 from skbp._activations import ACTIVATIONS
+from skbp._schedules import SCHEDULES
 from skbp._solvers import SCIPY_METHODS, SOLVERS
 from skbp._updates import UPDATES
 
 # The checks train a few epochs on all sorts of tiny data; that they end unconverged is not what they look at.
+# One sets a patience of 20 epochs on every estimator that has one; with SciPy's methods it is of no effect, as they say.
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:batch_size=10 is larger than the number of rows"
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore:batch_size=10 is larger than the number of rows",
+    "ignore:n_iter_no_change=20 has no effect with solver=",
 )
 
 SAMPLE_WEIGHT_CHECKS = (
@@ -30,6 +35,9 @@ CLASS_WEIGHT_CHECK = "check_class_weight_classifiers"
 FITS_TWICE_CHECKS = ("check_supervised_y_2d", "check_classifiers_multilabel_representation_invariance")
 
 OTHER_BATCHES = "A row of weight 2 sits in one mini-batch, the same row given twice in two: the steps differ."
+OTHER_MASKS = (
+    "Dropout draws for every row which units it does without: a row given twice gets two masks, one of weight 2 one."
+)
 OTHER_SPLIT = "Rows of weight 0 or given twice change which rows the inner split holds out."
 ROUNDING = "The check wants agreement to 1e-7, which is float32's rounding: sums in another order already exceed it."
 FITS_NOISE = (
@@ -40,6 +48,13 @@ PERFECT_AT_ONCE = (
     "Five rows are held out, and with weights of 1000 to 0.0001 their accuracy is 1 up to 1e-6 as soon as those of the "
     "heavy class are right. No later epoch can improve on that, so training stops, long before the network predicts "
     "that class everywhere, which the check counts on."
+)
+COUNTS_CLASSES_ALIKE = (
+    "The best macro F1 is not that of a network that predicts the heavy class everywhere, which the check counts on: every "
+    "class has the same part in it, however light its rows are."
+)
+COUNTS_ROWS = (
+    "The learning rate falls with the number of rows gone through: more if a row is given twice than if it weighs 2."
 )
 GOES_ON = "The check fits one estimator twice and expects equal predictions; a warm start goes on from the first fit."
 
@@ -55,6 +70,8 @@ AMPLIFIES_ROUNDING = dict.fromkeys(
 # Fewer and larger steps than by default: the same checks pass, in a third of the time. The defaults themselves are
 # checked in a test of their own.
 QUICK = {"max_iter": 30, "learning_rate_init": 0.01}
+LBFGS = {"max_iter": 30, "solver": "lbfgs"}
+TWO_LAYERS = {"hidden_layer_sizes": (20, 10), "activation": ["gelu", "tanh"], "alpha": [1e-2, 1e-3, 1e-4]}
 
 # Parameters, and the checks that contradict the algorithm so configured, each with the cause.
 CONFIGURATIONS = [
@@ -76,11 +93,33 @@ CONFIGURATIONS = [
     ({"hidden_layer_sizes": (), "learning_rate_init": 0.01}, {}),
     ({"hidden_layer_sizes": (), "solver": "lbfgs"}, {}),
     (QUICK | {"class_weight": "balanced"}, {}),
-    (QUICK | {"class_weight": "balanced", "solver": "lbfgs"}, {}),
+    (LBFGS | {"class_weight": "balanced"}, {}),
     (QUICK | {"out_activation": "logistic"}, {}),
     (QUICK | {"out_activation": "softmax"}, {}),
     (QUICK | {"dtype": "float32"}, dict.fromkeys(SAMPLE_WEIGHT_CHECKS, ROUNDING)),
-    (QUICK | {"learning_rate": "adaptive"}, {}),
+    *(
+        (QUICK | {"learning_rate": s}, dict.fromkeys(SAMPLE_WEIGHT_CHECKS, COUNTS_ROWS) if s == "invscaling" else {})
+        for s in SCHEDULES
+        if s != "constant"  # the default
+    ),
+    # A function of the module math: its repr, by which the checks are named, is the same in every process.
+    (QUICK | {"learning_rate": math.cos, "warmup_fraction": 0.2}, {}),
+    (QUICK | {"learning_rate": "one-cycle", "solver": "sgd"}, {}),
+    (QUICK | {"dropout": 0.2}, dict.fromkeys(SAMPLE_WEIGHT_CHECKS, OTHER_MASKS)),
+    (QUICK | TWO_LAYERS, {}),
+    (LBFGS | TWO_LAYERS, {}),
+    (QUICK | {"weight_decay": 0.1}, {}),
+    (QUICK | {"label_smoothing": 0.1}, {}),
+    (LBFGS | {"label_smoothing": 0.1}, {}),
+    (QUICK | {"max_grad_norm": 0.5}, {}),
+    (QUICK | {"max_time": 60.0}, {}),
+    (LBFGS | {"max_time": 60.0}, {}),
+    (QUICK | {"early_stopping": True, "scoring": "loss"}, dict.fromkeys(SAMPLE_WEIGHT_CHECKS, OTHER_SPLIT)),
+    (
+        QUICK | {"early_stopping": True, "scoring": "f1_macro"},
+        {**dict.fromkeys(SAMPLE_WEIGHT_CHECKS, OTHER_SPLIT), CLASS_WEIGHT_CHECK: COUNTS_CLASSES_ALIKE},
+    ),
+    (LBFGS | {"early_stopping": True, "scoring": "loss"}, dict.fromkeys(SAMPLE_WEIGHT_CHECKS, OTHER_SPLIT)),
 ]
 EXCUSED = {repr(BackpropClassifier(**params)): excused for params, excused in CONFIGURATIONS}
 
@@ -106,12 +145,28 @@ def test_default_configuration_passes_every_check_with_none_excused_and_none_ski
     assert len(results) >= 60
 
 
+# The checks seed an estimator, not what it is made of.
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        BackpropClassifier(6, random_state=0, **QUICK),
+        BackpropClassifier((6, 4), ["gelu", "tanh"], random_state=0, **LBFGS),
+    ],
+    ids=["adam", "lbfgs, two layers"],
+)
+def test_hidden_features_passes_every_check_with_none_excused_and_none_skipped(classifier):
+    results = check_estimator(HiddenFeatures(classifier), on_fail=None, on_skip=None)
+    assert {r["check_name"]: r["exception"] for r in results if r["status"] != "passed"} == {}
+    assert len(results) >= 45
+    assert any(r["check_name"] == "check_transformer_general" for r in results)
+
+
 # For every parameter a valid value other than the default, and values that are not valid.
 OTHER_VALUE = {
     "hidden_layer_sizes": [7, 5],
-    "activation": "tanh",
+    "activation": ["tanh", "gelu"],
     "solver": "sgd",
-    "alpha": 0.3,
+    "alpha": [0.3, 0.2, 0.1],
     "batch_size": 9,
     "learning_rate": "invscaling",
     "learning_rate_init": 0.02,
@@ -133,17 +188,24 @@ OTHER_VALUE = {
     "max_fun": 50,
     "class_weight": {0: 1.0, 1: 2.0},
     "out_activation": "softmax",
+    "scoring": "loss",
+    "max_time": 60.0,
+    "dropout": [0.1, 0.2],
+    "weight_decay": 0.01,
+    "label_smoothing": 0.1,
+    "max_grad_norm": 0.5,
+    "warmup_fraction": 0.25,
     "dtype": "float32",
     "hessian": "gauss-newton",
     "solver_options": {},
 }
 INVALID_VALUES = {
     "hidden_layer_sizes": [0, -3, 2.5, None],
-    "activation": ["no such activation", None],
+    "activation": ["no such activation", None, 1.0],
     "solver": ["no such solver", None],
     "alpha": [-0.1, "large"],
     "batch_size": [0, 2.5, "all"],
-    "learning_rate": ["no such schedule", 0.1],
+    "learning_rate": ["no such schedule", 0.1, None],
     "learning_rate_init": [0.0, -1.0, "small"],
     "power_t": [-0.5, "half"],
     "max_iter": [0, -1, 10.0],
@@ -163,6 +225,13 @@ INVALID_VALUES = {
     "max_fun": [0, 10.0],
     "class_weight": ["unbalanced", 2.0],
     "out_activation": ["relu", None],
+    "scoring": ["no such score", 1.0],
+    "max_time": [0.0, -1.0, "long"],
+    "dropout": [-0.1, 1.0, None],
+    "weight_decay": [-0.1, None],
+    "label_smoothing": [-0.1, 1.0, None],
+    "max_grad_norm": [0.0, -1.0, "long"],
+    "warmup_fraction": [-0.1, 1.0, None],
     "dtype": ["float16", "int"],
     "hessian": ["approximate", None],
     "solver_options": [5, ["maxiter"]],
@@ -216,10 +285,14 @@ def test_invalid_value_is_refused_by_name_and_the_estimator_is_usable_afterwards
     assert clf.predict(data[0]).shape == data[1].shape
 
 
+# Of all parameters each solver leaves some aside, and says so.
+@pytest.mark.filterwarnings("ignore:.* has no effect with:UserWarning")
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_fit_changes_no_constructor_parameter(solver, early_stopping, data):
     values = OTHER_VALUE | {"solver": solver, "early_stopping": early_stopping, "verbose": False}
+    if solver in SCIPY_METHODS:
+        values["dropout"] = 0.0
     before = copy.deepcopy(values)
     clf = BackpropClassifier(**values).fit(*data)
     if hasattr(clf, "partial_fit"):
@@ -260,6 +333,8 @@ def test_every_solver_publishes_the_same_attributes(solver, early_stopping, data
     reference = MLPClassifier(early_stopping=early_stopping, max_iter=3, random_state=0).fit(*data)
     attributes = [name for name in public_names(reference) if name.endswith("_")]
     assert attribute_types(ours, attributes) == attribute_types(reference, attributes)
+    adam = BackpropClassifier(early_stopping=early_stopping, max_iter=3, random_state=0).fit(*data)
+    assert public_names(ours) | {"partial_fit", "set_partial_fit_request"} == public_names(adam)
     assert len(ours.loss_curve_) == ours.n_iter_ == 3
     if early_stopping:
         assert len(ours.validation_scores_) == 3

@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 
 import numpy as np
 import pytest
@@ -83,25 +84,37 @@ class Recorder(UpdateRule):
 
 
 class Trace:
-    """A validation score that takes given values, then the last of them for ever, and keeps the parameters it saw."""
+    """Validation whose score takes given values, then the last of them for ever; it keeps the parameters it saw."""
 
     def __init__(self, *scores):
         self.scores, self.seen = scores, []
 
     def __call__(self, params):
         self.seen.append(params.vector.copy())
-        return self.scores[min(len(self.seen), len(self.scores)) - 1]
+        return self.scores[min(len(self.seen), len(self.scores)) - 1], 0.0
 
 
-def mini_batches(rule=None, schedule="constant", rate=0.1, batch_size=4, shuffle=False, power_t=0.5, progress=None):
+def mini_batches(
+    rule=None,
+    schedule="constant",
+    rate=0.1,
+    batch_size=4,
+    shuffle=False,
+    power_t=0.5,
+    progress=None,
+    horizon=100,
+    **regularisation,
+):
     return MiniBatchSolver(
         SGD(0.0, False) if rule is None else rule,
-        lambda progress: SCHEDULES[schedule](progress, power_t),
+        schedule if callable(schedule) else lambda progress: SCHEDULES[schedule](progress, power_t),
         rate,
         batch_size,
         shuffle,
         np.random.RandomState(0),
         Progress() if progress is None else progress,
+        horizon,
+        **regularisation,
     )
 
 
@@ -112,8 +125,8 @@ def solver_named(name, max_fun=1000):
     return mini_batches(rule(**{argument: ARGUMENTS[argument] for argument in rule.parameters}), shuffle=True)
 
 
-def run(solver, objective, max_iter=5, tol=1e-4, n_iter_no_change=10, validation_score=None, verbose=False):
-    monitor = Monitor(tol, n_iter_no_change, verbose, validation_score)
+def run(solver, objective, max_iter=5, tol=1e-4, n_iter_no_change=10, validate=None, verbose=False, **given):
+    monitor = Monitor(tol, n_iter_no_change, verbose, validate, early_stopping=validate is not None, **given)
     monitor.start(objective.params, trained=False)
     return solver.run(objective, monitor, max_iter), monitor
 
@@ -160,7 +173,7 @@ class TestEverySolver:
                 return super().__call__(params)
 
         score = InterruptingTrace(0.5, 0.75, 0.25)
-        outcome, monitor = run(solver_named(name), on, max_iter=20, validation_score=score)
+        outcome, monitor = run(solver_named(name), on, max_iter=20, validate=score)
         assert outcome.status == "interrupted"
         assert monitor.n_iter == 3
         assert_array_equal(on.params.vector, score.seen[1])
@@ -169,9 +182,7 @@ class TestEverySolver:
     def test_a_validation_score_that_stops_rising_ends_training_at_the_best_parameters(self, name, capsys):
         score = Trace(0.25, 0.5, 0.75, 0.5, 0.75, 0.25)
         on = Quadratic(curvature=ELONGATED / 100)
-        outcome, monitor = run(
-            solver_named(name), on, max_iter=50, n_iter_no_change=2, validation_score=score, verbose=True
-        )
+        outcome, monitor = run(solver_named(name), on, max_iter=50, n_iter_no_change=2, validate=score, verbose=True)
         assert (outcome.status, outcome.warning) == ("converged", "")
         assert monitor.n_iter == 6  # three epochs that improve, then one more without than n_iter_no_change
         assert monitor.validation_scores == [0.25, 0.5, 0.75, 0.5, 0.75, 0.25]
@@ -186,6 +197,31 @@ class TestEverySolver:
         assert math.isnan(outcome.loss)
         assert monitor.n_iter == 0
         assert_array_equal(on.params.vector, 3.0)
+
+    @pytest.mark.parametrize("name", list(SOLVERS))
+    def test_when_the_time_is_up_it_stops_after_the_iteration_and_says_so(self, name):
+        on = Quadratic(curvature=ELONGATED / 100)
+        outcome, monitor = run(solver_named(name), on, max_iter=50, max_time=1e-9)
+        assert (outcome.status, monitor.n_iter) == ("max_time", 1)
+        assert "after iteration 1, since max_time=1e-09 seconds have passed" in outcome.warning
+        shorter = Quadratic(curvature=ELONGATED / 100)
+        run(solver_named(name), shorter, max_iter=1)
+        assert_allclose(on.params.vector, shorter.params.vector, rtol=1e-12)
+
+    @pytest.mark.parametrize("name", list(SOLVERS))
+    def test_when_the_time_is_up_the_best_parameters_are_kept(self, name):
+        on = Quadratic(curvature=ELONGATED / 100)
+
+        class Dawdling(Trace):
+            def __call__(self, params):
+                time.sleep(0.1 if len(self.seen) == 3 else 0.0)
+                return super().__call__(params)
+
+        validate = Dawdling(0.5, 0.75, 0.25)
+        outcome, monitor = run(solver_named(name), on, max_iter=50, validate=validate, max_time=0.1)
+        assert outcome.status == "max_time"
+        assert monitor.n_iter <= 4
+        assert_array_equal(on.params.vector, validate.seen[np.argmax(monitor.validation_scores)])
 
 
 class TestMiniBatchSolver:
@@ -269,7 +305,7 @@ class TestMiniBatchSolver:
     def test_divergence_under_validation_keeps_the_best_parameters(self):
         score = Trace(0.75, 0.5)
         on = Quadratic(events={8: math.nan})
-        outcome, _ = run(mini_batches(), on, max_iter=5, validation_score=score)
+        outcome, _ = run(mini_batches(), on, max_iter=5, validate=score)
         assert outcome.status == "diverged"
         assert_array_equal(on.params.vector, score.seen[0])
 
@@ -316,6 +352,81 @@ class TestMiniBatchSolver:
         assert rule.rates == [pytest.approx(0.05)]
         assert progress.samples_seen == 109
 
+    @pytest.mark.parametrize("already", [0, 3])
+    def test_the_progress_of_a_step_is_the_share_of_all_rows_of_all_epochs_that_lies_before_it(self, already):
+        rule, lengths = Recorder(), Recorder()
+        progress = Progress(epochs=already)
+        run(mini_batches(rule, lambda p: p.fraction, 1.0, 4, progress=progress, horizon=5), Quadratic(), max_iter=2)
+        expected = [(already + epoch + start / 10) / 5 for epoch in range(2) for start in (0, 4, 8)]
+        assert rule.rates == pytest.approx(expected, rel=1e-12)
+        assert progress.epochs == already + 2
+        progress = Progress(epochs=already)
+        run(mini_batches(lengths, lambda p: p.step, 1.0, 4, progress=progress, horizon=5), Quadratic(), max_iter=2)
+        assert lengths.rates == pytest.approx([size / 10 / 5 for size in (4, 4, 2)] * 2, rel=1e-12)
+
+    def test_progress_ends_at_one(self):
+        rule = Recorder()
+        solver = mini_batches(rule, lambda p: p.fraction, 1.0, 10, progress=Progress(epochs=4), horizon=5)
+        run(solver, Quadratic(), max_iter=4)
+        assert rule.rates == pytest.approx([0.8, 1.0, 1.0, 1.0], rel=1e-12)
+
+    @pytest.mark.parametrize("schedule", SCHEDULES)
+    def test_the_monitor_is_told_the_learning_rate_at_the_start_of_each_epoch(self, schedule):
+        rule = Recorder()
+        _, monitor = run(mini_batches(rule, schedule, 0.5, 4, horizon=6), Quadratic(), max_iter=6)
+        assert monitor.learning_rate_curve == rule.rates[::3]
+        assert len(monitor.learning_rate_curve) == 6
+        assert len(set(monitor.learning_rate_curve)) == (1 if schedule in {"constant", "adaptive"} else 6)
+
+    def test_a_schedule_that_was_planned_is_complete_at_max_iter(self):
+        planned, _ = run(mini_batches(planned=True), Quadratic(), max_iter=3)
+        assert (planned.status, planned.warning) == ("converged", "")
+        cut_off, _ = run(mini_batches(planned=False), Quadratic(), max_iter=3)
+        assert cut_off.status == "max_iter"
+        assert "Maximum iterations (3) reached" in cut_off.warning
+
+    @pytest.mark.parametrize("batch_size", [1, 4, 10])
+    def test_an_epoch_of_weight_decay_multiplies_the_weights_but_not_the_biases_by_its_exponential(self, batch_size):
+        on = Quadratic()
+        run(mini_batches(Recorder(), batch_size=batch_size, weight_decay=0.25), on, max_iter=3)
+        assert_allclose(on.params.weight_vector, 3.0 * np.exp(-0.75), rtol=1e-12)
+        assert_array_equal(on.params.biases[0], 3.0)
+
+    def test_weight_decay_follows_the_schedule_step_by_step(self):
+        on = Quadratic()
+        solver = mini_batches(Recorder(), "linear", 1e3, 4, weight_decay=0.25, horizon=3, planned=True)
+        run(solver, on, max_iter=3)
+        shares = [(epoch + start / 10, size / 10) for epoch in range(3) for start, size in ((0, 4), (4, 4), (8, 2))]
+        total = sum((1.0 - before / 3) * share for before, share in shares)
+        assert_allclose(on.params.weight_vector, 3.0 * np.exp(-0.25 * total), rtol=1e-12)
+
+    def test_weight_decay_acts_beside_the_step_and_not_through_the_gradient(self):
+        # Decay first, on the parameters whose gradient was taken before it: the step itself is that without decay.
+        on, plain = Quadratic(), Quadratic()
+        run(mini_batches(batch_size=10, weight_decay=0.5), on, max_iter=1)
+        run(mini_batches(batch_size=10), plain, max_iter=1)
+        step = plain.params.vector - 3.0
+        assert_allclose(on.params.weight_vector, 3.0 * np.exp(-0.5) + step[:2], rtol=1e-12)
+        assert_array_equal(on.params.biases[0], plain.params.biases[0])
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_a_gradient_longer_than_max_grad_norm_is_scaled_down_to_it(self, dtype):
+        on, plain = Quadratic(dtype=dtype), Quadratic(dtype=dtype)
+        run(mini_batches(batch_size=10, rate=0.5, max_grad_norm=0.125), on, max_iter=1)
+        run(mini_batches(batch_size=10, rate=0.5), plain, max_iter=1)
+        step, unclipped = on.params.vector - dtype(3.0), plain.params.vector - dtype(3.0)
+        assert step.dtype == dtype
+        tolerance = 1e-5 if dtype == np.float32 else 1e-12
+        assert_allclose(np.linalg.norm(step), 0.5 * 0.125, rtol=tolerance)
+        assert_allclose(step / np.linalg.norm(step), unclipped / np.linalg.norm(unclipped), rtol=tolerance)
+        assert np.linalg.norm(unclipped) > 10 * np.linalg.norm(step)
+
+    def test_a_gradient_no_longer_than_max_grad_norm_is_left_alone(self):
+        on, plain = Quadratic(), Quadratic()
+        run(mini_batches(SGD(0.9, True), max_grad_norm=1e3), on, max_iter=3)
+        run(mini_batches(SGD(0.9, True)), plain, max_iter=3)
+        assert_array_equal(on.params.vector, plain.params.vector)
+
     def test_an_interruption_within_an_epoch_keeps_the_steps_before_it(self):
         on = Quadratic(events={6: KeyboardInterrupt})
         solver = mini_batches()
@@ -333,9 +444,9 @@ class TestScipySolver:
 
         def score(params):
             values.append(on.value())
-            return float(len(values))
+            return float(len(values)), 0.0
 
-        outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=200, validation_score=score)
+        outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=200, validate=score)
         assert (outcome.status, outcome.warning) == ("converged", "")
         assert monitor.n_iter == len(monitor.loss_curve) > 5
         assert monitor.loss_curve == pytest.approx(values, rel=1e-12)
@@ -346,9 +457,7 @@ class TestScipySolver:
     @pytest.mark.parametrize("tol", [100.0, 1.0, 0.01])
     def test_it_converges_as_soon_as_no_element_of_the_gradient_exceeds_tol(self, method, tol):
         on, trace = Quadratic(curvature=ELONGATED, same_rows=True), Trace(0.0)
-        outcome, _ = run(
-            ScipySolver(method, tol, 1000), on, max_iter=200, n_iter_no_change=np.inf, validation_score=trace
-        )
+        outcome, _ = run(ScipySolver(method, tol, 1000), on, max_iter=200, n_iter_no_change=np.inf, validate=trace)
         largest = [abs(on.curvature * (theta - on.minimum)).max() for theta in trace.seen]
         assert outcome.status == "converged"
         assert largest[-1] <= tol < min(largest[:-1])
@@ -358,9 +467,7 @@ class TestScipySolver:
     def test_or_as_soon_as_the_mean_element_of_a_step_is_at_most_tol(self, method, tol):
         on, trace = Quadratic(curvature=ELONGATED, same_rows=True), Trace(0.0)
         start = on.params.vector.copy()
-        outcome, _ = run(
-            ScipySolver(method, tol, 1000), on, max_iter=200, n_iter_no_change=np.inf, validation_score=trace
-        )
+        outcome, _ = run(ScipySolver(method, tol, 1000), on, max_iter=200, n_iter_no_change=np.inf, validate=trace)
         steps = abs(np.diff([start, *trace.seen], axis=0)).mean(axis=1)
         assert outcome.status == "converged"
         assert steps[-1] <= tol < min(steps[:-1])
@@ -452,12 +559,13 @@ class TestScipySolver:
     @every_scipy_method
     def test_nothing_is_printed_unless_verbose(self, method, capfd):
         # SciPy's own printing, from compiled code too, bypasses the monitor.
-        on = Quadratic(curvature=ELONGATED)
-        run(ScipySolver(method, 1e-6, 1000), on, max_iter=20)
+        run(ScipySolver(method, 1e-6, 1000), Quadratic(curvature=ELONGATED), max_iter=20)
         assert capfd.readouterr() == ("", "")
-        _, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=20, verbose=True)
+        _, monitor = run(ScipySolver(method, 1e-6, 1000), Quadratic(curvature=ELONGATED), max_iter=20, verbose=True)
         printed = capfd.readouterr().out.splitlines()
-        assert printed == [f"Iteration {k}, loss = {loss:.8f}" for k, loss in enumerate(monitor.loss_curve, start=1)]
+        assert len(printed) == monitor.n_iter > 3
+        for k, (line, loss) in enumerate(zip(printed, monitor.loss_curve, strict=True), start=1):
+            assert re.fullmatch(rf"Iteration +{k}  objective +{loss:.8f}  +\d+\.\d s", line)
 
     @every_scipy_method
     def test_an_unknown_option_is_an_error_that_lists_the_known_ones(self, method):

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ OF_RULES = {"momentum": 0.9, "nesterovs_momentum": True, "beta_1": 0.9, "beta_2"
 
 @dataclass
 class Recipe:
-    """What is to be trained, and how; `seeds` has one for each member of a stack."""
+    """What is to be trained, and how."""
 
     loss: str = "softmax"
     n_outputs: int = 3
@@ -50,7 +50,6 @@ class Recipe:
     max_iter: int = 4
     n_rows: int = 50
     dtype: type = np.float64
-    rows: dict = field(default_factory=dict)
 
     def data(self):
         rng = np.random.RandomState(0)
@@ -100,7 +99,7 @@ class Recipe:
         return params.vector, monitor.loss_curve
 
     def stacked(self, seeds, row_sets=None):
-        """A stack trained on all rows, or a set of rows for each member: the same of every member."""
+        """A stack, a seed for each member, trained on all rows or on a set of rows for each: the same of every member."""
         rngs = [np.random.RandomState(seed) for seed in seeds]
         params = Parameters((4, 6, 5, self.n_outputs), self.dtype, (len(seeds),))
         for i, rng in enumerate(rngs):
@@ -381,7 +380,7 @@ def test_training_goes_on_until_the_last_member_has_stalled():
     # tol after some steps; the patience of 3 is exceeded at the fourth epoch without improvement.
     on, monitor = regression_to(np.array([0.0, 1.0])), StackMonitor(2, 1, 1e-4, 3, max_iter=100)
     outcome = run(plain_descent(2, 0.5), on, monitor)
-    # F before step k, counted from 1, is 0.5 / 4^(k - 1), so that it falls by 1.5 / 4^(k - 1): by tol at the least up to...
+    # Before step k, counted from 1, F is 0.5 / 4^(k - 1), which is 1.5 / 4^(k - 1) less than a step earlier.
     last_improvement = 1 + math.floor(math.log(1.5 / 1e-4, 4))
     assert outcome.status == "converged"
     assert monitor.n_iter == last_improvement + 4
@@ -436,7 +435,9 @@ def train(monitor, n_epochs, losses=itertools.repeat((1.0, 2.0))):
 
 
 def judged(validate, every=1, tol=0.0, n_iter_no_change=np.inf, max_iter=100, **given):
-    return StackMonitor(2, every, tol, n_iter_no_change, False, validate, early_stopping=True, max_iter=max_iter, **given)
+    return StackMonitor(
+        2, every, tol, n_iter_no_change, False, validate, early_stopping=True, max_iter=max_iter, **given
+    )
 
 
 def test_every_member_has_its_own_history():
@@ -522,7 +523,6 @@ def test_without_validation_the_losses_decide_and_the_last_weights_are_kept():
 
 
 def test_a_line_an_epoch_has_the_means_over_the_members(capsys):
-    monitor = judged(looks((-0.25, -0.75)))
     monitor = StackMonitor(2, 1, 0.0, 5, 1, looks((-0.25, -0.75)), early_stopping=True, max_iter=7)
     train(monitor, 1, [(1.0, 2.0)])
     words = capsys.readouterr().out.split()

@@ -12,13 +12,20 @@ from skbp._tape import TangentTape, Tape
 UNITS = (3, 5, 2, 4)
 
 
+# For each hidden layer whether z is kept, and whether units are left out.
+CHOICES = [(), (False, False), (True, False), (False, True), (True, True)]
+some_keep_z = pytest.mark.parametrize("keeps_z", CHOICES, ids=str)
+some_drop = pytest.mark.parametrize("drops", CHOICES, ids=str)
+
+
 def buffers(tape):
-    lists = (value for value in vars(tape).values() if isinstance(value, list))
-    return [buffer for buffers in lists for buffer in buffers if buffer is not None]
+    """The arrays on a tape, each once, in whichever of the lists."""
+    lists = (value for _, value in sorted(vars(tape).items()) if isinstance(value, list))
+    return list({id(buffer): buffer for buffers in lists for buffer in buffers if buffer is not None}.values())
 
 
-def both_tapes(passes="tangent"):
-    return [Tape(7, UNITS, np.float64, passes=passes), TangentTape(7, UNITS, np.float64)]
+def both_tapes(passes="tangent", **kept):
+    return [Tape(7, UNITS, np.float64, passes=passes, **kept), TangentTape(7, UNITS, np.float64)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -58,7 +65,7 @@ def test_a_tape_for_prediction_has_activations_only():
     assert [a.shape for a in tape.a[1:]] == [(7, 5), (7, 2), (7, 4)]
     assert tape.delta == tape.error == tape.slope == []
     assert tape.head(2).delta == [None]
-    assert len(buffers(tape.head(2))) == 3
+    assert len(buffers(tape)) == len(buffers(tape.head(2))) == 3
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -69,6 +76,51 @@ def test_a_tape_for_tangents_keeps_errors_and_slopes_of_every_hidden_layer(dtype
         assert [buffer.shape for buffer in kept[1:3]] == [(7, 5), (7, 2)]
     assert {buffer.dtype for buffer in buffers(tape)} == {np.dtype(dtype)}
     assert_apart(buffers(tape))
+
+
+def shapes(buffers):
+    return [None if buffer is None else buffer.shape for buffer in buffers]
+
+
+@some_keep_z
+@pytest.mark.parametrize("passes", ["forward", "backward", "tangent"])
+def test_z_is_the_activation_unless_it_is_kept(passes, keeps_z):
+    tape = Tape(7, UNITS, np.float32, passes=passes, keeps_z=keeps_z)
+    assert shapes(tape.z) == shapes(tape.a) == [None, (7, 5), (7, 2), (7, 4)]
+    for layer in (1, 2):
+        assert (tape.z[layer] is tape.a[layer]) == (not (keeps_z and keeps_z[layer - 1]))
+    assert tape.z[3] is tape.a[3]  # the logits
+    assert len(buffers(tape)) == len(buffers(Tape(7, UNITS, np.float32, passes=passes))) + sum(keeps_z)
+    assert {buffer.dtype for buffer in buffers(tape)} == {np.dtype(np.float32)}
+
+
+@some_drop
+def test_only_layers_whose_units_are_left_out_have_factors_and_an_input_beside_the_activation(drops):
+    tape = Tape(7, UNITS, np.float32, drops=drops)
+    dropping = [bool(drops and drops[layer]) for layer in (0, 1)]
+    sizes = [(7, 5), (7, 2)]
+    assert shapes(tape.factor) == [None, *(size if d else None for size, d in zip(sizes, dropping, strict=True)), None]
+    assert [tape.input[layer] is tape.a[layer] for layer in (1, 2)] == [not d for d in dropping]
+    assert shapes(tape.input[1:3]) == sizes
+    assert {buffer.dtype for buffer in buffers(tape)} == {np.dtype(np.float32)}
+
+
+def test_what_is_kept_does_not_overlap():
+    tape = Tape(7, UNITS, np.float64, "tangent", keeps_z=(True, True), drops=(True, True))
+    assert_apart(buffers(tape))
+    assert len(buffers(tape)) == 3 + 3 + 2 + 2 + 2 + 2 + 2  # a, delta, error, slope, z, input, factor
+
+
+@some_drop
+@some_keep_z
+def test_what_is_one_array_on_the_tape_is_one_on_its_head(keeps_z, drops):
+    tape = Tape(7, UNITS, np.float64, keeps_z=keeps_z, drops=drops)
+    head = tape.head(3)
+    for one, other in [("z", "a"), ("input", "a"), ("error", "delta"), ("factor", "a")]:
+        for layer in (1, 2):
+            shared = getattr(tape, one)[layer] is getattr(tape, other)[layer]
+            assert (getattr(head, one)[layer] is getattr(head, other)[layer]) == shared
+    assert head.z[3] is head.a[3]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -91,9 +143,10 @@ def assert_apart(kept):
 
 
 @pytest.mark.parametrize("n_rows", [1, 4, 7])
+@pytest.mark.parametrize("kept", [{}, {"keeps_z": (True, False), "drops": (True, True)}], ids=["least", "more"])
 @pytest.mark.parametrize("passes", ["forward", "backward", "tangent"])
-def test_a_head_is_the_first_rows_of_the_same_memory(n_rows, passes):
-    for tape in both_tapes(passes):
+def test_a_head_is_the_first_rows_of_the_same_memory(n_rows, passes, kept):
+    for tape in both_tapes(passes, **kept):
         head = tape.head(n_rows)
         assert head.n_rows == n_rows
         for whole, part in zip(buffers(tape), buffers(head), strict=True):

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_expit, log_softmax, logit, softmax
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -148,6 +149,23 @@ def test_a_logit_of_zero_is_of_the_first_class():
     assert_array_equal(_targets.predicted_codes(np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0]])), [0, 1])
 
 
+@pytest.mark.parametrize(
+    "weight", [None, [1.0, 0.0, 2.5, 0.5, 3.0, 1.0, 0.0, 4.0], [0.0] * 8], ids=["none", "some", "all zero"]
+)
+@pytest.mark.parametrize(("y", "n_units"), [(BINARY, 1), (BINARY, 2), (MULTICLASS, 3), (MULTILABEL, 3)])
+def test_accuracy_is_that_of_the_decoded_labels_unweighted_if_no_row_weighs(y, n_units, weight):
+    z, binarizer = logits_for(n_units), _targets.fit_binarizer(y)
+    predicted = _targets.decode(z, binarizer)
+    labels = predicted.copy()
+    labels[::3] = y[:3]  # some of which are the predicted ones too
+    expected = accuracy_score(labels, predicted, sample_weight=weight if np.any(weight) else None)
+    assert 0.0 < expected < 1.0
+    weight = None if weight is None else np.array(weight)
+    found = _targets.accuracy(z, _targets.class_codes(labels, binarizer), weight)
+    assert type(found) is float
+    assert found == pytest.approx(expected, rel=1e-14)
+
+
 def normalised(p):
     return p / p.sum(axis=1, keepdims=True)
 
@@ -285,3 +303,13 @@ def test_unknown_labels_are_named(all_of_them):
     binarizer = _targets.fit_binarizer(MULTICLASS)
     with pytest.raises(ValueError, match=r"(?s)3.*7.*11.*12|12.*3.*7.*11"):
         _targets.check_known_labels(np.array([3, 12, 11, 7]), binarizer, all_of_them)
+
+
+def test_labels_that_do_not_fit_are_called_by_their_name():
+    binarizer = _targets.fit_binarizer(MULTICLASS)
+    with pytest.raises(ValueError, match=r"^`y_val` has classes not in `self.classes_`: \[12\]"):
+        _targets.check_known_labels(np.array([3, 12]), binarizer, False, "y_val")
+    with pytest.raises(ValueError, match=r"^y_val is multilabel, but .* a target that is one class a row"):
+        _targets.check_known_labels(MULTILABEL, binarizer, False, "y_val")
+    with pytest.raises(ValueError, match=r"^y is one class a row, but .* a target that is multilabel"):
+        _targets.check_known_labels(MULTICLASS, _targets.fit_binarizer(MULTILABEL), False)

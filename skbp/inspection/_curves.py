@@ -12,7 +12,11 @@ from skbp.inspection import _axes, _subject
 PANELS = {
     "loss": (("loss", "validation_loss"), "loss", "loss_curve_: it has not been trained"),
     "score": (("validation_score",), "validation score", "validation_scores_: fit with early_stopping=True or X_val"),
-    "learning_rate": (("learning_rate",), "learning rate", "learning_rate_curve_: only the stochastic solvers have one"),
+    "learning_rate": (
+        ("learning_rate",),
+        "learning rate",
+        "learning_rate_curve_: only the stochastic solvers have one",
+    ),
 }
 CURVES = {
     "loss": "loss_curve_",
@@ -232,7 +236,9 @@ class LossCurveDisplay:
         """The curves of one panel, each name in a colour of its own."""
         colours = {name: f"C{i % 10}" for i, name in enumerate(dict.fromkeys(self.names))}
         labelled = set()
-        for network, name, best in zip(self.curves, self.names, self.best_iters or [None] * len(self.names), strict=True):
+        for network, name, best in zip(
+            self.curves, self.names, self.best_iters or [None] * len(self.names), strict=True
+        ):
             for curve in PANELS[panel][0]:
                 if not _has(network.get(curve)):
                     self.lines_[curve].append(None)

@@ -14,7 +14,7 @@ from skbp._parameters import Parameters
 from skbp.inspection import _subject
 
 # Rows and columns of an array that are printed; in place of the others there are dots.
-MOST_ROWS, MOST_COLUMNS = 8, 8
+MOST_ROWS, MOST_COLUMNS = 6, 6
 
 # What HTML has in the place of plain text.
 SYMBOLS = {"delta": "δ", "alpha": "α", "sum": "Σ", "dF/d": "∂F/∂", "||": "‖", " * ": " ⊙ ", "1/2": "½", " - ": " − "}
@@ -123,12 +123,8 @@ class Trace:
         lines = [("(3)", LOSS_FORMULAS[self.activations[-1]], self.loss)]
         if not self.alpha.any():
             return [*lines, ("(3)", "F = c", self.objective)]
-        penalty = " + ".join(f"alpha_{layer} ||W_{layer}||^2" for layer in range(1, len(self.coefs)))
-        return [
-            *lines,
-            *(("", f"alpha_{layer}", float(alpha)) for layer, alpha in enumerate(self.alpha, start=1)),
-            ("(3)", f"F = c + 1/2 ({penalty})", self.objective),
-        ]
+        penalty = [("", "alpha", self.alpha), ("(3)", "F = c + 1/2 sum_l alpha_l ||W_l||^2", self.objective)]
+        return lines + penalty
 
     def _back(self, layer):
         if layer == len(self.coefs) - 1:
@@ -186,6 +182,28 @@ def trace(clf, x, y):
     >>> from skbp.inspection import trace
     >>> and_gate = BackpropClassifier.from_weights([[[2.0], [2.0]]], [[-3.0]], classes=[0, 1]).set_params(alpha=0)
     >>> print(trace(and_gate, [1, 0], 0))
+    One sample, forward and back. The numbers are those of the equations in skbp._network.
+    <BLANKLINE>
+    Sample
+            a_0 = x                                            [1  0]
+            y                                                  [0]
+    <BLANKLINE>
+    Layer 1, output
+            W_1 = coefs_[0]                                    [2]
+                                                               [2]
+            b_1 = intercepts_[0]                               [-3]
+       (1)  z_1 = a_0 W_1 + b_1                                [-1]
+            p = logistic(z_1)                                  [0.2689]
+    <BLANKLINE>
+    Objective
+       (3)  c = -sum_k (y_k log p_k + (1 - y_k) log(1 - p_k))  0.3133
+       (3)  F = c                                              0.3133
+    <BLANKLINE>
+    Back through layer 1
+       (4)  delta_1 = p - y                                    [0.2689]
+       (6)  dF/dW_1 = a_0^T delta_1                            [0.2689]
+                                                               [     0]
+       (7)  dF/db_1 = delta_1                                  [0.2689]
     """
     network = _subject.fitted_network(clf)
     if not hasattr(network, "objective"):
@@ -242,15 +260,19 @@ def _of_the_row(layers):
 def _printed(value):
     """A number, vector or matrix as lines of text."""
     if np.ndim(value) == 0:
-        return [f"{value:.4g}"]
+        return [_number(value)]
     table = np.atleast_2d(value)
     columns = _ends(table.shape[1], MOST_COLUMNS)
     rows = [
-        [] if row is None else ["..." if column is None else f"{table[row, column]:.4g}" for column in columns]
+        [] if row is None else ["..." if column is None else _number(table[row, column]) for column in columns]
         for row in _ends(len(table), MOST_ROWS)
     ]
     width = max(len(cell) for row in rows for cell in row)
     return [f"[{'  '.join(cell.rjust(width) for cell in row)}]" if row else " ..." for row in rows]
+
+
+def _number(value):
+    return f"{value + 0.0:.4g}"  # 0 and not -0
 
 
 def _ends(n, most):
@@ -260,7 +282,7 @@ def _ends(n, most):
 
 def _marked_up(formula):
     """A formula in HTML."""
-    marked = re.sub(r"\b(W|b|z|a|p|y|delta|alpha|sum)_(\w+)", r"\1<sub>\2</sub>", html.escape(formula, quote=False))
+    marked = re.sub(r"\b(d?W|d?b|z|a|p|y|delta|alpha|sum)_(\w+)", r"\1<sub>\2</sub>", html.escape(formula, quote=False))
     marked = re.sub(r"\^(\w)", r"<sup>\1</sup>", marked)
     for plain, symbol in SYMBOLS.items():
         marked = marked.replace(plain, symbol)
