@@ -405,8 +405,8 @@ class Stopwatch:
             # Where something came between, a fit of several epochs may seem the shorter: then they are repeated further.
             if k >= self.repeats and min(found.values()) > 0.0:
                 break
-            for peer, epochs in best:
-                best[peer, epochs] = min(best[peer, epochs], self.timed(runs[peer], epochs))
+            for (peer, epochs), least in best.items():
+                best[peer, epochs] = min(least, self.timed(runs[peer], epochs))
             found = {peer: (best[peer, 1 + more[peer]] - best[peer, 1]) / more[peer] for peer in runs}
         return {peer: seconds if seconds > 0.0 else math.nan for peer, seconds in found.items()}
 

@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from sphinx.domains.math import MathDomain
 
 sys.path.insert(0, str(Path(__file__).parent))  # for drawings.py
 
@@ -24,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",
+    "drawings",
 ]
 exclude_patterns = ["_build", "auto_examples/**/*.ipynb"]
 templates_path = ["_templates"]
@@ -66,3 +68,15 @@ sphinx_gallery_conf = {
     "plot_gallery": True,
     "abort_on_example_error": True,
 }
+
+
+class Equations(MathDomain):
+    """The label of an equation is its number: the one that it has in skbp._network, on whatever page it stands."""
+
+    def note_equation(self, docname, labelid, location=None):
+        super().note_equation(docname, labelid, location)
+        self.equations[labelid] = docname, int(labelid)
+
+
+def setup(app):
+    app.add_domain(Equations, override=True)

@@ -69,7 +69,7 @@ def svg(draw):
     element = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", element, flags=re.DOTALL)
     width = 4 / 3 * float(re.search(r'width="([\d.]+)pt"', element)[1])
     element = re.sub(r' (width|height)="[\d.]+pt"', "", element, count=2)
-    element = element.replace("<svg", f'<svg style="width: {width:.0f}px; stroke-linejoin: round"', 1)
+    element = element.replace("<svg", f'<svg style="width: {width:.0f}px"', 1)
     return element.replace(INK, "currentColor")
 
 

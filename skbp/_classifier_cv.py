@@ -90,13 +90,13 @@ class BackpropClassifierCV(NetworkEstimator):
     batch_size : int or "auto", default="auto"
         Rows of each member in a mini-batch. "auto" is about 64, or 256 above 5,000 rows, so that all batches are nearly
         equal.
-    learning_rate : str or callable, default="cosine"
+    learning_rate : str or callable, default="constant"
         As in :class:`BackpropClassifier`.
     learning_rate_init : float or "auto", default="auto"
         Initial learning rate. "auto" is 0.01, or 0.02 above 5,000 rows.
     power_t : float, default=0.5
         Exponent of "invscaling".
-    max_iter : int, default=60
+    max_iter : int, default=200
         Epochs, or iterations of SciPy's methods, at the most.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
@@ -115,7 +115,7 @@ class BackpropClassifierCV(NetworkEstimator):
         Decays of "adam"'s running means.
     epsilon : float, default=1e-8
         Added by "adam" to the root of the second moment.
-    n_iter_no_change : int or inf, default=inf
+    n_iter_no_change : int or inf, default=10
         Training ends when the log losses of all members on their folds have not improved by `tol` for more than this many
         epochs. The best weights are kept in any case.
     max_fun : int, default=15000
@@ -234,10 +234,10 @@ class BackpropClassifierCV(NetworkEstimator):
         solver="adam",
         alpha=0.0001,
         batch_size="auto",
-        learning_rate="cosine",
+        learning_rate="constant",
         learning_rate_init="auto",
         power_t=0.5,
-        max_iter=60,
+        max_iter=200,
         shuffle=True,
         random_state=None,
         tol=1e-4,
@@ -247,7 +247,7 @@ class BackpropClassifierCV(NetworkEstimator):
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
-        n_iter_no_change=np.inf,
+        n_iter_no_change=10,
         max_fun=15000,
         class_weight=None,
         out_activation="auto",

@@ -54,6 +54,8 @@ class Dropout:
 
     def draw(self, tape):
         """Fill the tape's factors anew: 0 for a unit left out, 1 / (1 - rate) for others."""
+        if not any(self.layers):
+            return
         if not self._generators:
             self._generators = [np.random.SFC64(rng.randint(2**32, dtype=np.uint32)) for rng in self._rngs]
         for factor, level in zip(tape.factor[1:], self._levels, strict=False):

@@ -209,7 +209,7 @@ def _row_numbers(part, n_rows):
     if part.dtype == bool and part.shape == (n_rows,):
         return np.flatnonzero(part)
     if not part.size:
-        return np.empty(0, dtype=np.intp)
+        return np.zeros(0, dtype=np.intp)
     if part.ndim != 1 or part.dtype.kind not in "iu" or part.min() < -n_rows or part.max() >= n_rows:
         raise ValueError(
             f"cv makes a split with a part of shape {part.shape} and type {part.dtype} that is neither row numbers from 0 "

@@ -28,14 +28,18 @@ LAYERS = {
     "_validation": 4,
     "_wiring": 4,
     "_features": 4,
+    "_estimator": 4,
     "_classifier": 4,
+    "_classifier_cv": 4,
     "inspection": 4,
     "__init__": 5,
 }
-# Layer 4 alone has an order within, on which the classifier stands.
+# Layer 4 alone has an order within, on which the classifiers stand.
 OF_ITS_OWN_LAYER = {
     "_validation": {"_targets"},
-    "_classifier": {"_targets", "_validation", "_wiring", "_features"},
+    "_estimator": {"_targets", "_validation", "_wiring"},
+    "_classifier": {"_targets", "_validation", "_wiring", "_features", "_estimator"},
+    "_classifier_cv": {"_targets", "_validation", "_wiring", "_estimator", "_classifier"},
 }
 # What a module may import of the package where that is not everything below it.
 WITHIN = {
@@ -43,7 +47,7 @@ WITHIN = {
     "_objective": {"_network", "_parameters", "_tape"},
     "_monitor": {"_updates", "_schedules"},
     "_solvers": {"_updates", "_schedules"},
-    "__init__": {"_activations", "_classifier", "_features"},
+    "__init__": {"_activations", "_classifier", "_classifier_cv", "_features"},
     "inspection": set(),  # it knows the classifier by its public objective alone
 }
 WITHIN.update({name: set() for name, layer in LAYERS.items() if layer == 0})

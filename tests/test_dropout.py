@@ -21,12 +21,13 @@ some_rates = pytest.mark.parametrize("rate", RATES)
 
 
 def generator(seed=0):
-    return np.random.RandomState(seed)
+    """The generators of one network, a single one."""
+    return [np.random.RandomState(seed)]
 
 
-def factors_of(rates, rng, n_rows=1000, width=20, dtype=np.float64):
+def factors_of(rates, rngs, n_rows=1000, width=20, dtype=np.float64):
     """What a dropout draws for hidden layers of this width."""
-    dropout = Dropout(rates, rng)
+    dropout = Dropout(rates, rngs)
     tape = Tape(n_rows, [3, *[width] * len(rates), 2], dtype, drops=dropout.layers)
     dropout.draw(tape)
     return [None if factor is None else factor.copy() for factor in tape.factor[1:-1]]
@@ -115,13 +116,13 @@ def test_layers_with_rate_0_take_no_numbers_from_the_generator():
     assert none is also_none is None
     (alone,) = factors_of([0.4], alone_rng := generator())
     assert_array_equal(factor, alone)
-    assert rng.randint(2**31) == alone_rng.randint(2**31)
+    assert rng[0].randint(2**31) == alone_rng[0].randint(2**31)
 
 
 @pytest.mark.parametrize("rates", [[], [0.0], [0.0, 0.0]], ids=str)
 def test_where_nothing_is_left_out_the_generator_stays_as_it_is(rates):
     assert factors_of(rates, rng := generator()) == [None] * len(rates)
-    assert rng.randint(2**31) == generator().randint(2**31)
+    assert rng[0].randint(2**31) == generator()[0].randint(2**31)
 
 
 def test_layers_says_where_something_is_left_out():
@@ -303,7 +304,7 @@ def test_rows_that_weigh_nothing_draw_nothing():
         params, [ACTIVATIONS["tanh"]] * 2, "softmax", X, target, weight, Dropout([0.5, 0.5], rng := generator())
     )
     assert at.value_and_gradient(slice(0, 25)) is None
-    assert rng.randint(2**31) == generator().randint(2**31)
+    assert rng[0].randint(2**31) == generator()[0].randint(2**31)
 
 
 @pytest.mark.parametrize("gauss_newton", [False, True], ids=["exact", "gauss-newton"])

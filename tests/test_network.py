@@ -182,7 +182,7 @@ def parameters_of_stack(members):
 def tape_of_stack(like, **given):
     """A tape whose buffers have an axis for three members in front; what is one array on a tape is one here."""
     copies: dict = {id(None): None}
-    tape = SimpleNamespace(**given)
+    tape = SimpleNamespace(ones=like.ones, **given)
     for name, buffers in vars(like).items():
         if isinstance(buffers, list):
             stack = [

@@ -111,7 +111,7 @@ def mini_batches(
         rate,
         batch_size,
         shuffle,
-        np.random.RandomState(0),
+        [np.random.RandomState(0)],
         Progress() if progress is None else progress,
         horizon,
         **regularisation,

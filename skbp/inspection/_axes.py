@@ -11,7 +11,7 @@ DIVERGING = "PuOr_r"
 def pyplot(caller):
     """matplotlib.pyplot; an error says who needs it and how to have it."""
     try:
-        import matplotlib.pyplot as plt  # noqa: PLC0415
+        import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
             f"{caller} needs matplotlib, which comes with the extra plot: pip install 'skbp[plot]'."

@@ -39,7 +39,8 @@ class LossCurveDisplay:
         For each network what is known of "loss", "validation_loss", "validation_score" and "learning_rate": a sequence with
         a number for each epoch, nan where there is none; what is left out or None is not drawn.
     names : list of str
-        Of each network, "" for none. Those of the same name, such as members of one ensemble, have one colour and one entry in the legend.
+        Of each network, "" for none. Those of the same name, such as members of one ensemble, have one colour and one entry
+        in the legend.
     best_iters : list of (int or None), default=None
         The best epoch of each, counted from 1; None to mark none.
     unit : {"epoch", "iteration"}, default="epoch"
@@ -203,11 +204,9 @@ class LossCurveDisplay:
     def _of(cls, networks, names):
         """The display of fitted networks."""
         curves = [{curve: getattr(net, attribute, None) for curve, attribute in CURVES.items()} for net in networks]
-        best_iters = [
-            getattr(network, "best_iter_", None) or None if getattr(network, "early_stopping", False) else None
-            for network in networks
-        ]
-        in_epochs = all(getattr(network, "solver", None) in {"adam", "sgd"} for network in networks)
+        # Without early stopping the weights are the last ones; 0 stands for those before the first epoch, off the curve.
+        best_iters = [getattr(net, "best_iter_", 0) or None if net.early_stopping else None for net in networks]
+        in_epochs = all(net.solver in {"adam", "sgd"} for net in networks)
         return cls(curves, names, best_iters=best_iters, unit="epoch" if in_epochs else "iteration")
 
     def _check(self, panels):

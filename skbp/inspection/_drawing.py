@@ -31,9 +31,9 @@ LEAST_OPAQUE = 0.15
 class NetworkDisplay:
     """A drawing of a network: its units as discs, its weights as lines.
 
-    A line is the wider and the more opaque the larger the weight is in absolute value, compared with the largest that is drawn
-    between the same two layers; orange lines are positive weights, purple ones negative. Of a wide layer the first and the last
-    units are drawn, with dots for those between.
+    A line is the wider and the more opaque the larger the weight is in absolute value, compared with the largest that is
+    drawn between the same two layers; orange lines are positive weights, purple ones negative. Of a wide layer the first
+    and the last units are drawn, with dots for those between.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class NetworkDisplay:
     >>> from skbp import BackpropClassifier
     >>> from skbp.inspection import NetworkDisplay
     >>> iris = load_iris()
-    >>> clf = BackpropClassifier(5, "tanh", solver="lbfgs", alpha=1.0, random_state=0).fit(iris.data, iris.target)
+    >>> clf = BackpropClassifier(5, learning_rate="cosine", max_iter=50, random_state=0).fit(iris.data, iris.target)
     >>> display = NetworkDisplay.from_estimator(
     ...     clf, feature_names=iris.feature_names, class_names=iris.target_names
     ... )

@@ -30,8 +30,8 @@ class GradientFlowDisplay:
     activation : ndarray of shape (n_layers,)
         Of a_l over rows and units, from the input a_0 to the output, whose a_L is z_L.
     delta : ndarray of shape (n_layers - 1,)
-        Of n_samples times delta_l, which for rows of equal weight is the derivative of a row's own loss by its z_l, over rows
-        and units, from the first hidden layer to the output.
+        Of n_samples times delta_l, which for rows of equal weight is the derivative of a row's own loss by its z_l, over
+        rows and units, from the first hidden layer to the output.
     gradient : ndarray of shape (n_layers - 1,)
         Of the derivative of the mean loss by the weights W_l, over the weights of the layer, without the penalty's, which
         would not let it vanish.

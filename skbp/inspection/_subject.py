@@ -58,8 +58,8 @@ def _last_of_networks(estimator):
     last = last_step(estimator)
     if not hasattr(last, "hidden_layer_sizes"):
         raise TypeError(
-            f"{type(last).__name__} is no network: pass a BackpropClassifier, a BackpropClassifierCV, an MLPClassifier, or a "
-            "pipeline that ends in one."
+            f"{type(last).__name__} is no network: pass a BackpropClassifier, a BackpropClassifierCV, an MLPClassifier, or "
+            "a pipeline that ends in one."
         )
     return last
 

@@ -17,7 +17,16 @@ from skbp.inspection import _subject
 MOST_ROWS, MOST_COLUMNS = 6, 6
 
 # What HTML has in the place of plain text.
-SYMBOLS = {"delta": "δ", "alpha": "α", "sum": "Σ", "dF/d": "∂F/∂", "||": "‖", " * ": " ⊙ ", "1/2": "½", " - ": " − "}
+SYMBOLS = {
+    "delta": "&delta;",
+    "alpha": "&alpha;",
+    "sum": "&Sigma;",
+    "dF/d": "&part;F/&part;",
+    "||": "&Vert;",
+    " * ": " &odot; ",
+    "1/2": "&frac12;",
+    "-": "&minus;",
+}
 
 LOSS_FORMULAS = {
     "softmax": "c = -sum_k y_k log p_k",
@@ -46,7 +55,8 @@ class Trace:
     proba : ndarray of shape (n_outputs,)
         p, the link of the logits: the probability of each output unit.
     target : ndarray of shape (n_outputs,)
-        y as the loss wants it: of several classes a 1 in the place of the right one. Smoothed, if `label_smoothing` is not 0.
+        y as the loss wants it: of several classes a 1 in the place of the right one; smoothed, if `label_smoothing` is not
+        0.
     loss, objective : float
         c and F.
     alpha : ndarray of shape (L,)
@@ -150,8 +160,8 @@ class Trace:
 def trace(clf, x, y):
     """Follow one sample through a fitted network and back: every z, a, delta and gradient.
 
-    The objective F is that of this sample alone, with a weight of 1, in float64. The numbers are those that training computes,
-    from the same code, and without dropout.
+    The objective F is that of this sample alone, with a weight of 1, in float64. The numbers come from the code that
+    trains, without dropout.
 
     Parameters
     ----------

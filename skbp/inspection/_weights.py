@@ -21,8 +21,8 @@ CHARACTER = 0.08  # inches, about
 class WeightsDisplay:
     """The weights of the first layer.
 
-    With an image's shape each unit's weights are an image as its input is. Without one they are a column of a heat map, which
-    has a row for each feature. In both, orange is positive, purple negative, and white 0, on one scale for all.
+    With an image's shape each unit's weights are an image as its input is. Without one they are a column of a heat map,
+    which has a row for each feature. In both, orange is positive, purple negative, and white 0, on one scale for all.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class WeightsDisplay:
     >>> from skbp import BackpropClassifier
     >>> from skbp.inspection import WeightsDisplay
     >>> X, y = load_digits(return_X_y=True)
-    >>> clf = BackpropClassifier(16, solver="lbfgs", alpha=10.0, max_iter=500, random_state=0).fit(X / 16, y)
+    >>> clf = BackpropClassifier(16, learning_rate="cosine", max_iter=30, random_state=0).fit(X / 16, y)
     >>> display = WeightsDisplay.from_estimator(clf, image_shape=(8, 8))
     >>> len(display.images_), display.images_[0].get_array().shape
     (16, (8, 8))
@@ -81,7 +81,8 @@ class WeightsDisplay:
         feature_names : array-like of str of shape (n_features,), default=None
             None is `feature_names_in_`, or x0, x1, ... where the data had no names.
         class_names : array-like of str of shape (n_classes,), default=None
-            The units' names where the network has no hidden layer, so that its first layer is the output; None is `classes_`.
+            The units' names where the network has no hidden layer, so that its first layer is the output; None is
+            `classes_`.
         vmax : float, default=None
             The weight, positive or negative, of the deepest colour; None is the largest in absolute value of those drawn.
         ax : matplotlib Axes, default=None
@@ -203,7 +204,7 @@ def _checked_shape(image_shape, n_features):
     shape = tuple(image_shape)
     if len(shape) != 2 or math.prod(shape) != n_features:
         raise ValueError(
-            f"image_shape={image_shape!r} does not fit: it must be two numbers, rows and columns, whose product is the number "
-            f"of features, {n_features}."
+            f"image_shape={image_shape!r} does not fit: it must be two numbers, rows and columns, whose product is the "
+            f"number of features, {n_features}."
         )
     return shape
