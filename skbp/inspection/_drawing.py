@@ -326,7 +326,7 @@ class _Column:
 
     def __init__(self, x, units, width, bias):
         self.x, self.units, self.width = x, units, width
-        self.y, self.dots = -np.arange(len(units), dtype=np.float64), np.empty(0)
+        self.y, self.dots = -np.arange(len(units), dtype=np.float64), np.zeros(0)
         if len(units) < width:
             below = (len(units) + 1) // 2
             self.y[below:] -= GAP - 1.0
