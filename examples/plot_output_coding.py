@@ -26,7 +26,7 @@ from sklearn.model_selection import train_test_split
 
 from skbp import BackpropClassifier
 
-SETTINGS = {"activation": "tanh", "solver": "lbfgs", "alpha": 0.3, "tol": 1e-3, "max_iter": 500}
+SETTINGS = {"activation": "tanh", "solver": "lbfgs", "alpha": 0.3, "tol": 1e-3, "max_iter": 1000}
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7"]  # told apart with any colour vision
 MARKERS = "os^D"
 

@@ -586,7 +586,8 @@ class BackpropClassifierCV(NetworkEstimator):
             done.append(member)
             if outcome.warning:
                 warned.append(outcome.warning)
-            if outcome.status in {"interrupted", "stopped"}:
+            # A callback that ends one member's iterations leaves the others theirs, unless it ends the members too.
+            if outcome.status == "interrupted" or (of_member is not None and of_member.stops):
                 break
         warning = f"{len(warned)} of {len(members)} members: {warned[0]}" if warned else ""
         return done, warning, callbacks.close if callbacks is not None else _nothing

@@ -295,12 +295,18 @@ class EpochCallbacks:
         The fitted attributes as they would be if training ended now.
     published : bool, default=True
         Whether the estimator is a fitted one when training ends, and not only a part of it.
+
+    Attributes
+    ----------
+    stops : bool
+        Once training has ended, whether a callback wants nothing of the kind to follow.
     """
 
     def __init__(self, estimator, context, data, attributes_at, published=True):
         self._estimator, self._context, self._data, self._attributes_at = estimator, context, data, attributes_at
         self._at_end: dict = {"reconstruction_attributes": {}} if published else {}
         self._epoch: Any = None
+        self.stops = False
         context.call_on_fit_task_begin(estimator=estimator, **data)
 
     def begin(self):
@@ -321,7 +327,7 @@ class EpochCallbacks:
         """Training has ended, perhaps within an epoch, which then has nothing to show; all is published."""
         if self._epoch is not None:
             self._epoch.call_on_fit_task_end(estimator=self._estimator)
-        self._context.call_on_fit_task_end(estimator=self._estimator, **self._at_end, **self._data)
+        self.stops = self._context.call_on_fit_task_end(estimator=self._estimator, **self._at_end, **self._data)
 
     def of_member(self, attributes_at, max_subtasks) -> EpochCallbacks:
         """The callbacks of one of several networks that are trained in turn, a subtask with epochs of its own."""
