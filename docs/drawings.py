@@ -250,7 +250,7 @@ def xor_hidden():
 @drawing
 def layers():
     """A network of two layers of weights, with the names of what is in it."""
-    fig, ax = plane(4.6, 3.3, (-0.9, 6.9), (-1.7, 3.9))
+    fig, ax = plane(4.6, 2.95, (-0.9, 6.9), (-1.0, 4.0))
     columns = [
         (0.0, 3, BLUE, "$a_0 = x$", "$(n, 3)$"),
         (3.0, 4, RED, "$a_1 = f(z_1)$", "$(n, 4)$"),

@@ -796,7 +796,7 @@ class BackpropClassifier(NetworkEstimator):
         dropout = _wiring.make_dropout(self, len(params.weights) - 1, [self._random_state])
         objective = self._objective_on(rows, params, dropout)
         solver = _wiring.make_solver(self, objective.n_rows, [self._random_state])
-        max_iter = 1 if incremental else self.max_iter
+        max_iter = 1 if incremental else self._most_iterations()
         monitor = Monitor(
             self.tol,
             self.n_iter_no_change,
