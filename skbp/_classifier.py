@@ -826,15 +826,18 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         dropout = _wiring.make_dropout(self, len(params.weights) - 1)
         objective = self._objective_on(rows, params, dropout)
         solver = _wiring.make_solver(self, objective.n_rows)
+        max_iter = 1 if incremental else self.max_iter
+        if not isinstance(solver, MiniBatchSolver):
+            max_iter = (self.solver_options or {}).get("maxiter") or max_iter
         monitor = Monitor(
             self.tol,
             self.n_iter_no_change,
             self.verbose,
             validate,
             self.early_stopping and not incremental,
-            1 if incremental else self.max_iter,
+            max_iter,
             None if incremental else self.max_time,
-            self._epoch_callbacks(X, y, sample_weight, train, incremental, solver),
+            self._epoch_callbacks(X, y, sample_weight, train, incremental, solver, max_iter),
         )
         if incremental:
             self._go_on(solver, monitor, params.vector.dtype)
@@ -842,7 +845,7 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         # Overflow is found by looking at the objective of every step, and reported once.
         rows_at_once = min(getattr(solver, "batch_size", objective.n_rows), CHUNK_ROWS)
         with blas_threads(params.units, rows_at_once), np.errstate(all="ignore"):
-            outcome = solver.run(objective, monitor, 1 if incremental else self.max_iter)
+            outcome = solver.run(objective, monitor, max_iter)
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
             raise ValueError(
                 "Training produced a non-finite objective in its first iteration, so there are no weights to keep. The "
@@ -1002,16 +1005,11 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self._split_state: tuple = rng.get_state()
         return split(codes, self._label_binarizer, self.validation_fraction, rng)
 
-    def _epoch_callbacks(self, X, y, sample_weight, train, incremental, solver):
+    def _epoch_callbacks(self, X, y, sample_weight, train, incremental, solver, max_iter):
         """The bridge to scikit-learn's callbacks, if there are any; they see the data as the user gave them."""
         if not getattr(self, "_skl_callbacks", None):
             return None
-        stochastic = isinstance(solver, MiniBatchSolver)
-        options = {} if stochastic else self.solver_options or {}
-        max_iter = options.get("maxiter") or self.max_iter
-        context = self._init_callback_context(
-            task_name="partial_fit" if incremental else "fit", max_subtasks=1 if incremental else max_iter
-        )
+        context = self._init_callback_context(task_name="partial_fit" if incremental else "fit", max_subtasks=max_iter)
 
         def trained_on(data):
             return data if train is None or data is None else _safe_indexing(data, train)
@@ -1025,7 +1023,7 @@ class BackpropClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         }
 
         def results(params, monitor):
-            seen = solver.progress.samples_seen if stochastic else self.t_
+            seen = solver.progress.samples_seen if isinstance(solver, MiniBatchSolver) else self.t_
             return self._results(params, monitor) | {"t_": seen}
 
         return EpochCallbacks(self, context, data, results)
