@@ -926,6 +926,28 @@ def test_verbose_prints_a_line_an_iteration(solver, early_stopping, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(("solver_options", "n"), [({"maxiter": 3}, 3), ({"maxiter": 12}, 12), ({"maxiter": None}, 5)])
+def test_verbose_counts_to_the_number_of_iterations_that_an_option_of_scipy_sets(solver_options, n, capsys):
+    X, y = make_data()
+    clf = small(solver="lbfgs", solver_options=solver_options, verbose=True).fit(X, y)
+    assert clf.n_iter_ == n
+    assert [line.split("  objective")[0] for line in capsys.readouterr().out.splitlines()] == [
+        f"Iteration {k:>4}/{n}" for k in range(1, n + 1)
+    ]
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_verbose_1_and_2_print_the_same_where_there_is_no_terminal(verbose, capsys):
+    X, y = make_data()
+
+    def printed(verbose):
+        small(verbose=verbose, early_stopping=True, learning_rate="cosine").fit(X, y)
+        return [line.rpartition("  ")[0] for line in capsys.readouterr().out.splitlines()]
+
+    assert printed(verbose) == printed(True)
+    assert len(printed(verbose)) == 5
+
+
 def test_verbose_says_why_training_stops_and_that_the_learning_rate_falls(capsys):
     X, y = make_data()
     common = {"solver": "sgd", "verbose": True, "max_iter": 100, "tol": 1.0, "n_iter_no_change": 1}

@@ -71,6 +71,8 @@ for solver, early_stopping in json.loads(sys.argv[1]):
         "accuracy": float((proba.argmax(axis=1) == y).mean()),
         "goes_on": len(clf.loss_curve_) > len(loss_curve) and clf.loss_curve_[-1] < loss_curve[0],
     }
+    # The interruption may have come amid a line.
+    print()
     print("REPORT", json.dumps(report))
 """
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from skbp import BackpropClassifier
 from skbp._monitor import Monitor
 from skbp._parameters import Parameters
+from skbp._solvers import SOLVERS
 
 
 def parameters(number=0.0):
@@ -380,6 +382,22 @@ def test_a_decision_stays_above_the_live_line(monkeypatch):
     assert decision.endswith("consecutive epochs. Setting learning rate to 0.2")
     assert without_seconds(after) == "Iteration    3  objective    0.50000000"
     assert rest == ""
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_fit_with_verbose_2_leaves_one_line_on_a_terminal(solver, early_stopping, monkeypatch):
+    X = np.random.RandomState(0).normal(size=(60, 4))
+    clf = BackpropClassifier((5,), solver=solver, max_iter=8, random_state=0, verbose=2, early_stopping=early_stopping)
+    with on_a_terminal(monkeypatch, columns=200) as sent:
+        clf.fit(X, np.sign(X[:, 0]))
+    line, rest = visible(sent[0])
+    assert without_seconds(line).startswith(f"Iteration    {clf.n_iter_}/8  objective {clf.loss_curve_[-1]:13.8f}")
+    assert ("validation score" in line) == early_stopping
+    assert ("learning rate 1.00e-03" in line) == (clf.learning_rate_curve_ is not None)
+    assert rest == ""
+    assert clf.n_iter_ > 1
 
 
 @pytest.mark.parametrize("verbose", [1, True])
