@@ -13,7 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 project = "skbp"
 author = "The skbp developers"
-copyright = author  # noqa: A001
+copyright = author
 release = version = version_of("skbp")
 
 extensions = [

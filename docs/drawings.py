@@ -195,7 +195,16 @@ def gate_xor():
 
 def weighted(ax, start, end, weight, at, **text):
     """An edge whose colour is the weight's sign."""
-    edge(ax, start, end, f"{weight:g}".replace("-", "\N{MINUS SIGN}"), POSITIVE if weight > 0 else NEGATIVE, at, 1.6, **text)
+    edge(
+        ax,
+        start,
+        end,
+        f"{weight:g}".replace("-", "\N{MINUS SIGN}"),
+        POSITIVE if weight > 0 else NEGATIVE,
+        at,
+        1.6,
+        **text,
+    )
 
 
 @drawing
@@ -287,27 +296,27 @@ def cost():
 @drawing
 def passes():
     """What flows forward and back through a network of two layers of weights."""
-    fig, ax = plane(4.6, 2.35, (-0.7, 9.0), (-1.7, 3.3))
-    forward = [(0, "$a_0$", BLUE), (2.6, "$z_1$", RED), (4.4, "$a_1$", RED), (7.0, "$z_2$", YELLOW)]
+    fig, ax = plane(4.1, 2.7, (-0.6, 7.7), (-1.8, 3.0))
+    forward = [(0, "$a_0$", BLUE), (2.2, "$z_1$", RED), (3.8, "$a_1$", RED), (6.0, "$z_2$", YELLOW)]
     back = {1: r"$\delta_1$", 3: r"$\delta_2$"}
     for ((x, *_), (end, *_)), label in zip(pairwise(forward), ("$W_1, b_1$", "$f$", "$W_2, b_2$"), strict=True):
         edge(ax, (x, 2), (end - 0.55, 2), arrow="->")
         ax.text((x + end) / 2, 2.35, label, ha="center", size=11)
-    edge(ax, (7, 2), (8.3, 2), arrow="->")
-    ax.text(8.35, 2, "$c$", va="center", size=13)
-    edge(ax, (8.45, 1.6), (7.6, 0.3), arrow="->")
-    edge(ax, (7, 0), (3.2, 0), arrow="->")
-    ax.text(4.0, 0.2, r"$W_2^T, \; f'(z_1)$", ha="center", size=11)
+    edge(ax, (6, 2), (7.15, 2), arrow="->")
+    ax.text(7.2, 2, "$c$", va="center", size=13)
+    edge(ax, (7.3, 1.65), (6.5, 0.3), arrow="->")
+    edge(ax, (6, 0), (2.75, 0), arrow="->")
+    ax.text(3.5, -0.5, r"$W_2^T, \; f'(z_1)$", ha="center", size=11)
     for k, (x, name, color) in enumerate(forward):
         node(ax, (x, 2), color, name, 0.5)
         if k in back:
             node(ax, (x, 0), color, back[k], 0.5)
-    for x, text in ((1.0, r"$a_0^T \delta_1$"), (5.7, r"$a_1^T \delta_2$")):
-        ax.text(x, -1.3, text, ha="center", va="center", size=12)
-    edge(ax, (2.6, 0), (1.5, -1.1), arrow="->")
-    edge(ax, (0, 2), (0.7, -0.9), arrow="->")
-    edge(ax, (7, 0), (6.2, -1.1), arrow="->")
-    edge(ax, (4.4, 2), (5.5, -0.9), arrow="->")
+    for x, text in ((0.8, r"$a_0^T \delta_1$"), (4.8, r"$a_1^T \delta_2$")):
+        ax.text(x, -1.35, text, ha="center", va="center", size=12)
+    edge(ax, (2.2, 0), (1.15, -1.0), arrow="->")
+    edge(ax, (0, 2), (0.6, -1.0), arrow="->")
+    edge(ax, (6, 0), (5.2, -1.0), arrow="->")
+    edge(ax, (3.8, 2), (4.65, -1.0), arrow="->")
     return fig
 
 
@@ -318,7 +327,7 @@ def worked():
         [[[1, -1], [2, 1]], [[2], [-1]]], [[-1, 0.5], [0.5]], classes=[0, 1], activation="logistic"
     )
     t = trace(clf.set_params(alpha=0), [1, 0.5], 0)
-    fig, ax = plane(4.6, 3.0, (-0.8, 7.0), (-1.4, 3.8))
+    fig, ax = plane(4.1, 2.75, (-0.6, 6.8), (-1.6, 3.6))
     places = [[(0, 2.9), (0, 0)], [(3, 2.9), (3, 0)], [(6, 1.45)]]
     for layer in (1, 2):
         for i, start in enumerate(places[layer - 1]):
@@ -335,7 +344,7 @@ def worked():
 
 
 def below(ax, place, lines):
-    ax.text(place[0], place[1] - 0.55, lines.replace("-", "\N{MINUS SIGN}"), ha="center", va="top", size=9)
+    ax.text(place[0], place[1] - 0.57, lines.replace("-", "\N{MINUS SIGN}"), ha="center", va="top", size=9)
 
 
 @drawing

@@ -95,8 +95,8 @@ plt.show()
 # bits hang together, all four classes come out at 1/4. This no hidden layer mends: it is the output that is too small.
 
 centers[0], centers[3] = (-1, 0.3), (-1, -0.3)
-X, y = make_blobs(4000, centers=centers, cluster_std=0.35, random_state=0)
-X_test, y_test = make_blobs(4000, centers=centers, cluster_std=0.35, random_state=1)
+X, y = make_blobs(2000, centers=centers, cluster_std=0.35, random_state=0)
+X_test, y_test = make_blobs(2000, centers=centers, cluster_std=0.35, random_state=1)
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
 x2 = np.linspace(-1.5, 1.5, 200)

@@ -493,7 +493,7 @@ class BackpropClassifierCV(NetworkEstimator):
         auto = {
             "batch_size": math.ceil(n_rows / math.ceil(n_rows / batch_rows)),
             "learning_rate_init": learning_rate_init,
-            "dropout": DROPOUT if self.solver in UPDATES else 0.0,
+            "dropout": DROPOUT if self.solver in UPDATES and _wiring.hidden_units(self.hidden_layer_sizes) else 0.0,
         }
         # Dropout at other than "auto" stays: a solver that cannot do it refuses it.
         unused = _wiring.OF_SOME_SOLVERS - parameters_of(self.solver) - {"n_iter_no_change", "dropout"}

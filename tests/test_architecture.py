@@ -76,7 +76,7 @@ WITHIN.update({name: {"inspection._axes", "inspection._subject"} for name in INS
 WITHIN.update({"inspection": INSPECTION, "inspection._axes": set(), "inspection._subject": set()})
 WITHIN["inspection._flow"] |= {"_parameters"}
 WITHIN["inspection._trace"] |= {"_parameters", "_losses"}
-OPTIONAL = dict.fromkeys(INSPECTION, {"matplotlib"})
+OPTIONAL = {name: {"matplotlib"} for name in INSPECTION}
 
 every_module = pytest.mark.parametrize("name", list(MODULES))
 

@@ -363,7 +363,7 @@ def test_zero_has_no_sign_in_print():
     clf = BackpropClassifier.from_weights(
         [[[-1.0]], [[-1.0, 1.0]]], [[0.0], [0.0, 0.0]], classes=[0, 1], out_activation="softmax", activation="relu"
     )
-    assert not re.search(r"-0[\s\]]", str(trace(clf, [1.0], 0)))
+    assert not re.search(r"-0[\s\]]", str(trace(clf, [1.0], 1)))
 
 
 def test_sums_and_activations_are_those_that_predictions_are_made_from():

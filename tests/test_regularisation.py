@@ -266,7 +266,7 @@ def test_clipping_keeps_training_finite_that_would_diverge():
 
 
 def mask_source(rng, level):
-    """Draws masks as Dropout says: 16 bits a unit, out of 64 from a generator that `rng` seeds, are compared with the level."""
+    """Draws masks as Dropout says: 16 bits a unit, out of 64 from a generator that `rng` seeds, held against the level."""
     generator = np.random.SFC64(rng.randint(2**32, dtype=np.uint32))
 
     def draw(shape):

@@ -188,7 +188,7 @@ class LossCurveDisplay:
         axes = self._axes_for(panels, ax)
         self.ax_ = axes[0] if len(axes) == 1 else axes
         self.figure_ = axes[0].figure
-        self.lines_ = {curve: [] for panel in panels for curve in PANELS[panel][0]}
+        self.lines_: dict = {curve: [] for panel in panels for curve in PANELS[panel][0]}
         self.best_ = []
         for panel, panel_axes in zip(panels, axes, strict=True):
             self._draw(panel, panel_axes)
@@ -243,7 +243,6 @@ class LossCurveDisplay:
                     self.lines_[curve].append(None)
                     continue
                 style = {"color": colours[name], "linestyle": "--" if curve == "validation_loss" else "-"}
-                style["linewidth"] = 1.5 if self.names.count(name) == 1 else 0.8
                 label = None
                 if name not in labelled and curve != "validation_loss":
                     label = name or ("objective" if curve == "loss" else None)
@@ -251,7 +250,8 @@ class LossCurveDisplay:
                 # Members are looked at once in several epochs only: the line goes from one look to the next.
                 y = np.asarray(network[curve], dtype=np.float64)
                 seen = np.flatnonzero(~np.isnan(y))
-                (line,) = ax.plot(seen + 1, y[seen], label=label, **style)
+                width = 1.5 if self.names.count(name) == 1 else 0.8
+                (line,) = ax.plot(seen + 1, y[seen], label=label, linewidth=width, **style)
                 self.lines_[curve].append(line)
                 if best is not None and panel != "learning_rate" and best - 1 in seen:
                     self.best_ += ax.plot([best], [y[best - 1]], "o", color=colours[name], markeredgecolor="white")
@@ -261,11 +261,11 @@ class LossCurveDisplay:
         from matplotlib.lines import Line2D
 
         handles, _ = ax.get_legend_handles_labels()
-        neutral = {"color": "C0" if len(set(self.names)) == 1 else "gray"}
+        color = "C0" if len(set(self.names)) == 1 else "gray"
         if any(self.lines_.get("validation_loss", [])):
-            handles.append(Line2D([], [], linestyle="--", label="loss on validation data", **neutral))
+            handles.append(Line2D([], [], linestyle="--", label="loss on validation data", color=color))
         if self.best_:
-            handles.append(Line2D([], [], linestyle="", marker="o", label="best epoch", **neutral))
+            handles.append(Line2D([], [], linestyle="", marker="o", label="best epoch", color=color))
         if handles:
             ax.legend(handles=handles)
 

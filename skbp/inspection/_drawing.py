@@ -232,7 +232,7 @@ class NetworkDisplay:
             weights = weights.ravel()[order]
             size = np.abs(weights) / (np.abs(weights[-1]) or 1.0)
             lines = LineCollection(
-                np.array(places)[order],
+                [places[k] for k in order],
                 colors=np.where(weights < 0.0, _axes.NEGATIVE, _axes.POSITIVE),
                 linewidths=np.maximum(WIDEST_LINE * size, THINNEST_LINE),
                 alpha=LEAST_OPAQUE + (1.0 - LEAST_OPAQUE) * size,
