@@ -1,7 +1,7 @@
 r"""
-==================================
+====================================
 Logic gates, by hand and by training
-==================================
+====================================
 
 A sigmoid unit with two inputs computes :math:`p = \sigma(w_1 x_1 + w_2 x_2 + b)`: it says 1 on one side of the line
 :math:`w_1 x_1 + w_2 x_2 + b = 0` and 0 on the other. That is enough for AND, OR and NOR, whose weights can be set by hand,

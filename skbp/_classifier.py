@@ -231,13 +231,13 @@ class BackpropClassifier(NetworkEstimator):
         The best score; with `early_stopping` that of the weights that were kept. None without `early_stopping` or `X_val`.
     t_ : int
         Rows that "sgd" and "adam" have gone through, each as often as they did, in all calls that continued one another.
-    coefs_ : list of n_layers_ - 1 ndarrays
+    coefs_ : list of n_layers - 1 ndarrays
         The i-th, of shape (fan_in, fan_out), holds the weights of layer i.
-    intercepts_ : list of n_layers_ - 1 ndarrays
+    intercepts_ : list of n_layers - 1 ndarrays
         The i-th, of shape (fan_out,), holds the biases of layer i.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had them and all are strings.
     n_iter_ : int
         Iterations of the last call.

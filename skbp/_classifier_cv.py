@@ -175,7 +175,7 @@ class BackpropClassifierCV(NetworkEstimator):
         The output activation in use.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had them and all are strings.
 
     See Also

@@ -35,7 +35,7 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         The fitted network.
     n_features_in_ : int
         Number of features of the network's input.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where the data had them.
 
     See Also

@@ -59,14 +59,18 @@ def check_gradient(clf, X, y, sample_weight=None, *, n_directions=5, tol=1e-6, r
         parameters' root mean square, since at a minimum the gradient is 0 and has nothing to show. Computed in float64,
         whatever `dtype` says.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The data that the objective is on.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        Their labels; of a fitted classifier, such as it knows.
     sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows; None for ones.
     n_directions : int, default=5
         Directions drawn uniformly from the unit sphere.
     tol : float, default=1e-6
         Largest relative error that passes: of the derivative along the direction, relative to the gradient's norm divided
         by the root of the number of parameters, the size that such a derivative typically has.
     random_state : int, RandomState instance or None, default=0
+        Draws the point and the directions.
 
     Returns
     -------
@@ -104,12 +108,17 @@ def check_hessian_product(clf, X, y, sample_weight=None, *, n_directions=5, tol=
     clf : BackpropClassifier
         As for `check_gradient`. It is the exact Hessian that is checked, whatever `hessian` says.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The data that the objective is on.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        Their labels; of a fitted classifier, such as it knows.
     sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows; None for ones.
     n_directions : int, default=5
+        Directions drawn uniformly from the unit sphere.
     tol : float, default=1e-6
         Largest relative error that passes: the norm of the difference of the two vectors, relative to that of the product.
     random_state : int, RandomState instance or None, default=0
+        Draws the point and the directions.
 
     Returns
     -------
@@ -121,6 +130,15 @@ def check_hessian_product(clf, X, y, sample_weight=None, *, n_directions=5, tol=
     AssertionError
         If an error exceeds `tol`; the message is the table. The slope of an activation with kinks, like relu, jumps,
         which a Hessian, existing almost everywhere, does not tell of: differences across a jump disagree with it rightly.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skbp import BackpropClassifier
+    >>> from skbp.inspection import check_hessian_product
+    >>> X, y = load_iris(return_X_y=True)
+    >>> check_hessian_product(BackpropClassifier(5, "tanh", random_state=0), X, y).passed
+    True
     """
     objective = exact(clf).objective(X, y, sample_weight)
     theta, directions = _directions(objective, n_directions, random_state)
@@ -174,8 +192,11 @@ def hessian_extremes(clf, X, y, sample_weight=None, *, k=1, tol=1e-4, random_sta
     clf : BackpropClassifier
         Fitted, to look at the point that training found; or not, at random initial parameters.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The data that the objective is on.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        Their labels; of a fitted classifier, such as it knows.
     sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows; None for ones.
     k : int, default=1
         How many eigenvalues at each end, at most half the number of parameters. Of an eigenvalue that occurs several times
         Lanczos may miss copies.
@@ -199,6 +220,16 @@ def hessian_extremes(clf, X, y, sample_weight=None, *, k=1, tol=1e-4, random_sta
     References
     ----------
     Lehoucq, Sorensen and Yang, "ARPACK Users' Guide", SIAM 1998, https://doi.org/10.1137/1.9780898719628
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skbp import BackpropClassifier
+    >>> from skbp.inspection import hessian_extremes
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = BackpropClassifier(5, "tanh", solver="trust-ncg", tol=1e-6, alpha=1.0, random_state=0).fit(X, y)
+    >>> hessian_extremes(clf, X, y).verdict
+    'minimum'
     """
     objective = exact(clf).objective(X, y, sample_weight)
     theta = objective.theta0

@@ -81,6 +81,7 @@ class GradientFlowDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Some hundred rows tell as much as all; the memory that it takes grows with them.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss.
         name : str, default=None

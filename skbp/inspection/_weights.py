@@ -27,6 +27,7 @@ class WeightsDisplay:
     Parameters
     ----------
     weights : ndarray of shape (n_features, n_units)
+        W_1, a column for each unit.
     feature_names : list of str, default=None
         For the heat map.
     unit_names : list of str, default=None
@@ -157,7 +158,7 @@ class WeightsDisplay:
         height, width = shape
         gap = GAP * max(height, width)
         down, across = height + 1.8 * gap, width + gap
-        n_columns = min(len(units), max(1, round(math.sqrt(len(units) * down / across))))
+        n_columns = min(len(units), math.ceil(math.sqrt(len(units) * (height + gap) / across)))
         n_rows = math.ceil(len(units) / n_columns)
         side = min(1.0, 8.0 / max(n_columns, n_rows))
         size = 1.2 + side * n_columns, 0.4 + side * n_rows * down / across
