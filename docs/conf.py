@@ -27,6 +27,7 @@ extensions = [
     "sphinx-mathjax-offline",
     "drawings",
 ]
+smartquotes = False  # "adam" is a value, f' a derivative
 exclude_patterns = ["_build", "auto_examples/**/*.ipynb"]
 templates_path = ["_templates"]
 
@@ -58,6 +59,7 @@ autodoc_default_options = {
     "exclude-members": "set_fit_request, set_partial_fit_request, set_predict_request, set_score_request, "
     "set_transform_request",
 }
+toc_object_entries_show_parents = "hide"  # the column beside the page has no room for them
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 nitpicky = False

@@ -53,7 +53,7 @@ class BackpropClassifier(NetworkEstimator):
     .. math::
 
         \delta_L = \tfrac{s}{S} (\mathrm{link}(z_L) - y), \quad
-        \delta_l = (\delta_{l+1} W_{l+1}^T) \odot f'(z_l), \quad
+        \delta_l = (\delta_{l+1} W_{l+1}^T) \odot f'(z_l), \\
         \frac{\partial F}{\partial W_l} = a_{l-1}^T \delta_l + \frac{\alpha_l}{S} W_l, \quad
         \frac{\partial F}{\partial b_l} = \sum_i \delta_{l,i}
 

@@ -1,6 +1,5 @@
 """A stack is several networks with a leading axis of members, each of which gets on as it would alone."""
 
-import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -413,22 +412,23 @@ def test_if_one_member_diverges_all_keep_the_weights_of_the_last_finite_epoch():
 
 
 def looks(*pairs):
-    """Scores of two members, one pair for each look at the validation data; the losses are the scores with their sign changed."""
+    """Scores of two members, a pair for each look at the validation data; the losses are the scores with another sign."""
     remaining = iter(pairs)
 
     def validate(params):
+        assert np.isfinite(params.vector).all()
         scores = np.array(next(remaining))
         return scores, -scores
 
     return validate
 
 
-def train(monitor, n_epochs, losses=itertools.repeat((1.0, 2.0))):
+def train(monitor, n_epochs, losses=None):
     """Report epochs of two members; after the k-th, counted from 1, every parameter is k, those of the second 100 k."""
     params = Parameters((2, 1), np.float64, (2,))
     params.vector[...] = 0.0
     monitor.start(params)
-    for k, loss in zip(range(1, n_epochs + 1), losses, strict=False):
+    for k, loss in enumerate(losses or [(1.0, 2.0)] * n_epochs, start=1):
         params.vector[0], params.vector[1] = k, 100 * k
         monitor.record(np.array(loss), params)
     return params
@@ -490,8 +490,9 @@ def test_where_training_ends_between_two_looks_the_last_weights_are_looked_at_to
 
 
 def test_only_a_look_tells_that_training_has_stalled():
-    # The looks at epochs 3 and 6 find improvements, that at 9 none: it is the third since, more than the patience of 2.
-    monitor = judged(looks((0.1, 0.1), (0.2, 0.2), (0.2, 0.2), (0.2, 0.2)), every=3, tol=0.05, n_iter_no_change=2)
+    # The looks at epochs 3 and 6 find improvements, that at 9 none: it is the third since, more than the patience of 1.
+    # Epochs without a look say nothing, though the second of them exceeds the patience as well.
+    monitor = judged(looks((0.1, 0.1), (0.2, 0.2), (0.2, 0.2)), every=3, tol=0.05, n_iter_no_change=1)
     params, stalled = Parameters((2, 1), np.float64, (2,)), []
     params.vector[...] = 0.0
     monitor.start(params)
