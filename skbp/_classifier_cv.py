@@ -554,7 +554,7 @@ class BackpropClassifierCV(NetworkEstimator):
         )
         monitor.start(params)
         with blas_threads(params.units, solver.batch_size), np.errstate(all="ignore"):
-            outcome = solver.run(objective, monitor, self.max_iter, [train.copy() for train in train_sets])
+            outcome = solver.run(objective, monitor, self.max_iter, list(train_sets))
         if outcome.status == "diverged" and not monitor.n_iter:
             raise ValueError(DIVERGED_AT_ONCE)
         return trained(params, monitor), outcome.warning, monitor.finish

@@ -1145,6 +1145,18 @@ def test_divergence_keeps_the_best_finite_weights_with_a_warning(params):
     assert_same_members(clf, small(**params, max_iter=clf.n_iter_).fit(X, y), rtol=0.0, atol=0.0)
 
 
+def test_weights_too_large_to_reckon_with_are_kept_without_further_warnings():
+    # After one epoch the weights are finite, but not what they make of the rows: neither is what is said of it.
+    X, y = make_data()
+    clf = small(solver="sgd", activation="identity", hidden_layer_sizes=(20, 20), learning_rate_init=1.0, dropout=0.0)
+    with warned("not finite in iteration 2. The weights after iteration 1 are kept"):
+        clf.fit(X, y)
+    with np.errstate(all="ignore"):
+        assert np.isnan(clf.predict_proba(X)).any()
+    assert math.isnan(clf.oof_log_loss_)
+    assert np.isnan(clf.oof_proba_).any()
+
+
 # Callbacks
 
 
