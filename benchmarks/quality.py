@@ -198,7 +198,7 @@ def plot(table, classifiers, path):
             range(len(by_set)),
             size,
             colours[classifier],
-            markers[classifier],
+            marker=markers[classifier],
             label=classifier,
             zorder=3,
         )

@@ -353,7 +353,7 @@ class _Printer:
         # As wide as the figures usually get, so that they stand below one another.
         cells = [f"Iteration {n_iter:>{max(4, len(of_all) - 1)}}{of_all}", f"objective {loss:13.8f}"]
         if score is not None:
-            cells.append(f"validation score {score:9.6f}")
+            cells.append("validation score " + (9 * " " if math.isnan(score) else f"{score:9.6f}"))
         if learning_rate is not None:
             cells.append(f"learning rate {learning_rate:.2e}")
         line = "  ".join([*cells, f"{seconds:7.1f} s"])

@@ -1033,8 +1033,7 @@ def test_training_stops_soon_after_its_time_is_up_and_every_member_has_its_share
     with warned("max_time="):
         clf.fit(X, y)
     assert 0.4 < time.perf_counter() - started < 10.0
-    iterations = [member.n_iter_ for member in clf.members_]
-    assert min(iterations) > max(iterations) / 10
+    assert min(member.n_iter_ for member in clf.members_) >= 5
 
 
 @pytest.mark.parametrize("solver", SOLVER_KINDS)
