@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -712,7 +713,8 @@ class BackpropClassifier(NetworkEstimator):
         Returns
         -------
         transformer : HiddenFeatures
-            It keeps the weights of now, whatever is made of this classifier later.
+            It keeps the weights of now, whatever is made of this classifier later, and `fit` does not change it: as a step
+            of a pipeline it brings what this network has learnt to another task.
 
         Raises
         ------
@@ -720,7 +722,8 @@ class BackpropClassifier(NetworkEstimator):
             If there is no such hidden layer.
         """
         check_is_fitted(self)
-        return HiddenFeatures(self, layer)._of(copy.copy(self))
+        frozen = FrozenEstimator(copy.copy(self))
+        return HiddenFeatures(frozen, layer)._of(frozen)
 
     def __getstate__(self):
         # What only further training needs is left behind, the larger part of a fitted classifier, unless that is to come.
@@ -976,12 +979,17 @@ class BackpropClassifier(NetworkEstimator):
             "best_validation_score_": None,
         }
         if self.solver in UPDATES:
-            results["learning_rate_curve_"] = (self.learning_rate_curve_ or []) + monitor.learning_rate_curve
+            results["learning_rate_curve_"] = self._curve("learning_rate_curve_") + monitor.learning_rate_curve
         if monitor.validates:
-            results["validation_scores_"] = (self.validation_scores_ or []) + monitor.validation_scores
-            results["validation_loss_curve_"] = (self.validation_loss_curve_ or []) + monitor.validation_loss_curve
+            results["validation_scores_"] = self._curve("validation_scores_") + monitor.validation_scores
+            results["validation_loss_curve_"] = self._curve("validation_loss_curve_") + monitor.validation_loss_curve
             results["best_validation_score_"] = monitor.best_validation_score
         return results
+
+    def _curve(self, name):
+        """A curve of the calls that this one continues; nan where they had none."""
+        curve = getattr(self, name)
+        return [np.nan] * len(self.loss_curve_) if curve is None else curve
 
     def _publish_end(self, outcome, solver, monitor, dropout, incremental):
         """What is known only when training has ended."""

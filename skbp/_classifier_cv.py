@@ -46,6 +46,12 @@ DROPOUT = 0.15
 # The folds are looked at once in this many steps, since on tiny data that would take longer than training.
 STEPS_BETWEEN_VALIDATIONS = 8
 
+# As many folds as scikit-learn makes where cv is None.
+DEFAULT_FOLDS = 5
+
+# Where the smallest of the sets to train on has less than this share of the rows of the largest, that is worth a warning.
+EVEN_SPLITS = 0.8
+
 # The temperature is sought between exp(-2) and exp(2).
 LOG_TEMPERATURES = (-2.0, 2.0)
 
@@ -77,12 +83,13 @@ class BackpropClassifierCV(NetworkEstimator):
         Number of units of each hidden layer of every member.
     activation : str, Activation or list of them, default="relu"
         As in :class:`BackpropClassifier`.
-    cv : int, cross-validation generator or iterable, default=5
-        How the rows are split. An int is the number of folds, stratified by class and shuffled, or plain for a multilabel
-        target; with `groups` no group is in two folds. A class with fewer rows than folds is dealt out among them. Where no
-        class has as many rows, or there are fewer groups, there are fewer folds, at last a single member without one, with a
-        warning. Else a splitter of scikit-learn, or an iterable of pairs (train, test) of indices or masks, which have no
-        row in common: there is a member for each pair.
+    cv : int, cross-validation generator, iterable or None, default=5
+        How the rows are split. None is 5. An int is the number of folds, stratified by class and shuffled, or plain for a
+        multilabel target; with `groups` no group is in two folds. A class with fewer rows than folds is dealt out among
+        them. Where no class has as many rows, or there are fewer groups, there are fewer folds, at last a single member
+        without one, with a warning. Else a splitter of scikit-learn, or an iterable of pairs (train, test) of indices or
+        masks, which have no row in common: there is a member for each pair. As a stack all members take as many steps, as
+        many as the rows of the smallest training set make: splits should be about even.
     solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
         As in :class:`BackpropClassifier`.
     alpha : float or list of float, default=0.0001
@@ -125,7 +132,7 @@ class BackpropClassifierCV(NetworkEstimator):
     out_activation : {"auto", "softmax", "logistic"}, default="auto"
         As in :class:`BackpropClassifier`.
     max_time : float or None, default=None
-        Seconds after which training ends, looked at after every epoch.
+        Seconds after which training ends, looked at after every epoch; with SciPy's methods each member has an equal share.
     dropout : float, list of float or "auto", default="auto"
         As in :class:`BackpropClassifier`. "auto" is 0.15 with "adam" and "sgd", else 0.
     weight_decay : float, default=0.0
@@ -360,8 +367,9 @@ class BackpropClassifierCV(NetworkEstimator):
             For two classes log(p / (1 - p)), p the mean probability of the second; for more log(p); for a multilabel
             target log(p / (1 - p)) of each label.
         """
-        proba = self.predict_proba(X)
-        return _targets.decision_of_proba(proba, self._label_binarizer)
+        logits = self._member_logits(X)
+        z = logits.astype(np.float64) / self.temperature_
+        return self._decision(lambda sign: self._linked(sign * z, 1.0).mean(axis=0)).astype(logits.dtype)
 
     def predict_proba(self, X):
         """Predict class probabilities, the mean over the members.
@@ -403,13 +411,26 @@ class BackpropClassifierCV(NetworkEstimator):
         proba : ndarray of shape (n_members, n_samples, n_classes)
             Their mean over the first axis is `predict_proba`.
         """
+        return self._linked(self._member_logits(X), self.temperature_)
+
+    def _member_logits(self, X):
+        """The logits of each member."""
         X = self._checked_rows(X)
         weights, biases = (
             [np.stack(layers) for layers in zip(*(getattr(m, name) for m in self.members_), strict=True)]
             for name in ("coefs_", "intercepts_")
         )
-        logits = predict_logits(weights, biases, self.members_[0]._activations(), X)
-        return self._linked(logits, self.temperature_)
+        return predict_logits(weights, biases, self.members_[0]._activations(), X)
+
+    def _decision(self, mean_proba):
+        """The decision function of mean probabilities, which are asked for by the sign that their logits are to have.
+
+        The probability that a label is absent is that of the logits with their sign changed: as a difference from 1 it would
+        round to 0, and labels that are almost certain would tie.
+        """
+        if _targets.is_multilabel(self._label_binarizer):
+            return np.log(mean_proba(1.0)) - np.log(mean_proba(-1.0))
+        return _targets.decision_of_proba(mean_proba(1.0), self._label_binarizer)
 
     def get_metadata_routing(self):
         """The metadata that `fit` takes: sample_weight for itself, what the splitter asks for, such as groups.
@@ -418,7 +439,7 @@ class BackpropClassifierCV(NetworkEstimator):
         -------
         routing : MetadataRouter
         """
-        splitter = StratifiedGroupKFold() if isinstance(self.cv, Integral) else self.cv
+        splitter = StratifiedGroupKFold() if isinstance(self.cv, Integral | None) else self.cv
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         if hasattr(splitter, "get_metadata_routing"):
             router.add(splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split"))
@@ -439,6 +460,14 @@ class BackpropClassifierCV(NetworkEstimator):
         splits = self._splits(rows, groups, rng)
         members = self._new_members(rows, splits, rng)
         train_sets, folds = zip(*splits, strict=True)
+        sizes = [len(train) for train in train_sets]
+        uneven = min(sizes) < EVEN_SPLITS * max(sizes)
+        if self.solver in UPDATES and uneven and max(sizes) - min(sizes) > members[0].batch_size:
+            warnings.warn(
+                f"cv makes splits with {min(sizes)} to {max(sizes)} rows to train on. Members that train side by side take "
+                "as many steps as the smallest allows, and leave out rows in each epoch: make the splits more even.",
+                stacklevel=4,
+            )
         self.temperature_ = 1.0
         train = self._train_stack if self.solver in UPDATES else self._train_in_turn
         members, warning, finish = train(members, rows, train_sets, folds, (X, y, sample_weight))
@@ -454,14 +483,15 @@ class BackpropClassifierCV(NetworkEstimator):
     def _splits(self, rows, groups, rng):
         """For each member the rows to train on and those of its fold, or None for the latter."""
         seed, labels = rng.randint(np.iinfo(np.int32).max), rows.codes
-        if not isinstance(self.cv, Integral):
+        if not isinstance(self.cv, Integral | None):
             splitter = check_cv(self.cv, labels, classifier=True)
         else:
             if labels.ndim == 2 and groups is not None:
                 labels = labels[:, 0]  # the only splitter that knows groups and shuffles stratifies by one label
             n_folds = self._n_folds(labels, groups)
             if n_folds < 2:
-                return [(np.arange(len(labels)), None)]
+                weighs = np.ones(len(labels)) if rows.row_weight is None else rows.row_weight
+                return [(np.flatnonzero(weighs > 0.0), None)]
             kind = StratifiedGroupKFold if groups is not None else KFold if labels.ndim == 2 else StratifiedKFold
             splitter = kind(n_folds, shuffle=True, random_state=seed)
         with warnings.catch_warnings():
@@ -479,11 +509,12 @@ class BackpropClassifierCV(NetworkEstimator):
             check_consistent_length(labels, groups)
             limits["there are groups"] = len(np.unique(groups))
         limit = min(limits, key=lambda name: limits[name])
-        n_folds = min(int(self.cv), limits[limit])
-        if n_folds < self.cv:
+        wanted = DEFAULT_FOLDS if self.cv is None else int(self.cv)
+        n_folds = min(wanted, limits[limit])
+        if n_folds < wanted:
             there_are = n_folds if n_folds > 1 else "none"
             warnings.warn(
-                f"cv={self.cv} folds are more than {limit}, {limits[limit]}: there are {there_are}.", stacklevel=6
+                f"cv={wanted} folds are more than {limit}, {limits[limit]}: there are {there_are}.", stacklevel=6
             )
         return n_folds
 
@@ -499,7 +530,7 @@ class BackpropClassifierCV(NetworkEstimator):
         # Dropout at other than "auto" stays: a solver that cannot do it refuses it.
         unused = _wiring.OF_SOME_SOLVERS - parameters_of(self.solver) - {"n_iter_no_change", "dropout"}
         params = {name: value for name, value in self.get_params(deep=False).items() if name not in unused | {"cv"}}
-        params |= {name: value for name, value in auto.items() if params.get(name) == "auto"}
+        params |= {name: value for name, value in auto.items() if isinstance(params.get(name), str)}
         if splits[0][1] is not None:
             params |= {"early_stopping": True, "scoring": "loss"}
         members = []
@@ -591,6 +622,8 @@ class BackpropClassifierCV(NetworkEstimator):
             if outcome.status == "interrupted" or (of_member is not None and of_member.stops):
                 break
         warning = f"{len(warned)} of {len(members)} members: {warned[0]}" if warned else ""
+        if len(done) < len(members):
+            warning = f"Only {len(done)} of {len(members)} members have been trained. {warning}"
         return done, warning, callbacks.close if callbacks is not None else _nothing
 
     def _loss_on(self, rows, params):
@@ -622,8 +655,8 @@ class BackpropClassifierCV(NetworkEstimator):
             return float(np.average(_targets.log_losses(proba, joined_codes), weights=joined_weight))
 
         self.temperature_ = math.exp(minimize_scalar(log_loss, bounds=LOG_TEMPERATURES, method="bounded").x)
-        self.oof_decision_function_ = _targets.decision_of_proba(
-            self._out_of_fold(logits, folds, len(rows.codes), 1.0), self._label_binarizer
+        self.oof_decision_function_ = self._decision(
+            lambda sign: self._out_of_fold([sign * z for z in logits], folds, len(rows.codes), 1.0)
         )
         self.oof_proba_ = self._out_of_fold(logits, folds, len(rows.codes), self.temperature_)
         covered = np.unique(order)

@@ -16,6 +16,7 @@ from sklearn.base import (
 )
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 
@@ -31,8 +32,8 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
 
     Attributes
     ----------
-    classifier_ : BackpropClassifier
-        The fitted network.
+    classifier_ : BackpropClassifier or FrozenEstimator
+        The fitted network; frozen if `classifier` is.
     n_features_in_ : int
         Number of features of the network's input.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -84,6 +85,8 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         ValueError
             If the network does not have this hidden layer, or its `fit` raises.
         """
+        if _routing_enabled():
+            fit_params = process_routing(self, "fit", **fit_params).classifier.fit
         return self._of(clone(self.classifier).fit(X, y, **fit_params))
 
     def transform(self, X):
@@ -99,6 +102,17 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         """
         check_is_fitted(self)
         return self.classifier_.hidden_features(X, self.layer)
+
+    def get_metadata_routing(self):
+        """The metadata that `fit` passes on: what the network's `fit` requests.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        return MetadataRouter(owner=type(self).__name__).add(
+            classifier=self.classifier, method_mapping=MethodMapping().add(caller="fit", callee="fit")
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

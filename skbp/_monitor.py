@@ -254,12 +254,11 @@ class StackMonitor(Monitor):
         looks = self.validates and (n_iter % self._validate_every == 0 or n_iter == self._max_iter)
         if looks:
             scores, validation_losses = self._validate(params)
-        self._looked = looks or not self.validates
         for i, member in enumerate(self.members):
             figures = float(scores[i]), float(validation_losses[i])
             member.samples_seen = samples_seen
             member.note(float(loss[i]), params.vector[i], learning_rate, *figures)
-        self.n_iter = n_iter
+        self.n_iter, self._looked = n_iter, looks or not self.validates
         self._tell(float(np.mean(loss)), params, learning_rate, float(np.mean(scores)))
 
     def reset_patience(self):

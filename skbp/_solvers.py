@@ -28,6 +28,9 @@ LOWEST_LEARNING_RATE = 1e-6
 LBFGS_FTOL = 1e7 * float(np.finfo(np.float64).eps)
 DEFAULT_TOL = 1e-4
 
+# Weights decay by at least this much at once, or at the end of the epoch: a factor closer to 1 float32 would round too much.
+LEAST_DECAY = 1e-4
+
 SCALE_ADVICE = "Scale the features (for example with sklearn.preprocessing.StandardScaler)"
 
 
@@ -211,7 +214,7 @@ class MiniBatchSolver:
         in_place = not (self.shuffle or objective.params.members)
         finite = _all_finite if objective.params.members else math.isfinite
         n_rows = rows.shape[-1]
-        total, n_counted = 0.0, 0
+        total, n_counted, decay = 0.0, 0, 0.0
         for start in range(0, n_rows, self.batch_size):
             stop = min(start + self.batch_size, n_rows)
             share = (stop - start) / n_rows
@@ -221,21 +224,25 @@ class MiniBatchSolver:
                 continue
             if not finite(value):
                 return value
-            self._step(objective, share)
+            decay += self.weight_decay * self.schedule(self.progress) * share
+            if decay > LEAST_DECAY:
+                objective.params.weight_vector *= math.exp(-decay)
+                decay = 0.0
+            self._step(objective)
             total += value * (stop - start)
             n_counted += stop - start
+        if decay > 0.0:
+            objective.params.weight_vector *= math.exp(-decay)
         return total / n_counted
 
-    def _step(self, objective, share):
-        """Change the parameters by one step on a batch with this share of the epoch's rows."""
+    def _step(self, objective):
+        """Change the parameters by one step along the gradient at hand."""
         params, gradient, factor = objective.params, objective.gradient, self.schedule(self.progress)
         if self.max_grad_norm is not None:
             # In float64: squares of float32 overflow long before a gradient does.
             norm = np.sqrt(np.vecdot(gradient.vector, gradient.vector, dtype=np.float64))
             shrink = np.minimum(self.max_grad_norm / norm, 1.0)
             gradient.vector *= shrink.astype(gradient.vector.dtype)[..., None]
-        if self.weight_decay > 0.0:
-            params.weight_vector *= math.exp(-self.weight_decay * factor * share)
         self.rule.step(params.vector.reshape(-1), gradient.vector.reshape(-1), float(self.learning_rate_init * factor))
 
     def _lower_learning_rate(self, monitor):

@@ -70,10 +70,10 @@ def check_known_labels(y, binarizer, all_of_them, name="y"):
         )
     unseen = np.setdiff1d(labels, seen)
     if len(unseen):
-        raise ValueError(
-            f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {seen}. Name every class in the "
-            "first call to partial_fit, or call fit."
-        )
+        remedy = "Name every class in the first call to partial_fit, or call fit."
+        if name != "y":
+            remedy = "Leave those rows out, or train on rows of those classes too."
+        raise ValueError(f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {seen}. {remedy}")
 
 
 def class_codes(y, binarizer):
@@ -142,10 +142,8 @@ def class_proba(logits, out_activation, binarizer):
 
 
 def decision_of_proba(proba, binarizer):
-    """Class probabilities as scikit-learn's decision function: log odds, or of more than two classes logarithms."""
+    """Probabilities of classes as scikit-learn's decision function: log odds, or of more than two logarithms."""
     with np.errstate(divide="ignore"):
-        if is_multilabel(binarizer):
-            return np.log(proba) - np.log1p(-proba)
         log_proba = np.log(proba)
     return log_proba if len(binarizer.classes_) > 2 else log_proba[:, -1] - log_proba[:, 0]
 

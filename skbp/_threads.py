@@ -13,9 +13,10 @@ from itertools import pairwise
 
 from threadpoolctl import ThreadpoolController
 
-# Matrix products of fewer multiplications than this are left to one BLAS thread. On idle cores a second would gain some
-# tens of microseconds a product; on busy ones two threads that wait for each other take up to a hundred times as long.
-SMALL_PRODUCT = 2**22
+# Matrix products of fewer multiplications than this, about a millisecond's work, are left to one BLAS thread. On idle
+# cores a second thread would gain half of that; on busy ones two that wait for each other take up to a hundred times as
+# long.
+SMALL_PRODUCT = 2**25
 
 
 # Looking for the libraries takes some 10 ms: once is enough.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from dataclasses import dataclass
 from functools import partial
 
@@ -68,6 +69,7 @@ class Validation:
         weighs = rows.row_weight is not None and rows.row_weight.any()
         self._row_weight = rows.row_weight if weighs else None
         self._scorer_arguments = {}
+        self._warned = False
         if callable(scoring) and weighs and _takes_weights(scoring):
             self._scorer_arguments = {"sample_weight": rows.row_weight}
 
@@ -81,8 +83,14 @@ class Validation:
         if self._scoring == "loss":
             return -loss, loss
         estimator = self._classifier_at(params)
-        score = self._scoring(estimator, self._rows.X, self._rows.y, **self._scorer_arguments)
-        return float(score), loss
+        score = float(self._scoring(estimator, self._rows.X, self._rows.y, **self._scorer_arguments))
+        if math.isnan(score) and math.isfinite(loss) and not self._warned:
+            warnings.warn(
+                "scoring gives nan on the validation data, which is never the best: perhaps a class is missing there.",
+                stacklevel=2,
+            )
+            self._warned = True
+        return score, loss
 
 
 class FoldValidation:

@@ -190,7 +190,7 @@ def unused_parameters(clf, early_stopping, own_validation_data):
     solver = f"solver={clf.solver!r}"
     # Dropout that a solver cannot use is an error: see make_dropout.
     because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(clf.solver) - {"dropout"}, solver)
-    if isinstance(clf.dropout, Real) and not hidden_units(clf.hidden_layer_sizes):
+    if isinstance(clf.dropout, Real) and clf.dropout and not hidden_units(clf.hidden_layer_sizes):
         because["dropout"] = f"hidden_layer_sizes={clf.hidden_layer_sizes!r}"
     if clf.learning_rate != "invscaling":
         because.setdefault("power_t", f"learning_rate={clf.learning_rate!r}")

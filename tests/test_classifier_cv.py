@@ -285,7 +285,8 @@ def test_longer_training_sets_leave_out_other_rows_every_epoch():
         (np.arange(80), np.arange(80, 100)),
         (np.arange(20, 60), np.arange(20)),
     ]
-    clf = small(cv=folds).fit(X, y)
+    with pytest.warns(UserWarning, match="splits with 30 to 80 rows to train on"):
+        clf = small(cv=folds).fit(X, y)
     train, fold = folds[0]
     assert_same_network(clf.members_[0], other := alone(clf.members_[0], X, y, train, fold))
     assert [member.t_ for member in clf.members_] == [other.t_] * 3 == [6 * 30] * 3
@@ -293,7 +294,8 @@ def test_longer_training_sets_leave_out_other_rows_every_epoch():
     far = X.copy()
     far[79] = 30.0
     y[79] = 2
-    learnt = small(cv=folds, max_iter=20, dropout=0.0, label_smoothing=0.0).fit(far, y).members_[1]
+    with pytest.warns(UserWarning, match="make the splits more even"):
+        learnt = small(cv=folds, max_iter=20, dropout=0.0, label_smoothing=0.0).fit(far, y).members_[1]
     assert learnt.predict_proba(far[79:80])[0, 2] > 0.9
 
 
@@ -836,12 +838,45 @@ def test_as_many_folds_as_rows_of_the_largest_class_are_no_cause_for_a_warning()
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_none_stands_for_five_folds_in_order(target):
+def test_none_stands_for_five_folds(target):
     X, y = make_data(target)
-    clf = small(cv=None, max_iter=1).fit(X, y)
-    splitter = KFold(5) if target == "multilabel" else StratifiedKFold(5)
-    for fold, (_, expected) in zip(clf.oof_indices_, splitter.split(X, y), strict=True):
+    none, five = (small(cv=cv, max_iter=1).fit(X, y) for cv in (None, 5))
+    for fold, expected in zip(none.oof_indices_, five.oof_indices_, strict=True):
         assert_array_equal(fold, expected)
+
+
+def test_groups_never_straddle_folds_by_default():
+    X, y = make_data("binary")
+    groups = np.arange(len(X)) % 10
+    for fold in small(cv=None, max_iter=1).fit(X, y, groups=groups).oof_indices_:
+        assert set(groups[fold]).isdisjoint(np.delete(groups, fold))
+
+
+def test_rows_without_weight_do_no_harm_where_there_are_no_folds():
+    X, y = make_data("binary")
+    weight = np.zeros(len(X))
+    weight[:7] = 1.0
+    with pytest.warns(UserWarning, match="there are none"):
+        clf = small(batch_size=3).fit(X, y, sample_weight=weight, groups=np.zeros(len(X)))
+    with pytest.warns(UserWarning, match="there are none"):
+        without = small(batch_size=3).fit(X[:7], y[:7], groups=np.zeros(7))
+    assert_allclose(clf.predict_proba(X), without.predict_proba(X), rtol=1e-6)
+
+
+def test_labels_that_are_almost_certain_do_not_tie():
+    X, y = make_data("multilabel")
+    clf = small(max_iter=30).fit(X, y)
+    far = (X * 10).astype(np.float32)
+    decision = clf.decision_function(far)
+    assert abs(decision).max() > 20  # beyond what a difference from 1 has in float32
+    for label in range(decision.shape[1]):
+        assert len(np.unique(decision[:, label])) > 0.9 * len(X)
+
+
+def test_dropout_may_be_given_as_an_array():
+    X, y = make_data("binary")
+    one, other = (small(hidden_layer_sizes=(6, 5), dropout=d).fit(X, y) for d in (np.array([0.1, 0.2]), [0.1, 0.2]))
+    assert_array_equal(one.predict_proba(X), other.predict_proba(X))
 
 
 SPLITTERS = [

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import sklearn
 import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -240,13 +241,22 @@ def test_a_copy_of_a_transformer_makes_the_same_features(route):
     assert_array_equal(ROUTES[route](fitted).transform(X), fitted.transform(X))
 
 
-def test_fitting_a_transformer_trains_a_clone_of_its_classifier():
+def test_fitting_a_transformer_of_a_fitted_network_does_not_train_it():
     clf = small(warm_start=True).fit(X, y)
     transformer, then = clf.as_transformer(), clf.hidden_features(X)
     other = np.roll(y, 1)
-    transformer.fit(X, other)
+    for fitted in (transformer.fit(X, other), clone(transformer).fit(X, other)):
+        assert_array_equal(fitted.transform(X), then)
     assert_array_equal(clf.hidden_features(X), then)
-    assert_array_equal(transformer.transform(X), small().fit(X, other).hidden_features(X))
+
+
+def test_metadata_that_the_network_requests_reaches_it():
+    weight = np.where(y == y[0], 5.0, 1.0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        features = HiddenFeatures(small().set_fit_request(sample_weight=True))
+        pipeline = make_pipeline(features, LogisticRegression().set_fit_request(sample_weight=False))
+        pipeline.fit(X, y, sample_weight=weight)
+    assert_array_equal(pipeline[:-1].transform(X), small().fit(X, y, sample_weight=weight).hidden_features(X))
 
 
 # HiddenFeatures
@@ -304,16 +314,16 @@ def test_a_search_reaches_the_network_and_the_layer():
 
 
 def test_a_clone_has_the_parameters_and_nothing_fitted():
-    for original in (HiddenFeatures(small(), layer=1), small().fit(X, y).as_transformer(1)):
-        fresh = clone(original)
-        assert fresh.layer == 1
-        assert fresh.classifier is not original.classifier
-        assert fresh.classifier.get_params() == original.classifier.get_params()
-        assert set(vars(fresh)) == {"classifier", "layer"}
-        assert not hasattr(fresh.classifier, "coefs_")
-        with pytest.raises(NotFittedError):
-            fresh.transform(X)
-        assert_array_equal(fresh.fit_transform(X, y), small().fit(X, y).hidden_features(X, 1))
+    original = HiddenFeatures(small(), layer=1)
+    fresh = clone(original)
+    assert fresh.layer == 1
+    assert fresh.classifier is not original.classifier
+    assert fresh.classifier.get_params() == original.classifier.get_params()
+    assert set(vars(fresh)) == {"classifier", "layer"}
+    assert not hasattr(fresh.classifier, "coefs_")
+    with pytest.raises(NotFittedError):
+        fresh.transform(X)
+    assert_array_equal(fresh.fit_transform(X, y), small().fit(X, y).hidden_features(X, 1))
 
 
 def test_it_takes_frames_and_then_arrays():

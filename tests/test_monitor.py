@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import re
+import threading
 import time
 
 import numpy as np
@@ -297,15 +298,25 @@ def on_a_terminal(monkeypatch, columns=80):
     monkeypatch.setenv("COLUMNS", str(columns))
     ours, theirs = pty.openpty()
     sent = []
-    with open(theirs, "w") as terminal, contextlib.redirect_stdout(terminal):
-        yield sent
-        terminal.write("END")
-        terminal.flush()
+
+    def read():
         text = ""
         while not text.endswith("END"):
             text += os.read(ours, 1000).decode()
-        sent.append(text[:-3])
-    os.close(ours)
+        sent.append(text.removesuffix("END"))
+
+    # A terminal that nobody reads from takes a few kilobytes, and then makes the writer wait.
+    reader = threading.Thread(target=read)
+    reader.start()
+    with open(theirs, "w") as terminal:
+        try:
+            with contextlib.redirect_stdout(terminal):
+                yield sent
+        finally:
+            terminal.write("END")
+            terminal.flush()
+            reader.join()
+            os.close(ours)
 
 
 def visible(sent):
