@@ -21,7 +21,7 @@ that it takes by itself. With SciPy's solvers an epoch is an iteration. --proces
 instead: less true to life, but on a machine with much else to do all that can be compared.
 
 Last come whole fits on the public tables of quality.py, one fold each of at most 3,000 rows, by BackpropClassifierCV() and
-MLPClassifier() as they are; and the targets, computed from these lines.
+MLPClassifier() as they are (to --only they are 'public tables'); and the targets, computed from these lines.
 
 The whole takes about eight minutes on two cores, --quick less than one.
 """
@@ -612,9 +612,7 @@ def measured(works, stopwatch):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="ten lines and three tables")
-    parser.add_argument(
-        "--only", metavar="PATTERN", default="", help="lines in whose 'group: name' this is found, or 'public tables'"
-    )
+    parser.add_argument("--only", metavar="PATTERN", default="", help="lines in whose 'group: name' this is found")
     parser.add_argument("--processor", action="store_true", help="processor time on one thread, for a busy machine")
     parser.add_argument("--repeats", type=int, help="fits of each length (default 4, with --quick 2)")
     parser.add_argument("--csv", help="also write the seconds an epoch to this file")

@@ -50,7 +50,7 @@ STEPS_BETWEEN_VALIDATIONS = 8
 DEFAULT_FOLDS = 5
 
 # Where the smallest of the sets to train on has less than this share of the rows of the largest, that is worth a warning.
-EVEN_SPLITS = 0.8
+EVEN_SPLITS = 0.5
 
 # The temperature is sought between exp(-2) and exp(2).
 LOG_TEMPERATURES = (-2.0, 2.0)

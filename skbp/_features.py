@@ -110,9 +110,8 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         -------
         routing : MetadataRouter
         """
-        return MetadataRouter(owner=type(self).__name__).add(
-            classifier=self.classifier, method_mapping=MethodMapping().add(caller="fit", callee="fit")
-        )
+        mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
+        return MetadataRouter(owner=type(self).__name__).add(classifier=self.classifier, method_mapping=mapping)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
