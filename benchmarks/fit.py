@@ -17,7 +17,7 @@ the same run and in turns:
 A fit of one epoch and one of several are timed by the clock, and the difference, divided by the epochs between them, is
 free of what a fit costs once. Each is the least of N, so that what else the machine does counts for little; before each
 the processors rest for some hundredths of a second, since threads of the one before spin for as long. BLAS has the threads
-that it takes by itself. With SciPy's solvers an epoch is an iteration. --processor takes processor time on one thread
+that it XX takes processor time on one thread
 instead: less true to life, but on a machine with much else to do all that can be compared.
 
 Last come whole fits on the public tables of quality.py, one fold each of at most 3,000 rows, by BackpropClassifierCV() and
@@ -55,7 +55,7 @@ from skbp._updates import UPDATES
 
 REST = 0.03
 ROWS_AT_LEAST, BATCHES_AT_LEAST = 4_000, 4
-MOST_EPOCHS = 60
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 60
 MOST_ROUNDS = 4
 N_FOLDS = 5
 
@@ -181,6 +181,16 @@ MLP_ACTIVATIONS = {"identity", "logistic", "tanh", "relu"}
 MLP_SOLVERS = {"adam", "sgd", "lbfgs"}
 
 
+class CountingMLPClassifier(MLPClassifier):
+    """Counts how often lbfgs asks for the objective and its gradient."""
+
+    n_evaluations = 0
+
+    def _loss_grad_lbfgs(self, *args, **kwargs):
+        self.n_evaluations += 1
+        return super()._loss_grad_lbfgs(*args, **kwargs)
+
+
 def mlp(dtype):
     def make(work, X, y):
         if work.activation not in MLP_ACTIVATIONS or work.solver not in MLP_SOLVERS:
@@ -190,7 +200,8 @@ def mlp(dtype):
 
         def run(epochs):
             for train in folds:
-                MLPClassifier(**parameters(work, epochs)).fit(X[train], y[train])
+                classifier = CountingMLPClassifier(**parameters(work, epochs)).fit(X[train], y[train])
+            return classifier.n_evaluations or epochs
 
         return run
 
@@ -200,8 +211,13 @@ def mlp(dtype):
 def backprop(data_type, dtype=None):
     def make(work, X, y):
         X = X.astype(data_type)
+
+        def run(epochs):
+            classifier = BackpropClassifier(**parameters(work, epochs), dtype=dtype).fit(X, y)
+            return epochs if work.in_batches else classifier.optimize_result_["n_evaluations"]
+
         if not work.stack:
-            return lambda epochs: BackpropClassifier(**parameters(work, epochs), dtype=dtype).fit(X, y)
+            return run
         # Without what the five fits of the peer do not have, but for the look at the folds after every epoch.
         plain = {"cv": KFold(N_FOLDS), "dropout": 0.0, "label_smoothing": 0.0, "learning_rate": "constant"}
         plain |= {"learning_rate_init": 0.001, "dtype": dtype}
@@ -340,7 +356,8 @@ def skorch_classifier(work, X, y):
     return run
 
 
-# What each makes of a line: a function of the number of epochs, or None if that is not its work.
+# What each makes of a line: a function of the number of epochs, or None if that is not its work. It may return another
+# number of epochs, those that it has taken.
 PEERS = {
     "MLPClassifier float64": mlp(np.float64),
     "MLPClassifier float32": mlp(np.float32),
@@ -388,26 +405,32 @@ class Stopwatch:
     clock: Callable[[], float] = time.perf_counter
 
     def timed(self, function, *arguments):
+        """Seconds, and what the function returned."""
         time.sleep(REST)
         start = self.clock()
-        function(*arguments)
-        return self.clock() - start
+        returned = function(*arguments)
+        return self.clock() - start, returned
 
     def seconds_an_epoch(self, runs):
         """Of each peer, by its name, from fits of one epoch and of several."""
-        more = {}
+        lengths = {}
         for peer, run in runs.items():
-            one = min(self.timed(run, 1) for _ in range(2))
-            more[peer] = int(min(max(1.0, self.seconds / one), MOST_EPOCHS))
-        best = {(peer, epochs): math.inf for peer in runs for epochs in (1, 1 + more[peer])}
+            one = min(self.timed(run, 1)[0] for _ in range(2))
+            lengths[peer] = 1, 1 + int(min(max(FEWEST_EPOCHS, self.seconds / one), MOST_EPOCHS))
+        # (least seconds, epochs taken) of fits of each length.
+        best = {(peer, epochs): (math.inf, epochs) for peer in runs for epochs in lengths[peer]}
         found = {}
         for k in range(MOST_ROUNDS * self.repeats):
             # Where something came between, a fit of several epochs may seem the shorter: then they are repeated further.
             if k >= self.repeats and min(found.values()) > 0.0:
                 break
-            for (peer, epochs), least in best.items():
-                best[peer, epochs] = min(least, self.timed(runs[peer], epochs))
-            found = {peer: (best[peer, 1 + more[peer]] - best[peer, 1]) / more[peer] for peer in runs}
+            for (peer, epochs), (least, _) in best.items():
+                seconds, taken = self.timed(runs[peer], epochs)
+                best[peer, epochs] = min(least, seconds), taken or epochs
+            found = {}
+            for peer in runs:
+                (short, few), (long, many) = (best[peer, epochs] for epochs in lengths[peer])
+                found[peer] = (long - short) / (many - few)
         return {peer: seconds if seconds > 0.0 else math.nan for peer, seconds in found.items()}
 
 
@@ -434,7 +457,7 @@ def whole_fits(quick, stopwatch):
     for name in names:
         X, y, *_ = next(quality.folds(*quality.load(folder / quality.SETS[name]), quality.MOST_ROWS, 0))
         for classifier in total:
-            total[classifier] += stopwatch.timed(quality.CLASSIFIERS[classifier](0).fit, X, y)
+            total[classifier] += stopwatch.timed(quality.CLASSIFIERS[classifier](0).fit, X, y)[0]
     ratio = total["BackpropClassifierCV"] / total["MLPClassifier"]
     seconds = ", ".join(f"{classifier} {figure:.1f}" for classifier, figure in total.items())
     print(f"\nWhole fits of {len(names)} public tables, seconds: {seconds}")

@@ -125,7 +125,8 @@ def _tanh_curvature(a, out):
 
 
 def _relu(z, out):
-    return np.maximum(z, 0.0, out=out)
+    # Of an array and a number, clip has vector instructions, and takes a third to a half of the time of np.maximum.
+    return z.clip(0.0, math.inf, out=out)
 
 
 def _relu_slope(a, out):
@@ -335,7 +336,7 @@ def _softsign_curvature(a, out):
 
 
 def _relu6(z, out):
-    return np.clip(z, 0.0, 6.0, out=out)
+    return z.clip(0.0, 6.0, out=out)
 
 
 def _relu6_slope(a, out):

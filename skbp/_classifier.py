@@ -12,6 +12,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
@@ -815,7 +816,7 @@ class BackpropClassifier(NetworkEstimator):
         monitor.start(params, trained=resume)
         # Overflow is found by looking at the objective of every step, and reported once.
         rows_at_once = min(getattr(solver, "batch_size", objective.n_rows), CHUNK_ROWS)
-        with blas_threads(params.units, rows_at_once), np.errstate(all="ignore"):
+        with blas_threads(params.units, rows_at_once, issparse(rows.X)), np.errstate(all="ignore"):
             outcome = solver.run(objective, monitor, max_iter)
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
             raise ValueError(DIVERGED_AT_ONCE)

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
@@ -585,7 +586,7 @@ class BackpropClassifierCV(NetworkEstimator):
             callbacks=self._epoch_callbacks(data, lambda *now: _ensemble(trained(*now)), self.max_iter),
         )
         monitor.start(params)
-        with blas_threads(params.units, solver.batch_size), np.errstate(all="ignore"):
+        with blas_threads(params.units, solver.batch_size, issparse(rows.X)), np.errstate(all="ignore"):
             outcome = solver.run(objective, monitor, self.max_iter, list(train_sets))
         if outcome.status == "diverged" and not monitor.n_iter:
             raise ValueError(DIVERGED_AT_ONCE)

@@ -176,12 +176,12 @@ class Objective:
         return work.product.vector
 
     def _sweep(self, rows, weight_sum, gradient):
-        """Forward and backward over one chunk: its share of F's loss term, whose gradient is written."""
+        """Steps 1 to 4 of backpropagation on one chunk: its share of F's loss term, whose gradient is written."""
         tape = self._tape_for(rows)
         if self._dropout is not None:
             self._dropout.draw(tape)
         value = self._linearize(rows, weight_sum, tape)
-        parameter_gradient(tape, gradient)
+        parameter_gradient(tape, gradient)  # step 4
         return value
 
     def _linearize(self, rows, weight_sum, tape):
@@ -192,19 +192,16 @@ class Objective:
             losses *= row_weight
             delta *= row_weight[..., None]
         delta *= _spread(1.0 / weight_sum, 2, delta.dtype)
-        backward(self.params.weights, self._activations, tape)
+        backward(self.params.weights, self._activations, tape)  # step 3
         return np.add.reduce(losses, axis=-1, dtype=np.float64) / weight_sum  # (3)
 
     def _losses(self, rows, tape):
         """Each row's loss and weight; the loss's gradient by the logits is left on the tape."""
         X, target, row_weight = self._take(rows)
-        logits = forward(self.params.weights, self.params.biases, self._activations, X, tape)
-        # A loss knows nothing of members: it sees their rows one after the other.
-        members = (-1, logits.shape[-1])
-        losses = self._loss.loss_gradient(
-            logits.reshape(members), target.reshape(-1, *self._target.shape[1:]), out=tape.delta[-1].reshape(members)
-        )  # (4)
-        return losses.reshape(logits.shape[:-1]), row_weight
+        logits = forward(self.params.weights, self.params.biases, self._activations, X, tape)  # step 1
+        # step 2, which _linearize completes
+        losses = self._loss.loss_gradient(logits, target, out=tape.delta[-1])  # (4)
+        return losses, row_weight
 
     def tape(self):
         """What a forward and a backward pass over all rows leave at ``params``, on a tape of its own for tangents.

@@ -224,26 +224,27 @@ class MiniBatchSolver:
                 continue
             if not finite(value):
                 return value
-            decay += self.weight_decay * self.schedule(self.progress) * share
+            factor = self.schedule(self.progress)
+            decay += self.weight_decay * factor * share
             if decay > LEAST_DECAY:
                 objective.params.weight_vector *= math.exp(-decay)
                 decay = 0.0
-            self._step(objective)
+            self._step(objective, self.learning_rate_init * factor)
             total += value * (stop - start)
             n_counted += stop - start
         if decay > 0.0:
             objective.params.weight_vector *= math.exp(-decay)
         return total / n_counted
 
-    def _step(self, objective):
+    def _step(self, objective, learning_rate):
         """Change the parameters by one step along the gradient at hand."""
-        params, gradient, factor = objective.params, objective.gradient, self.schedule(self.progress)
+        params, gradient = objective.params, objective.gradient
         if self.max_grad_norm is not None:
             # In float64: squares of float32 overflow long before a gradient does.
             norm = np.sqrt(np.vecdot(gradient.vector, gradient.vector, dtype=np.float64))
             shrink = np.minimum(self.max_grad_norm / norm, 1.0)
             gradient.vector *= shrink.astype(gradient.vector.dtype)[..., None]
-        self.rule.step(params.vector.reshape(-1), gradient.vector.reshape(-1), float(self.learning_rate_init * factor))
+        self.rule.step(params.vector.reshape(-1), gradient.vector.reshape(-1), float(learning_rate))  # step 5
 
     def _lower_learning_rate(self, monitor):
         """Whether the schedule answers a stall with a smaller learning rate, which then gets its chance."""

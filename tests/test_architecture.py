@@ -58,10 +58,11 @@ WITHIN = {
 }
 WITHIN.update({name: set() for name, layer in LAYERS.items() if layer == 0})
 WITHIN["_losses"] = {"_activations"}  # softplus, which is both a loss and an activation
+WITHIN["_updates"] = {"_threads"}  # which very long vectors are shared between
 # What it may import from elsewhere, the standard library aside. "a.b" stands for all that is in it.
 _OF_SCIKIT_LEARN = {"sklearn.exceptions.ConvergenceWarning", "sklearn.callback"}
 OUTSIDE = {
-    0: {*NUMERICS, "threadpoolctl"},
+    0: {*NUMERICS, "scipy.__file__", "threadpoolctl"},
     1: {*NUMERICS, "scipy.sparse.issparse"},
     2: {*NUMERICS, "scipy.sparse.issparse", "scipy.sparse.linalg.LinearOperator"},
     3: {*NUMERICS, "scipy.optimize", *_OF_SCIKIT_LEARN},

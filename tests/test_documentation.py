@@ -109,6 +109,15 @@ def test_a_line_of_code_says_that_it_computes_the_equation_and_the_site_shows_it
     assert any(comment.search(code) for code in included_code(rest))
 
 
+def test_the_steps_of_the_algorithm_are_numbered_as_in_the_code_that_the_site_shows_below():
+    (algorithm,) = re.findall(
+        r"^Five steps;.*?(?=\n-{4,}\n)", PAGES["backpropagation/training.rst"], re.DOTALL | re.MULTILINE
+    )
+    assert re.findall(r"^(\d)\. \*\*", algorithm, re.MULTILINE) == list("12345")
+    code = "\n".join(included_code(algorithm))
+    assert sorted(re.findall(r"# step (\d)\b", code)) == list("12345")
+
+
 @pytest.mark.parametrize("name", [name for name, text in PAGES.items() if ">>> " in text])
 def test_the_examples_on_a_page_give_what_it_shows(name):
     results = doctest.testfile(str(DOCS / name), module_relative=False, encoding="utf-8")

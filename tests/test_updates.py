@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skbp._updates import BLOCK, SGD, UPDATES, Adam
+from skbp._threads import BLOCK, LONG
+from skbp._updates import SGD, UPDATES, Adam
 
 # The estimator's parameters that a rule may ask for by name, at values unlike the defaults. A new rule adds its own.
 ARGUMENTS = {"momentum": 0.8, "nesterovs_momentum": True, "beta_1": 0.85, "beta_2": 0.95, "epsilon": 1e-3}
@@ -90,7 +91,7 @@ def test_a_step_keeps_the_type_and_the_gradient(name, dtype):
     assert_array_equal(gradient, gradients[0].astype(dtype))
 
 
-@pytest.mark.parametrize("n_parameters", [BLOCK, BLOCK + 1, 2 * BLOCK + 5])
+@pytest.mark.parametrize("n_parameters", [BLOCK, BLOCK + 1, LONG + 5])
 @pytest.mark.parametrize("rule", [case[0] for case in CASES.values()], ids=CASES)
 def test_long_vectors_are_updated_as_their_pieces_are(rule, n_parameters):
     theta, gradients, rates = steps(n_parameters, n_steps=3)
