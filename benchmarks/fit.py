@@ -212,16 +212,18 @@ def backprop(data_type, dtype=None):
     def make(work, X, y):
         X = X.astype(data_type)
 
+        # Without what the five fits of the peer do not have, but for the look at the folds after every epoch.
+        plain = {"cv": KFold(N_FOLDS), "dropout": 0.0, "label_smoothing": 0.0, "learning_rate": "constant"}
+        plain |= {"learning_rate_init": 0.001}
+
         def run(epochs):
+            if work.stack:
+                BackpropClassifierCV(**parameters(work, epochs), **plain, dtype=dtype).fit(X, y)
+                return epochs
             classifier = BackpropClassifier(**parameters(work, epochs), dtype=dtype).fit(X, y)
             return epochs if work.in_batches else classifier.optimize_result_["n_evaluations"]
 
-        if not work.stack:
-            return run
-        # Without what the five fits of the peer do not have, but for the look at the folds after every epoch.
-        plain = {"cv": KFold(N_FOLDS), "dropout": 0.0, "label_smoothing": 0.0, "learning_rate": "constant"}
-        plain |= {"learning_rate_init": 0.001, "dtype": dtype}
-        return lambda epochs: BackpropClassifierCV(**parameters(work, epochs), **plain).fit(X, y)
+        return run
 
     return make
 

@@ -33,6 +33,7 @@ templates_path = ["_templates"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skbp"
+html_baseurl = "https://skbp.readthedocs.io/en/stable/"
 html_static_path = ["_static"]
 html_css_files = ["skbp.css"]
 html_show_sourcelink = False

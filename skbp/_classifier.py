@@ -430,6 +430,7 @@ class BackpropClassifier(NetworkEstimator):
         Returns
         -------
         self : BackpropClassifier
+            The fitted classifier itself.
 
         Raises
         ------
@@ -470,6 +471,7 @@ class BackpropClassifier(NetworkEstimator):
         Returns
         -------
         self : BackpropClassifier
+            The fitted classifier itself.
 
         Raises
         ------
@@ -633,7 +635,7 @@ class BackpropClassifier(NetworkEstimator):
             The most probable class of each row; for a multilabel target 1 where a label's probability exceeds 0.5, as a
             sparse matrix if the classifier was trained on one.
         """
-        return _targets.decode(self._logits(X), self._label_binarizer)
+        return self._predicted(lambda rows: _targets.decode(self._logits(rows), self._label_binarizer), X)
 
     def decision_function(self, X):
         """The logits: the output layer's weighted sums, before the output activation.
@@ -647,7 +649,7 @@ class BackpropClassifier(NetworkEstimator):
         logits : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
             For two classes the log odds of the second, log(p / (1 - p)).
         """
-        return _targets.decision(self._logits(X), self.out_activation_, self._label_binarizer)
+        return self._predicted(lambda rows: self._by_class(_targets.decision, rows), X)
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -662,7 +664,7 @@ class BackpropClassifier(NetworkEstimator):
             In the order of `classes_`; in the type of X if that is float32, else float64. Rows sum to 1, except for a
             multilabel target, where each column is the probability of one label, strictly between 0 and 1.
         """
-        return _targets.class_proba(self._logits(X), self.out_activation_, self._label_binarizer)
+        return self._predicted(lambda rows: self._by_class(_targets.class_proba, rows), X)
 
     def predict_log_proba(self, X):
         """Predict the logarithms of class probabilities, computed from the logits.
@@ -676,7 +678,7 @@ class BackpropClassifier(NetworkEstimator):
         log_proba : ndarray of shape (n_samples, n_classes)
             Finite also where `predict_proba` rounds to 0.
         """
-        return _targets.class_log_proba(self._logits(X), self.out_activation_, self._label_binarizer)
+        return self._predicted(lambda rows: self._by_class(_targets.class_log_proba, rows), X)
 
     def hidden_features(self, X, layer=-1):
         """The activations of a hidden layer: the features that the network has made of its input.
@@ -746,10 +748,13 @@ class BackpropClassifier(NetworkEstimator):
             )
         return True
 
-    def _logits(self, X):
-        """The logits of rows, (n_samples, n_outputs), in their type."""
-        X = self._checked_rows(X)
-        return predict_logits(self.coefs_, self.intercepts_, self._activations(), X)
+    def _by_class(self, of_logits, rows):
+        """What a function of _targets makes of the logits of rows."""
+        return of_logits(self._logits(rows), self.out_activation_, self._label_binarizer)
+
+    def _logits(self, rows):
+        """The logits of rows that are validated, (n_samples, n_outputs), in their type."""
+        return predict_logits(self.coefs_, self.intercepts_, self._activations(), rows)
 
     def _activations(self):
         return _wiring.activation_records(self.activation, len(self.coefs_) - 1)

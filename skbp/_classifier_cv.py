@@ -30,7 +30,7 @@ from skbp._classifier import BackpropClassifier
 from skbp._estimator import DIVERGED_AT_ONCE, NetworkEstimator, checked_weight, unchanged_on_error
 from skbp._losses import LOSSES
 from skbp._monitor import StackMonitor
-from skbp._objective import Objective, predict_logits
+from skbp._objective import Objective
 from skbp._parameters import Parameters
 from skbp._solvers import parameters_of
 from skbp._threads import blas_threads
@@ -321,6 +321,7 @@ class BackpropClassifierCV(NetworkEstimator):
         Returns
         -------
         self : BackpropClassifierCV
+            The fitted classifier itself.
 
         Raises
         ------
@@ -350,10 +351,13 @@ class BackpropClassifierCV(NetworkEstimator):
         y : ndarray of shape (n_samples,), or of shape (n_samples, n_labels) if multilabel
             The most probable class of each row; for a multilabel target 1 where a label's probability exceeds 0.5.
         """
-        proba = self.predict_proba(X)
         binarizer = self._label_binarizer
-        codes = _targets.codes_by_proba(proba, _targets.is_multilabel(binarizer))
-        return binarizer.inverse_transform(codes) if codes.ndim == 2 else binarizer.classes_[codes]
+
+        def labels(rows):
+            codes = _targets.codes_by_proba(self._mean_proba(rows), _targets.is_multilabel(binarizer))
+            return binarizer.inverse_transform(codes) if codes.ndim == 2 else binarizer.classes_[codes]
+
+        return self._predicted(labels, X)
 
     def decision_function(self, X):
         """Log odds, or logarithms of the probabilities.
@@ -368,9 +372,12 @@ class BackpropClassifierCV(NetworkEstimator):
             For two classes log(p / (1 - p)), p the mean probability of the second; for more log(p); for a multilabel
             target log(p / (1 - p)) of each label.
         """
-        logits = self._member_logits(X)
-        z = logits.astype(np.float64) / self.temperature_
-        return self._decision(lambda sign: self._linked(sign * z, 1.0).mean(axis=0)).astype(logits.dtype)
+
+        def decision(rows):
+            z = self._member_logits(rows).astype(np.float64) / self.temperature_
+            return self._decision(lambda sign: self._linked(sign * z, 1.0).mean(axis=0)).astype(rows.dtype)
+
+        return self._predicted(decision, X)
 
     def predict_proba(self, X):
         """Predict class probabilities, the mean over the members.
@@ -385,7 +392,7 @@ class BackpropClassifierCV(NetworkEstimator):
             In the order of `classes_`. Rows sum to 1, except for a multilabel target, where each column is the
             probability of one label.
         """
-        return self.predict_proba_members(X).mean(axis=0)
+        return self._predicted(self._mean_proba, X)
 
     def predict_log_proba(self, X):
         """Predict the logarithms of class probabilities.
@@ -397,6 +404,7 @@ class BackpropClassifierCV(NetworkEstimator):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
+            Of the means over the members that `predict_proba` gives.
         """
         return np.log(self.predict_proba(X))
 
@@ -412,16 +420,15 @@ class BackpropClassifierCV(NetworkEstimator):
         proba : ndarray of shape (n_members, n_samples, n_classes)
             Their mean over the first axis is `predict_proba`.
         """
-        return self._linked(self._member_logits(X), self.temperature_)
+        return self._linked(self._member_logits(self._checked_rows(X)), self.temperature_)
 
-    def _member_logits(self, X):
+    def _mean_proba(self, rows):
+        """The mean of the members' probabilities of rows that are validated."""
+        return self._linked(self._member_logits(rows), self.temperature_).mean(axis=0)
+
+    def _member_logits(self, rows):
         """The logits of each member."""
-        X = self._checked_rows(X)
-        weights, biases = (
-            [np.stack(layers) for layers in zip(*(getattr(m, name) for m in self.members_), strict=True)]
-            for name in ("coefs_", "intercepts_")
-        )
-        return predict_logits(weights, biases, self.members_[0]._activations(), X)
+        return np.stack([member._logits(rows) for member in self.members_])
 
     def _decision(self, mean_proba):
         """The decision function of mean probabilities, which are asked for by the sign that their logits are to have.
@@ -439,6 +446,7 @@ class BackpropClassifierCV(NetworkEstimator):
         Returns
         -------
         routing : MetadataRouter
+            Who wants what.
         """
         splitter = StratifiedGroupKFold() if isinstance(self.cv, Integral | None) else self.cv
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
@@ -641,10 +649,7 @@ class BackpropClassifierCV(NetworkEstimator):
             return
         self.oof_indices_ = list(folds)
         # In float64, so that no probability is rounded to 1.
-        logits = [
-            predict_logits(m.coefs_, m.intercepts_, m._activations(), rows.X[fold]).astype(np.float64)
-            for m, fold in zip(self.members_, folds, strict=True)
-        ]
+        logits = [m._logits(rows.X[fold]).astype(np.float64) for m, fold in zip(self.members_, folds, strict=True)]
         order = np.concatenate(folds)
         joined, joined_codes = np.concatenate(logits), rows.codes[order]
         joined_weight = None if rows.row_weight is None else rows.row_weight[order]

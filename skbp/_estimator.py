@@ -13,6 +13,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -31,6 +32,9 @@ from skbp._validation import Rows
 # What scikit-learn's callbacks keep on an estimator while it is fitted.
 _CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
+# Rows for which predictions are made at a time.
+ROWS_AT_ONCE = 2**13
+
 DIVERGED_AT_ONCE = (
     "Training produced a non-finite objective in its first iteration, so there are no weights to keep. The input data may "
     "contain large values: scale it (for example with sklearn.preprocessing.StandardScaler), or lower learning_rate_init."
@@ -42,6 +46,10 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     A subclass has the parameters that are used here, and publishes its results as a dict from `_results`.
     """
+
+    # Where the HTML representation links to.
+    _doc_link_module = "skbp"
+    _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
 
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -80,6 +88,24 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = self.out_activation != "softmax"
         return tags
+
+    def _predicted(self, function, X):
+        """What a function makes of rows, some thousand at a time: beside the result no memory grows with their number."""
+        X = self._checked_rows(X)
+        n_rows = X.shape[0]
+        if n_rows <= ROWS_AT_ONCE:
+            return function(X)
+        parts = (function(X[start : start + ROWS_AT_ONCE]) for start in range(0, n_rows, ROWS_AT_ONCE))
+        first = next(parts)
+        if issparse(first):  # labels, if the classifier was trained on such
+            return vstack([first, *parts], format=first.format)
+        result = np.zeros((n_rows, *first.shape[1:]), first.dtype)
+        end = len(first)
+        result[:end] = first
+        for part in parts:
+            start, end = end, end + len(part)
+            result[start:end] = part
+        return result
 
     def _checked_rows(self, X):
         """Rows to predict for, validated."""

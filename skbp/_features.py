@@ -56,6 +56,10 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
     True
     """
 
+    # Where the HTML representation links to.
+    _doc_link_module = "skbp"
+    _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
+
     _parameter_constraints: ClassVar[dict] = {
         "classifier": [HasMethods(["fit", "hidden_features"])],
         "layer": [Integral],
@@ -72,13 +76,16 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to train the network on.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their labels.
         **fit_params : dict
             Passed on to the network's `fit`.
 
         Returns
         -------
         self : HiddenFeatures
+            The fitted transformer itself.
 
         Raises
         ------
@@ -99,6 +106,7 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         Returns
         -------
         features : ndarray of shape (n_samples, n_units)
+            What each unit of the layer puts out.
         """
         check_is_fitted(self)
         return self.classifier_.hidden_features(X, self.layer)
@@ -109,6 +117,7 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         Returns
         -------
         routing : MetadataRouter
+            Who wants what.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
         return MetadataRouter(owner=type(self).__name__).add(classifier=self.classifier, method_mapping=mapping)

@@ -500,25 +500,20 @@ def predict_logits(weights, biases, activations, X):
     Parameters
     ----------
     weights, biases : lists of ndarray
-        Of a stack with a leading axis of members.
     activations : sequence of Activation
     X : {ndarray, CSR array} of shape (n_rows, n_features)
 
     Returns
     -------
-    logits : ndarray of shape (*members, n_rows, n_outputs)
+    logits : ndarray of shape (n_rows, n_outputs)
     """
-    n_rows, members = X.shape[0], weights[0].shape[:-2]
+    n_rows = X.shape[0]
     weights = [w.astype(X.dtype, copy=False) for w in weights]
     biases = [b.astype(X.dtype, copy=False) for b in biases]
-    units = [X.shape[1], *(w.shape[-1] for w in weights)]
-    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, passes="forward", members=members)
-
-    def logits(rows, tape):
-        # All members see the same rows: a dense batch is broadcast against their weights.
-        return forward(weights, biases, activations, [rows] * members[0] if members and issparse(rows) else rows, tape)
-
+    units = [X.shape[1], *(w.shape[1] for w in weights)]
+    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, passes="forward")
     if n_rows <= CHUNK_ROWS:
-        return logits(X, tape)
+        return forward(weights, biases, activations, X, tape)
     chunks = _chunks(slice(None), n_rows, CHUNK_ROWS)
-    return np.concatenate([logits(X[c], tape.head(c.stop - c.start)).copy() for c in chunks], axis=-2)
+    logits = [forward(weights, biases, activations, X[c], tape.head(c.stop - c.start)).copy() for c in chunks]
+    return np.concatenate(logits)

@@ -2,12 +2,16 @@
 
 import ast
 import doctest
+import inspect
 import re
+import types
 from pathlib import Path
 
 import pytest
+from numpydoc.validate import validate
 
 import skbp._network
+import skbp.inspection
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -141,3 +145,60 @@ def test_what_counts_as_a_citation():
     assert cited("# (4)") == cited("by equation (4), or") == cited('("(4)", "delta")') == {4}
     assert cited("(5) to (7), and ((9)") == {5, 7, 9}
     assert cited("np.zeros(3); shape (3,); a[0](2); Neural Computation 6(1); Nature 323 (1986); (n_rows)") == set()
+
+
+PUBLIC = [
+    f"{module.__name__}.{name}" for module in (skbp, skbp.inspection) for name in module.__all__ if name[0] != "_"
+]
+WITH_DOCSTRINGS = (types.FunctionType, classmethod, staticmethod, property)
+
+
+def documented(path):
+    """A public name and, of a class, its public methods and properties that skbp defines."""
+    thing = skbp if path.startswith("skbp.") else None
+    for part in path.split(".")[1:]:
+        thing = getattr(thing, part)
+    names = [path]
+    if inspect.isclass(thing):
+        own = {
+            name: value
+            for cls in thing.__mro__
+            if cls.__module__.startswith("skbp.")
+            for name, value in vars(cls).items()
+        }
+        names += [
+            f"{path}.{name}" for name, value in own.items() if name[0] != "_" and isinstance(value, WITH_DOCSTRINGS)
+        ]
+    return names
+
+
+# Of numpydoc's rules these are not kept: a See Also (SA01), an example (EX01) and more than a summary (ES01) for each and
+# every method; no name for what is returned (RT02).
+NOT_KEPT = {"SA01", "EX01", "ES01", "RT02"}
+# Results, whose constructors nobody calls: what they hold is under Attributes, not Parameters.
+RESULTS = ("skbp.inspection.DerivativeCheck", "skbp.inspection.HessianExtremes", "skbp.inspection.Trace")
+
+
+@pytest.mark.parametrize("name", [name for path in PUBLIC for name in documented(path)])
+def test_public_docstrings_are_complete_in_numpydocs_eyes(name):
+    not_kept = NOT_KEPT | {"PR01"} if name in RESULTS else NOT_KEPT
+    assert [error for error in validate(name)["errors"] if error[0] not in not_kept] == []
+
+
+def test_the_reference_lists_every_public_name_once():
+    current, listed = "", []
+    for line in PAGES["api.rst"].splitlines():
+        if found := re.match(r"\.\. currentmodule:: (\S+)$", line):
+            current = found[1]
+        elif found := re.match(r"   (\w+)$", line):
+            listed.append(f"{current}.{found[1]}")
+    assert sorted(listed) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "estimator", [skbp.BackpropClassifier(), skbp.BackpropClassifierCV(), skbp.HiddenFeatures(None)], ids=str
+)
+def test_the_html_representation_links_to_the_reference(estimator):
+    baseurl = re.search(r'^html_baseurl = "(.*)"$', (DOCS / "conf.py").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    page = f"{baseurl}api/skbp.{type(estimator).__name__}.html"
+    assert f'href="{page}"' in estimator._repr_html_()
