@@ -17,13 +17,14 @@ the same run and in turns:
 A fit of one epoch and one of several are timed by the clock, and the difference, divided by the epochs between them, is
 free of what a fit costs once. Each is the least of N, so that what else the machine does counts for little; before each
 the processors rest for some hundredths of a second, since threads of the one before spin for as long. BLAS has the threads
-that it XX takes processor time on one thread
-instead: less true to life, but on a machine with much else to do all that can be compared.
+that it takes by itself. With SciPy's solvers, whose line searches go their own ways, an epoch is an evaluation of the
+objective and its gradient. --processor takes processor time on one thread instead: less true to life, but on a machine with
+much else to do all that can be compared.
 
 Last come whole fits on the public tables of quality.py, one fold each of at most 3,000 rows, by BackpropClassifierCV() and
 MLPClassifier() as they are (to --only they are 'public tables'); and the targets, computed from these lines.
 
-The whole takes about eight minutes on two cores, --quick less than one.
+The whole takes about ten minutes on two cores, --quick less than one.
 """
 
 import argparse

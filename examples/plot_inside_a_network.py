@@ -3,7 +3,7 @@
 Inside a network
 =================
 
-Five ways to look at a network that scikit-learn has trained: drawn unit by unit, by the weights of its first layer, by how
+Five ways to look at a network: drawn unit by unit, by the weights of its first layer, by how
 training went, by how large signals and gradients are from layer to layer, and, for a single row, by every number that
 backpropagation computes.
 """

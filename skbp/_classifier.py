@@ -28,7 +28,7 @@ from skbp._estimator import DIVERGED_AT_ONCE, NetworkEstimator, as_vector, check
 from skbp._features import HiddenFeatures
 from skbp._losses import LOSSES
 from skbp._monitor import Monitor
-from skbp._objective import CHUNK_ROWS, predict_logits
+from skbp._objective import predict_logits
 from skbp._parameters import Parameters
 from skbp._solvers import MiniBatchSolver
 from skbp._threads import blas_threads
@@ -820,8 +820,9 @@ class BackpropClassifier(NetworkEstimator):
             self._go_on(solver, monitor, dropout, params.vector.dtype)
         monitor.start(params, trained=resume)
         # Overflow is found by looking at the objective of every step, and reported once.
-        rows_at_once = min(getattr(solver, "batch_size", objective.n_rows), CHUNK_ROWS)
-        with blas_threads(params.units, rows_at_once, issparse(rows.X)), np.errstate(all="ignore"):
+        by_scipy = self.solver not in UPDATES
+        n_rows = objective.rows_at_once if by_scipy else min(solver.batch_size, objective.rows_at_once)
+        with blas_threads(params.units, n_rows, issparse(rows.X), by_scipy), np.errstate(all="ignore"):
             outcome = solver.run(objective, monitor, max_iter)
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
             raise ValueError(DIVERGED_AT_ONCE)

@@ -406,7 +406,8 @@ class BackpropClassifierCV(NetworkEstimator):
         log_proba : ndarray of shape (n_samples, n_classes)
             Of the means over the members that `predict_proba` gives.
         """
-        return np.log(self.predict_proba(X))
+        proba = self.predict_proba(X)
+        return np.log(proba, out=proba)
 
     def predict_proba_members(self, X):
         """Predict class probabilities by each member: their spread is a measure of doubt.

@@ -23,7 +23,7 @@ from skbp import _targets, _wiring
 from skbp._activations import ACTIVATIONS, Activation
 from skbp._losses import LOSSES
 from skbp._monitor import CallbackSupportMixin, EpochCallbacks
-from skbp._objective import Objective
+from skbp._objective import CHUNK_ROWS, Objective
 from skbp._schedules import SCHEDULES
 from skbp._solvers import SOLVERS
 from skbp._updates import UPDATES
@@ -31,9 +31,6 @@ from skbp._validation import Rows
 
 # What scikit-learn's callbacks keep on an estimator while it is fitted.
 _CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
-
-# Rows for which predictions are made at a time.
-ROWS_AT_ONCE = 2**13
 
 DIVERGED_AT_ONCE = (
     "Training produced a non-finite objective in its first iteration, so there are no weights to keep. The input data may "
@@ -90,12 +87,12 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return tags
 
     def _predicted(self, function, X):
-        """What a function makes of rows, some thousand at a time: beside the result no memory grows with their number."""
+        """What a function makes of rows, a chunk at a time: beside the result no memory grows with their number."""
         X = self._checked_rows(X)
         n_rows = X.shape[0]
-        if n_rows <= ROWS_AT_ONCE:
+        if n_rows <= CHUNK_ROWS:
             return function(X)
-        parts = (function(X[start : start + ROWS_AT_ONCE]) for start in range(0, n_rows, ROWS_AT_ONCE))
+        parts = (function(X[start : start + CHUNK_ROWS]) for start in range(0, n_rows, CHUNK_ROWS))
         first = next(parts)
         if issparse(first):  # labels, if the classifier was trained on such
             return vstack([first, *parts], format=first.format)

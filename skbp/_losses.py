@@ -29,8 +29,9 @@ class Loss(ABC):
         The share e of each row's target that is spread evenly: over the classes for softmax outputs, over 0 and 1 for
         each logistic one. The target y becomes (1 - e) y + e / K, K the number of classes that exclude each other.
 
-    1. `logits` has the shape (*members, n_rows, n_outputs), without gaps in memory, and is never changed.
-    2. `loss_gradient` writes all of `out`, of the shape of `logits`, and returns one number a row.
+    1. `logits` has the shape (*members, n_rows, n_outputs) and is never changed.
+    2. `loss_gradient` writes all of `out`, in C order and of the shape of `logits`, and returns one number a row, of the
+       shape (*members, n_rows).
     3. `hessian_product` writes all of `out`, of the shape of `logits`; the losses' Hessians by the logits do not depend on
        the target.
     4. `proba` and `log_proba` return new arrays of the shape and type of `logits`.

@@ -80,6 +80,11 @@ class Objective:
     def n_rows(self) -> int:
         return self._X.shape[0]
 
+    @property
+    def rows_at_once(self) -> int:
+        """The most rows that one product goes through."""
+        return min(self._chunk_rows, self.n_rows)
+
     def _take_sparse(self, rows):
         """Rows of a CSR array; of a slice, made once, in the memory of X."""
         if not isinstance(rows, slice):

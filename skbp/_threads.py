@@ -1,16 +1,16 @@
 """How many threads work on a network.
 
 On busy cores two threads that share a small matrix product wait for each other far longer than the product takes. So BLAS
-is held to one thread while a network's products are small. Where they are large it keeps its threads, but only one of its
-copies does: NumPy and SciPy each bring their own, and the threads of one go on waiting for work, at full speed, while the
-other's compute. Passes over vectors as long as those of a very large network take as many threads as BLAS has.
+is held to one thread while a network's products are small. Where they are large it keeps its threads; but NumPy and SciPy
+may each bring a copy of BLAS, and the threads of one go on looking for work, at full speed, while the other computes. So
+SciPy's copy has one thread in all fits by SciPy's methods. Passes over vectors as long as those of a very large network are
+shared between as many threads as BLAS may use.
 """
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from functools import cache
 from itertools import pairwise
@@ -28,33 +28,66 @@ SMALL_PRODUCT = 2**25
 # cache, which above some 100,000 elements is about 1.6 times as fast as passing over the whole vector each time.
 BLOCK = 2**16
 
-# Vectors at least this long are shared between threads. With 2,000,000 elements two take two thirds of the time of one;
-# with 500,000 as long as one, since they hand Python's lock to and fro.
+# Vectors at least this long are shared between threads, half of it or more for each: with 2,000,000 elements two take two
+# thirds of the time of one; with 500,000 as long as one, since they hand Python's lock to and fro. More than a few threads
+# wait for memory.
 LONG = 2**20
+MOST_THREADS = 8
 
 # Looking for the libraries takes some 10 ms: once is enough.
 _controller = cache(ThreadpoolController)
-_limiting = threading.Lock()
-# What holds BLAS to one thread, while something does.
-_limits: list = []
 
 
 @cache
-def _scipys_own():
-    """The BLAS that came with SciPy, if it has one of its own."""
+def _blas(of_scipy):
+    """The copies of BLAS that came with SciPy, or all others."""
     package = Path(scipy_init).resolve().parent
-    files = [Path(library.filepath) for library in _controller().lib_controllers]
     # The folders into which wheels put what they bring, by operating system.
-    own = [str(file) for file in files if file.parent in {package.with_name("scipy.libs"), package / ".dylibs"}]
-    return _controller().select(filepath=own)
+    folders = {package.with_name("scipy.libs"), package / ".dylibs"}
+    libraries = _controller().select(user_api="blas").lib_controllers
+    chosen = [one.filepath for one in libraries if (Path(one.filepath).resolve().parent in folders) == of_scipy]
+    return _controller().select(filepath=chosen)
+
+
+class _OneThread:
+    """A context in which copies of BLAS have one thread each, in the whole process.
+
+    Fits may run side by side in threads. The first to enter sets the limit, and the last to leave takes it back: if each did
+    both, one that overlaps another would take that one's limit for what is to be restored, for good.
+    """
+
+    def __init__(self, of_scipy):
+        self._of_scipy = of_scipy
+        self._lock, self._n_fits = threading.Lock(), 0
+
+    def __enter__(self):
+        with self._lock:
+            if self._n_fits == 0:
+                self._before = self._n_threads_now()
+                self._limit = _blas(self._of_scipy).limit(limits=1, user_api="blas")
+            self._n_fits += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._n_fits -= 1
+            if self._n_fits == 0:
+                self._limit.restore_original_limits()
+
+    def n_threads(self):
+        """As many as these copies may use but for the limit."""
+        with self._lock:
+            return self._before if self._n_fits else self._n_threads_now()
+
+    def _n_threads_now(self):
+        return max((one.num_threads for one in _blas(self._of_scipy).lib_controllers), default=1)
+
+
+_numpys, _scipys = _OneThread(of_scipy=False), _OneThread(of_scipy=True)
 
 
 @contextmanager
-def blas_threads(units, n_rows, sparse):
-    """A context in which BLAS uses one thread if all matrix products of a network are small; if not, SciPy's copy does.
-
-    The setting is one for the whole process. Of fits that run side by side in threads the first to come makes it and takes
-    it back; if each did, one that overlaps another would take that one's limit for what is to be restored, for good.
+def blas_threads(units, n_rows, sparse=False, by_scipy=False):
+    """A context in which BLAS uses as many threads as are good for a network.
 
     Parameters
     ----------
@@ -62,22 +95,15 @@ def blas_threads(units, n_rows, sparse):
         Width of every layer from the input to the output.
     n_rows : int
         Rows in a product.
-    sparse : bool
+    sparse : bool, default=False
         Whether the rows are sparse, so that the first layer's products are none of BLAS.
+    by_scipy : bool, default=False
+        Whether a method of SciPy's, which has vectors of its own to add and multiply, asks for the products.
     """
     products = pairwise(units[1:] if sparse else units)
-    largest = n_rows * max((fan_in * fan_out for fan_in, fan_out in products), default=0)
-    limited = _controller() if largest < SMALL_PRODUCT else _scipys_own()
-    if not _limiting.acquire(blocking=False):
+    small = n_rows * max((fan_in * fan_out for fan_in, fan_out in products), default=0) < SMALL_PRODUCT
+    with _numpys if small else nullcontext(), _scipys if small or by_scipy else nullcontext():
         yield
-        return
-    try:
-        with limited.limit(limits=1, user_api="blas") as limit:
-            _limits.append(limit)
-            yield
-    finally:
-        _limits.clear()
-        _limiting.release()
 
 
 def for_each_block(function, size):
@@ -88,28 +114,36 @@ def for_each_block(function, size):
     function : callable (slice) -> None
         What it does to one slice depends on no other. NumPy's settings for errors hold in it as they do here.
     size : int
-        Length of the vector. If it is at least `LONG`, the slices are shared between as many threads as BLAS may use where
-        it is not limited here.
+        Length of the vector. If it is at least `LONG`, the slices are shared between threads, at most as many as BLAS may
+        use where it is not limited here. All have ended when this returns or raises.
     """
     blocks = [slice(start, start + BLOCK) for start in range(0, size, BLOCK)]
-    n_threads = _n_threads() if size >= LONG else 1
+    n_threads = min(_numpys.n_threads(), MOST_THREADS, 2 * size // LONG) if size >= LONG else 1
+    if n_threads == 1:
+        for block in blocks:
+            function(block)
+        return
+    errors: list[BaseException] = []
 
     def every_nth(first):
-        for block in blocks[first::n_threads]:
-            function(block)
+        try:
+            for block in blocks[first::n_threads]:
+                if errors:
+                    return
+                function(block)
+        except BaseException as error:  # noqa: BLE001, an interrupt too is raised when all have ended
+            errors.append(error)
 
-    if n_threads == 1:
-        every_nth(0)
-        return
-    with ThreadPoolExecutor(n_threads - 1) as pool:
-        others = [pool.submit(copy_context().run, every_nth, first) for first in range(1, n_threads)]
-        every_nth(0)
+    # Not by concurrent.futures: there is no more of it once the main thread has ended, while other threads may still train.
+    others = [threading.Thread(target=copy_context().run, args=(every_nth, k)) for k in range(1, n_threads)]
     for other in others:
-        other.result()
-
-
-def _n_threads():
-    """As many as BLAS may use but for a limit of `blas_threads`."""
-    before = [limit.get_original_num_threads()["blas"] for limit in _limits[:]]
-    now = [library.num_threads for library in _controller().select(user_api="blas").lib_controllers]
-    return max([n for n in before + now if n is not None], default=1)
+        other.start()
+    every_nth(0)
+    for other in others:
+        while other.is_alive():
+            try:
+                other.join()
+            except KeyboardInterrupt as interrupt:
+                errors.append(interrupt)
+    if errors:
+        raise errors[0]

@@ -76,7 +76,7 @@ class Validation:
     def __call__(self, params):
         """The score, of which more is better, and the mean loss per row."""
         logits = predict_logits(params.weights, params.biases, self._activations, self._rows.X)
-        losses = self._loss.loss_gradient(logits, self._target, out=np.zeros_like(logits))
+        losses = self._loss.loss_gradient(logits, self._target, out=np.zeros(logits.shape, logits.dtype))
         loss = float(np.average(losses, weights=self._row_weight))
         if self._scoring is None:
             return _targets.accuracy(logits, self._rows.codes, self._row_weight), loss

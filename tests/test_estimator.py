@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skbp import BackpropClassifier, BackpropClassifierCV
+from skbp._objective import CHUNK_ROWS
 from skbp._solvers import SCIPY_METHODS, SOLVERS
 from skbp._updates import UPDATES
 
@@ -239,6 +241,58 @@ def test_rows_that_need_no_validation_are_predicted_for_like_others(kind, method
     predict = getattr(small(kind).fit(X, y), method)
     assert_array_equal(predict(X), predict(X.tolist()))
     assert_array_equal(predict(X[3:4]), predict(X[3:4].tolist()))
+
+
+def as_named(y):
+    return np.array(["one", "two and a half", "three"])[y]
+
+
+@BOTH
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("n_rows", [CHUNK_ROWS, CHUNK_ROWS + 1, 2 * CHUNK_ROWS + 77])
+@pytest.mark.parametrize(
+    ("target", "as_labels"),
+    [
+        ("binary", np.asarray),
+        ("multiclass", np.asarray),
+        ("multiclass", as_named),
+        ("multiclass", lambda y: as_named(y).astype(object)),
+        ("multilabel", np.asarray),
+        ("multilabel", sp.csr_matrix),
+        ("multilabel", sp.csr_array),
+    ],
+)
+def test_many_rows_are_predicted_for_as_few_are(kind, method, container, n_rows, target, as_labels):
+    X, y = make_data(target)
+    predict = getattr(small(kind).fit(X, as_labels(y)), method)
+    rows = np.random.RandomState(0).normal(size=(n_rows, X.shape[1]))
+    many, parts = predict(container(rows)), [predict(container(rows[i : i + 500])) for i in range(0, n_rows, 500)]
+    assert type(many) is type(parts[0])
+    assert many.dtype == parts[0].dtype
+    if sp.issparse(many):
+        assert many.format == parts[0].format
+        many, parts = many.toarray(), [part.toarray() for part in parts]
+    if many.dtype.kind == "f":
+        assert_allclose(many, np.concatenate(parts), rtol=1e-12, atol=1e-13)
+    else:
+        assert_array_equal(many, np.concatenate(parts))
+
+
+@BOTH
+@pytest.mark.parametrize("method", METHODS)
+def test_beside_rows_and_result_the_memory_of_predictions_does_not_grow_with_the_rows(kind, method):
+    X, y = make_data()
+    predict, peak = getattr(small(kind).fit(X, y), method), {}
+    for n_rows in (CHUNK_ROWS, 4 * CHUNK_ROWS, 16 * CHUNK_ROWS):
+        rows = np.zeros((n_rows, X.shape[1]))
+        tracemalloc.start()
+        try:
+            result = predict(rows)
+            peak[n_rows] = tracemalloc.get_traced_memory()[1] - result.nbytes
+        finally:
+            tracemalloc.stop()
+    assert peak[16 * CHUNK_ROWS] - peak[4 * CHUNK_ROWS] < CHUNK_ROWS
 
 
 @BOTH

@@ -288,20 +288,6 @@ def test_the_losses_of_rows_are_those_of_each_members_logits(loss, n_outputs, co
         assert_allclose(losses, losses_of_rows(logits, target[rows[i]]), rtol=1e-10)
 
 
-@pytest.mark.parametrize("n_rows", [1, 50, CHUNK_ROWS + 77])
-@pytest.mark.parametrize("container", CONTAINERS, ids=IDS.get)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_logits_of_a_stack_are_those_of_each_member_on_the_same_rows(activation, container, n_rows):
-    recipe = Recipe(activation=activation, container=container, n_rows=n_rows)
-    networks, params = members_and_stack(recipe, 3)
-    X, _, _ = recipe.data()
-    logits = predict_logits(params.weights, params.biases, recipe.activations, X)
-    assert logits.shape == (3, n_rows, 3)
-    for network, of_member in zip(networks, logits, strict=True):
-        alone = predict_logits(network.weights, network.biases, recipe.activations, X)
-        assert_allclose(of_member, alone, rtol=1e-12, atol=1e-14)
-
-
 # The parameters
 
 

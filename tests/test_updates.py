@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 
 from skbp._threads import BLOCK, LONG
 from skbp._updates import SGD, UPDATES, Adam
@@ -99,7 +100,8 @@ def test_long_vectors_are_updated_as_their_pieces_are(rule, n_parameters):
     thetas, rules = [theta[piece].copy() for piece in pieces], [rule() for _ in pieces]
     whole = rule()
     for g, rate in zip(gradients, rates.tolist(), strict=True):
-        whole.step(theta, g, rate)
+        with threadpool_limits(2, user_api="blas"):
+            whole.step(theta, g, rate)
         for piece, part, part_rule in zip(pieces, thetas, rules, strict=True):
             part_rule.step(part, g[piece], rate)
     assert_array_equal(theta, np.concatenate(thetas))
