@@ -351,9 +351,9 @@ class BackpropClassifierCV(NetworkEstimator):
         y : ndarray of shape (n_samples,), or of shape (n_samples, n_labels) if multilabel
             The most probable class of each row; for a multilabel target 1 where a label's probability exceeds 0.5.
         """
-        binarizer = self._label_binarizer
 
         def labels(rows):
+            binarizer = self._label_binarizer
             codes = _targets.codes_by_proba(self._mean_proba(rows), _targets.is_multilabel(binarizer))
             return binarizer.inverse_transform(codes) if codes.ndim == 2 else binarizer.classes_[codes]
 

@@ -196,7 +196,9 @@ def test_the_reference_lists_every_public_name_once():
 
 
 @pytest.mark.parametrize(
-    "estimator", [skbp.BackpropClassifier(), skbp.BackpropClassifierCV(), skbp.HiddenFeatures(None)], ids=str
+    "estimator",
+    [skbp.BackpropClassifier(), skbp.BackpropClassifierCV(), skbp.HiddenFeatures(skbp.BackpropClassifier())],
+    ids=str,
 )
 def test_the_html_representation_links_to_the_reference(estimator):
     baseurl = re.search(r'^html_baseurl = "(.*)"$', (DOCS / "conf.py").read_text(encoding="utf-8"), re.MULTILINE)[1]
