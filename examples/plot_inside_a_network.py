@@ -12,8 +12,8 @@ backpropagation computes.
 # A network as a drawing
 # ----------------------
 #
-# Lines are weights, red or blue by their sign, and the thicker the larger. The thick lines into the first hidden layer show
-# which measurements of a flower count: those of the petal.
+# Lines are weights, coloured by their sign, and the thicker the larger. The thick lines into the hidden layer show which
+# measurements of a flower count: those of the petal.
 
 from sklearn.datasets import load_digits, load_iris
 from sklearn.pipeline import make_pipeline
@@ -26,7 +26,7 @@ X, y = load_iris(return_X_y=True, as_frame=True)
 flowers = load_iris().target_names[y]
 iris = make_pipeline(StandardScaler(), BackpropClassifier((5,), "tanh", solver="lbfgs", alpha=1.0, random_state=0))
 iris.fit(X, flowers)
-NetworkDisplay.from_estimator(iris)
+NetworkDisplay.from_estimator(iris, feature_names=X.columns)
 
 # %%
 # Weights as images
@@ -37,7 +37,8 @@ NetworkDisplay.from_estimator(iris)
 
 X_digits, y_digits = load_digits(return_X_y=True)
 X_digits = minmax_scale(X_digits)
-digits = BackpropClassifier((16,), alpha=10.0, solver="lbfgs", max_iter=100, random_state=0).fit(X_digits, y_digits)
+digits = BackpropClassifier((16,), "tanh", alpha=10.0, solver="lbfgs", max_iter=1000, random_state=0)
+digits.fit(X_digits, y_digits)
 WeightsDisplay.from_estimator(digits, image_shape=(8, 8))
 
 # %%
@@ -48,7 +49,7 @@ WeightsDisplay.from_estimator(digits, image_shape=(8, 8))
 
 common = {"max_iter": 60, "early_stopping": True, "scoring": "loss", "n_iter_no_change": 60, "random_state": 0}
 rates = {
-    "constant": BackpropClassifier((64,), learning_rate_init=0.01, **common),
+    "cosine": BackpropClassifier((64,), learning_rate="cosine", learning_rate_init=0.01, **common),
     "one cycle": BackpropClassifier((64,), learning_rate="one-cycle", learning_rate_init=0.03, **common),
 }
 LossCurveDisplay.from_estimators(
