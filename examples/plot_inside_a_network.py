@@ -22,11 +22,10 @@ from sklearn.preprocessing import StandardScaler, minmax_scale
 from skbp import BackpropClassifier
 from skbp.inspection import GradientFlowDisplay, LossCurveDisplay, NetworkDisplay, WeightsDisplay, trace
 
-X, y = load_iris(return_X_y=True, as_frame=True)
-flowers = load_iris().target_names[y]
-iris = make_pipeline(StandardScaler(), BackpropClassifier((5,), "tanh", solver="lbfgs", alpha=1.0, random_state=0))
-iris.fit(X, flowers)
-NetworkDisplay.from_estimator(iris, feature_names=X.columns)
+iris = load_iris()
+flowers = make_pipeline(StandardScaler(), BackpropClassifier((5,), "tanh", solver="lbfgs", alpha=1.0, random_state=0))
+flowers.fit(iris.data, iris.target_names[iris.target])
+NetworkDisplay.from_estimator(flowers, feature_names=iris.feature_names)
 
 # %%
 # Weights as images
@@ -73,4 +72,4 @@ for activation in ("logistic", "tanh"):
 #
 # A trace has each layer's z, a, delta and gradient for one row, beside the formulas that give them.
 
-print(trace(iris, X.iloc[[50]], "versicolor"))
+print(trace(flowers, iris.data[50], "versicolor"))
