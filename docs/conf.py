@@ -75,6 +75,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "download_all_examples": False,
     "show_signature": False,
+    "capture_repr": (),
     # SKBP_DOCS_GALLERY=0 lays out the examples without running them: for work on the other pages, in a fraction of the time.
     "plot_gallery": os.environ.get("SKBP_DOCS_GALLERY", "1") != "0",
     "abort_on_example_error": True,

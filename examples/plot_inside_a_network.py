@@ -15,6 +15,7 @@ backpropagation computes.
 # Lines are weights, coloured by their sign, and the thicker the larger. The thick lines into the hidden layer show which
 # measurements of a flower count: those of the petal.
 
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits, load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, minmax_scale
@@ -62,9 +63,11 @@ LossCurveDisplay.from_estimators(
 # Ten hidden layers with random initial weights. With logistic units the gradient shrinks from each layer to the one below,
 # so that the first ones hardly learn anything; with tanh it keeps its size.
 
-for activation in ("logistic", "tanh"):
+figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
+for activation, ax in zip(("logistic", "tanh"), axes, strict=True):
     deep = BackpropClassifier((32,) * 10, activation, random_state=0)
-    GradientFlowDisplay.from_estimator(deep, X_digits, y_digits, name=activation)
+    GradientFlowDisplay.from_estimator(deep, X_digits, y_digits, ax=ax)
+    ax.set_title(activation)
 
 # %%
 # One row, number by number
