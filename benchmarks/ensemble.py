@@ -2,7 +2,8 @@
 
     python benchmarks/ensemble.py [--seeds N] [--sets NAME ...] [--csv FILE]
 
-On the public tables of quality.py, with its folds and preprocessing, three tables are printed:
+On the public tables of quality.py, fetched as there if they are not at hand, with its folds and preprocessing, three tables
+are printed:
 
 - the defaults with one thing changed at a time, on the first seed: differences in log loss and accuracy from the defaults;
 - the estimates from the inner folds beside what the outer test folds say, of a single member on average and of the
@@ -119,6 +120,8 @@ def print_estimates(by_set):
         "          more classes": (by_set.query("classes > 2"), "log loss", 4),
     }
     for line, (of, figure, digits) in lines.items():
+        if of.empty:
+            continue
         estimate = of[f"estimate {figure}"]
         means = [estimate.mean(), *(of[f"{name} {figure}"].mean() for name in ("member", "ensemble"))]
         less = [with_error(of[f"{name} {figure}"] - estimate, digits) for name in ("member", "ensemble")]
@@ -143,6 +146,7 @@ def main():
     print(versions())
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "batch_size=", UserWarning)  # of tables with fewer rows than that
         table = measure(arguments.sets, arguments.seeds)
     by_set = table.query("choice == 'default'").groupby("set").mean(numeric_only=True)
     print_choices(table)

@@ -61,7 +61,7 @@ LossCurveDisplay.from_estimators(
 # -------------------------------
 #
 # Ten hidden layers with random initial weights. With logistic units the gradient shrinks from each layer to the one below,
-# so that the first ones hardly learn anything; with tanh it keeps its size.
+# so that the first ones hardly learn anything; with tanh it hardly shrinks.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
 for activation, ax in zip(("logistic", "tanh"), axes, strict=True):
@@ -73,6 +73,7 @@ for activation, ax in zip(("logistic", "tanh"), axes, strict=True):
 # One row, number by number
 # -------------------------
 #
-# A trace has each layer's z, a, delta and gradient for one row, beside the formulas that give them.
+# A trace has each layer's z, a, delta and gradient for one row, beside the formulas that give them. The penalty weighs more
+# here than it did in training, where it was shared between 150 rows.
 
 print(trace(flowers, iris.data[50], "versicolor"))

@@ -119,8 +119,10 @@ class BackpropClassifierCV(NetworkEstimator):
         Momentum of "sgd".
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decays of "adam"'s running means.
+    beta_1 : float, default=0.9
+        Decay of "adam"'s running mean of the gradient.
+    beta_2 : float, default=0.999
+        Decay of that of its square.
     epsilon : float, default=1e-8
         Added by "adam" to the root of the second moment.
     n_iter_no_change : int or inf, default=10

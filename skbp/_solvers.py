@@ -499,8 +499,8 @@ class ScipySolver:
             outcome = Outcome(status, loss)
         given = self.options or {}
         remedies = {
-            "max_iter": f"Raise {'solver_options: maxiter' if 'maxiter' in given else 'max_iter'}={options['maxiter']}",
-            "max_fun": f"Raise {'solver_options: maxfun' if 'maxfun' in given else 'max_fun'}={options['maxfun']}",
+            "max_iter": f"Raise {'solver_options: maxiter' if 'maxiter' in given else 'max_iter'}, now {options['maxiter']}",
+            "max_fun": f"Raise {'solver_options: maxfun' if 'maxfun' in given else 'max_fun'}, now {options['maxfun']}",
             "failed": f"Raise tol={self.tol} or try another solver",
         }
         if status in remedies:

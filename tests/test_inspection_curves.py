@@ -124,7 +124,14 @@ def test_members_have_a_line_each_and_are_drawn_where_they_were_looked_at():
             assert_array_equal(line.get_ydata(), np.array(curve)[seen])
     assert gaps > 0
     assert len({line.get_color() for line in display.lines_["loss"]}) == 3
-    assert entries(display.ax_[0]) == ["member 0", "member 1", "member 2", "loss on validation data", "best epoch"]
+    assert entries(display.ax_[0]) == [
+        "member 0",
+        "member 1",
+        "member 2",
+        "objective",
+        "loss on validation data",
+        "best epoch",
+    ]
     # Of each member on its two losses, and then on its score.
     bests = [dot.get_xdata()[0] for dot in display.best_]
     assert bests == [*np.repeat(clf.best_iters_, 2), *clf.best_iters_]
@@ -138,7 +145,7 @@ def test_several_estimators_have_a_colour_each_and_members_share_theirs():
     assert [points(line)[1] for line in lines] == expected
     assert [to_hex(line.get_color()) for line in lines] == [to_hex(f"C{i}") for i in (0, 1, 2, 2, 2)]
     assert [line is None for line in display.lines_["validation_loss"]] == [True, True, False, False, False]
-    assert entries(display.ax_) == ["adam", "lbfgs", "five", "loss on validation data", "best epoch"]
+    assert entries(display.ax_) == ["adam", "lbfgs", "five", "objective", "loss on validation data", "best epoch"]
     assert display.ax_.get_xlabel() == "iteration"
 
 
@@ -151,7 +158,7 @@ def test_estimators_without_names_are_numbered():
 def test_a_name_is_the_legends():
     assert entries(LossCurveDisplay.from_estimator(network().fit(X, y), name="small").ax_) == ["small"]
     display = LossCurveDisplay.from_estimator(ensemble().fit(X, y), name="all")
-    assert entries(display.ax_) == ["all", "loss on validation data", "best epoch"]
+    assert entries(display.ax_) == ["all", "objective", "loss on validation data", "best epoch"]
     assert len({line.get_color() for line in display.lines_["loss"]}) == 1
 
 

@@ -280,3 +280,12 @@ def test_what_cannot_be_drawn_is_an_error_that_says_why():
         NetworkDisplay([np.ones((1, 1))], feature_names=["a"], class_names=["b"]).plot(biases=True)
     with pytest.raises(ValueError, match="feature_names has 3 names; the network has 4 features"):
         NetworkDisplay.from_estimator(iris(), feature_names=["a", "b", "c"])
+
+
+def test_a_network_without_hidden_layer_has_room_for_the_legend():
+    display = NetworkDisplay.from_estimator(BackpropClassifier.from_weights([[[2.0], [2.0]]], [[-3.0]], classes=[0, 1]))
+    display.figure_.canvas.draw()
+    legend, figure = display.figure_.legends or [display.ax_.get_legend()], display.figure_.bbox
+    assert all(figure.x0 <= box.x0 and box.x1 <= figure.x1 for box in (one.get_window_extent() for one in legend))
+    headings = [text.get_window_extent() for text in display.labels_["layers"]]
+    assert headings[0].x1 < headings[1].x0

@@ -250,7 +250,7 @@ def test_lbfgs_learns_data_on_a_huge_scale(factor):
 @every_scipy_method
 def test_the_loss_falls_with_every_iteration_and_the_end_is_that_of_the_objective(solver):
     X, y = make_data(n_rows=100)
-    with pytest.warns(ConvergenceWarning, match=r"Raise max_iter=8\."):
+    with pytest.warns(ConvergenceWarning, match=r"Raise max_iter, now 8\."):
         clf = network(solver=solver, max_iter=8).fit(X, y)
     assert clf.n_iter_ == len(clf.loss_curve_) == 8
     assert (np.diff(clf.loss_curve_) <= 0.0).all()
@@ -293,7 +293,7 @@ def test_stochastic_solvers_have_no_optimize_result_even_after_one_that_has(solv
 
 @every_scipy_method
 def test_max_fun_is_named_with_its_value(solver):
-    with pytest.warns(ConvergenceWarning, match=r"Raise max_fun=4\.") as caught:
+    with pytest.warns(ConvergenceWarning, match=r"Raise max_fun, now 4\.") as caught:
         clf = network(solver=solver, max_fun=4, max_iter=300).fit(*make_data())
     assert "Raise max_iter" not in str(caught[0].message)
     assert clf.optimize_result_["n_evaluations"] <= 4 + 20  # the line search at hand is finished
@@ -335,7 +335,7 @@ def test_unknown_solver_options_are_an_error_and_maxiter_takes_precedence():
     X, y = make_data()
     with pytest.raises(ValueError, match=r"solver_options has \['maxcorr'\].*'lbfgs' does not know.*'maxcor'"):
         network(solver_options={"maxcorr": 3}).fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="Raise solver_options: maxiter=3"):
+    with pytest.warns(ConvergenceWarning, match="Raise solver_options: maxiter, now 3"):
         assert network(solver_options={"maxiter": 3}, max_iter=100).fit(X, y).n_iter_ == 3
 
 

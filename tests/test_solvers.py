@@ -505,7 +505,7 @@ class TestScipySolver:
         on = Quadratic(curvature=ELONGATED)
         outcome, monitor = run(ScipySolver(method, 1e-6, 1000), on, max_iter=3)
         assert (outcome.status, monitor.n_iter) == ("max_iter", 3)
-        assert "Raise max_iter=3" in outcome.warning
+        assert "Raise max_iter, now 3" in outcome.warning
         assert "after 3 iteration" in outcome.warning
         assert outcome.loss == pytest.approx(on.value(), rel=1e-12)
         assert outcome.loss == monitor.loss_curve[-1]
@@ -515,7 +515,7 @@ class TestScipySolver:
         on = Quadratic(curvature=ELONGATED)
         outcome, _ = run(ScipySolver(method, 1e-6, 5), on, max_iter=200)
         assert outcome.status == "max_fun"
-        assert "Raise max_fun=5" in outcome.warning
+        assert "Raise max_fun, now 5" in outcome.warning
         assert "max_iter" not in outcome.warning
         assert 5 <= len(on.visits) <= 8  # SciPy may finish the line search that it is in
         assert outcome.loss == pytest.approx(on.value(), rel=1e-12)
@@ -607,7 +607,7 @@ class TestScipySolver:
             solver.options = {"maxiter": 2}
             outcome, monitor = run(solver, on, max_iter=100)
             assert (outcome.status, monitor.n_iter) == ("max_iter", 2)
-            assert "Raise solver_options: maxiter=2" in outcome.warning
+            assert "Raise solver_options: maxiter, now 2" in outcome.warning
         _, strict = run(ScipySolver(method, 1e-6, 1000), Quadratic(curvature=ELONGATED), max_iter=100)
         solver.options = {SCIPY_METHODS[method].tol: 10.0}
         outcome, loose = run(solver, Quadratic(curvature=ELONGATED), max_iter=100)

@@ -263,6 +263,8 @@ class LossCurveDisplay:
         handles, _ = ax.get_legend_handles_labels()
         color = "C0" if len(set(self.names)) == 1 else "gray"
         if any(self.lines_.get("validation_loss", [])):
+            if any(self.names):
+                handles.append(Line2D([], [], linestyle="-", label="objective", color=color))
             handles.append(Line2D([], [], linestyle="--", label="loss on validation data", color=color))
         if self.best_:
             handles.append(Line2D([], [], linestyle="", marker="o", label="best epoch", color=color))

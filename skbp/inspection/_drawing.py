@@ -21,7 +21,7 @@ HEADINGS_APART = 0.5
 # Inches
 UNIT_SIZE = 0.4
 LEAST_UNIT_SIZE = 0.05
-LEGEND_HEIGHT = 0.35
+LEGEND_WIDTH, LEGEND_HEIGHT = 3.5, 0.35
 # Points
 WIDEST_LINE = 3.5
 THINNEST_LINE = 0.3
@@ -284,7 +284,8 @@ class NetworkDisplay:
         width, height = columns[-1].x + 2 * beside, top - bottom + over + RADIUS
         if resize:
             unit = UNIT_SIZE
-            self.figure_.set_size_inches(unit * width + left + right, unit * height + above + LEGEND_HEIGHT)
+            across = max(unit * width + left + right, LEGEND_WIDTH)
+            self.figure_.set_size_inches(across, unit * height + above + LEGEND_HEIGHT)
         else:
             box = self.ax_.get_window_extent()
             fits = (box.width / dpi - left - right) / width, (box.height / dpi - above - LEGEND_HEIGHT) / height

@@ -83,7 +83,7 @@ class Trace:
     def __str__(self):
         sections = self._sections()
         width = max(len(formula) for _, lines in sections for _, formula, _ in lines)
-        text = ["One sample, forward and back. The numbers are those of the equations in skbp._network."]
+        text = ["One sample alone (S = 1), forward and back, with the numbers of the equations in the documentation."]
         for heading, lines in sections:
             text += ["", heading]
             for equation, formula, value in lines:
@@ -192,7 +192,7 @@ def trace(clf, x, y):
     >>> from skbp.inspection import trace
     >>> and_gate = BackpropClassifier.from_weights([[[2.0], [2.0]]], [[-3.0]], classes=[0, 1]).set_params(alpha=0)
     >>> print(trace(and_gate, [1, 0], 0))
-    One sample, forward and back. The numbers are those of the equations in skbp._network.
+    One sample alone (S = 1), forward and back, with the numbers of the equations in the documentation.
     <BLANKLINE>
     Sample
             a_0 = x                                            [1  0]
