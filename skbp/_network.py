@@ -128,7 +128,7 @@ def backward(weights, activations, tape):
         np.multiply(error, slope, out=tape.delta[layer - 1])  # (5)
 
 
-def parameter_gradient(tape, gradient):
+def parameter_gradient(tape, gradient, columns=None):
     """The gradient of the loss term by the parameters, from the deltas.
 
     Parameters
@@ -137,13 +137,18 @@ def parameter_gradient(tape, gradient):
         As `backward` left it.
     gradient : Parameters
         Written: a_{l-1}^T delta_l in its weights, the column sums of delta_l in its biases.
+    columns : ndarray of int, default=None
+        The features that occur in sparse rows: by the weights of all others the derivative is 0, and not written.
 
     Returns
     -------
     gradient : Parameters
     """
     for layer in range(len(gradient.weights), 0, -1):
-        _multiply(_transposed(tape.input[layer - 1]), tape.delta[layer], out=gradient.weights[layer - 1])  # (6)
+        if layer == 1 and columns is not None:
+            gradient.weights[0][columns] = tape.input[0][:, columns].T @ tape.delta[1]
+        else:
+            _multiply(_transposed(tape.input[layer - 1]), tape.delta[layer], out=gradient.weights[layer - 1])  # (6)
         np.matmul(tape.ones, tape.delta[layer], out=gradient.biases[layer - 1])  # (7)
     return gradient
 

@@ -157,6 +157,7 @@ class MiniBatchSolver:
             all rows.
         """
         params = objective.params
+        objective.only_columns = self.rule.memoryless and self.max_grad_norm is None
         row_sets = [np.arange(objective.n_rows)] if row_sets is None else row_sets
         n_rows = min(map(len, row_sets))
         loss = math.nan
@@ -244,7 +245,15 @@ class MiniBatchSolver:
             norm = np.sqrt(np.vecdot(gradient.vector, gradient.vector, dtype=np.float64))
             shrink = np.minimum(self.max_grad_norm / norm, 1.0)
             gradient.vector *= shrink.astype(gradient.vector.dtype)[..., None]
-        self.rule.step(params.vector.reshape(-1), gradient.vector.reshape(-1), float(learning_rate))  # step 5
+        theta, by_theta = params.vector.reshape(-1), gradient.vector.reshape(-1)
+        if objective.columns is not None:
+            # Of the first layer, whose weights are the first in the vector, those of features that occur.
+            weights, columns = params.weights[0], objective.columns
+            moved = weights[columns]
+            self.rule.step(moved.reshape(-1), gradient.weights[0][columns].reshape(-1), float(learning_rate))
+            weights[columns] = moved
+            theta, by_theta = theta[weights.size :], by_theta[weights.size :]
+        self.rule.step(theta, by_theta, float(learning_rate))  # step 5
 
     def _lower_learning_rate(self, monitor):
         """Whether the schedule answers a stall with a smaller learning rate, which then gets its chance."""

@@ -20,9 +20,11 @@ class UpdateRule(ABC):
     1. `step` changes `theta` in place, leaves `gradient` as it is, and returns nothing.
     2. The constructor takes as keywords those of the estimator's parameters that ``parameters`` names.
     3. ``state`` holds all that a later step depends on, as numbers and arrays; it is empty before the first step.
+    4. ``memoryless`` says that no step depends on another, and none moves a parameter whose derivative is 0.
     """
 
     parameters: tuple[str, ...]
+    memoryless = False
 
     def __init__(self):
         self.state: dict = {}
@@ -49,22 +51,21 @@ class SGD(UpdateRule):
     def __init__(self, momentum, nesterovs_momentum):
         super().__init__()
         self.momentum = float(momentum)
+        self.memoryless = self.momentum == 0.0
         self.nesterovs_momentum = nesterovs_momentum
 
     def step(self, theta, gradient, learning_rate):
-        if not self.state:
+        if not (self.state or self.memoryless):
             self.state = {"velocity": np.zeros_like(theta)}
 
         def update(block):
-            velocity = self.state["velocity"][block]
             descent = gradient[block] * -learning_rate
-            velocity *= self.momentum
-            velocity += descent
-            if self.nesterovs_momentum:
-                descent += self.momentum * velocity
-                theta[block] += descent
-            else:
-                theta[block] += velocity
+            if not self.memoryless:
+                velocity = self.state["velocity"][block]
+                velocity *= self.momentum
+                velocity += descent
+                descent = descent + self.momentum * velocity if self.nesterovs_momentum else velocity
+            theta[block] += descent
 
         for_each_block(update, theta.size)
 

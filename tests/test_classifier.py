@@ -1065,3 +1065,20 @@ def test_fit_sets_no_constructor_parameter():
     assert clf.get_params() == before
     assert clf.hidden_layer_sizes is sizes
     assert (sizes, weights) == ([5], {0: 1.0, 1: 2.0})
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3)])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_steps_on_the_columns_that_occur_lead_where_those_on_all_columns_do(hidden, weight_decay):
+    X = sp.random_array((60, 500), density=0.01, format="csr", rng=np.random.default_rng(0))
+    y = np.arange(60) % 3
+    plain = {"solver": "sgd", "momentum": 0.0, "alpha": 0.0, "batch_size": 8, "learning_rate_init": 0.5, "max_iter": 5}
+    clf = BackpropClassifier(hidden, **plain, weight_decay=weight_decay, random_state=0).fit(X, y)
+    # A gradient that might have to be shortened is needed whole; this one never is.
+    whole = clone(clf).set_params(max_grad_norm=1e6).fit(X, y)
+    dense = clone(clf).fit(X.toarray(), y)
+    for one, other in ((whole, 0.0), (dense, 1e-12)):
+        for ours, theirs in zip(clf.coefs_ + clf.intercepts_, one.coefs_ + one.intercepts_, strict=True):
+            assert_allclose(ours, theirs, rtol=0.0, atol=other)
+    start = clone(clf).set_params(learning_rate_init=1e-300).fit(X, y).coefs_[0]
+    assert (abs(clf.coefs_[0] - start).max(axis=1) > 1e-3).any()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, random_array
 from scipy.special import expit, log_expit, log_softmax, ndtr, softmax
 from scipy.stats import norm
 
@@ -648,3 +648,44 @@ def test_a_tape_between_two_calls_changes_neither():
     assert function.n_evaluations == 1
     with pytest.raises(ValueError, match=f"has {theta.size} parameters"):
         function.tape(theta[1:])
+
+
+def text_like(alpha=0.0, n_features=400):
+    """An objective on 40 rows with few entries each, at random parameters."""
+    rng = np.random.default_rng(0)
+    params = Parameters((n_features, 5, 3), np.float64)
+    params.vector[...] = 0.1 * rng.standard_normal(params.vector.size)
+    X = random_array((40, n_features), density=0.01, format="csr", rng=rng)
+    return Objective(params, [ACTIVATIONS["tanh"]], LOSSES["softmax"], alpha, X, rng.integers(3, size=40)), X
+
+
+@pytest.mark.parametrize("rows", [slice(3, 13), np.array([7, 2, 30, 2])], ids=["slice", "indices"])
+def test_where_asked_only_the_columns_that_occur_are_written(rows):
+    on, X = text_like()
+    value = on.value_and_gradient(rows)
+    whole = on.gradient.vector.copy()
+    assert on.columns is None
+    on.only_columns = True
+    on.gradient.vector.fill(np.nan)
+    assert on.value_and_gradient(rows) == value
+    occur = np.flatnonzero(abs(X[rows]).sum(axis=0))
+    assert 0 < len(occur) < 100
+    assert_array_equal(on.columns, occur)
+    unwritten = np.isnan(on.gradient.vector)
+    assert unwritten.sum() == (400 - len(occur)) * 5
+    assert_array_equal(on.gradient.vector[~unwritten], whole[~unwritten])
+    assert (whole[unwritten] == 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "alpha", "n_features"),
+    [(slice(0, 10), 0.1, 400), (slice(0, 40), 0.0, 400), (slice(0, 10), [0.1, 0.0], 400)],
+    ids=["penalty", "many entries", "penalty of the first layer"],
+)
+def test_columns_that_do_not_occur_are_written_where_they_must_be(rows, alpha, n_features):
+    on, _ = text_like(alpha, n_features)
+    on.only_columns = True
+    on.gradient.vector.fill(np.nan)
+    on.value_and_gradient(rows)
+    assert on.columns is None
+    assert np.isfinite(on.gradient.vector).all()

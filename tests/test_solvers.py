@@ -28,6 +28,8 @@ class Quadratic:
     Rows and parameters of every evaluation are kept in `visits` and `thetas`.
     """
 
+    columns = None
+
     def __init__(self, n_rows=10, curvature=(0.5, 1.0, 2.0), dtype=np.float64, same_rows=False, events=None):
         rng = np.random.default_rng(0)
         self.curvature = np.array(curvature, dtype)

@@ -325,6 +325,8 @@ def regression_to(targets, curvature=1.0):
     """An objective of one number a member, curvature / 2 (theta - target)^2, which is no network's."""
 
     class Quadratic:
+        columns = None
+
         def __init__(self):
             self.params = Parameters((1, 1), np.float64, (len(targets),))
             self.gradient = self.params.like()
