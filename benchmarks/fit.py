@@ -76,6 +76,7 @@ class Work:
     density: float = 1.0
     stack: bool = False
     skorch: bool = False
+    plain: bool = False  # without momentum and penalty
 
     @property
     def units(self):
@@ -96,7 +97,8 @@ class Work:
     @property
     def name(self):
         how = f"{self.solver} {self.batch}" if self.in_batches else self.solver
-        return " ".join(["-".join(map(str, self.units)), self.activation, how, *["stack"] * self.stack])
+        kind = ["stack"] * self.stack + ["plain"] * self.plain
+        return " ".join(["-".join(map(str, self.units)), self.activation, how, *kind])
 
 
 def panel():
@@ -133,6 +135,7 @@ def panel():
     yield Work("sparse", 20_000, density=0.004)
     yield Work("sparse", 20_000, density=0.004, batch=32, rows=1_600)
     yield Work("sparse", 20_000, density=0.004, solver="sgd")
+    yield Work("sparse", 20_000, density=0.004, solver="sgd", batch=32, rows=1_600, plain=True)
     yield Work("sparse", 20_000, density=0.004, solver="lbfgs", rows=4_000)
     yield Work("classes", n_classes=2)
     yield Work("classes", n_classes=1_000)
@@ -175,6 +178,7 @@ def parameters(work, epochs):
         "tol": 0.0,
         "n_iter_no_change": np.inf,
         "random_state": 0,
+        **({"momentum": 0.0, "alpha": 0.0} if work.plain else {}),
     }
 
 
@@ -316,8 +320,8 @@ def torch_loop(work, X, y):
         else:
             trained = list(network.parameters())
         rule = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[work.solver]
-        momentum = {"momentum": 0.9, "nesterov": True} if work.solver == "sgd" else {}
-        optimizer = rule(trained, 1e-3, weight_decay=1e-4 / work.batch, fused=True, **momentum)
+        momentum = {"momentum": 0.9, "nesterov": True} if work.solver == "sgd" and not work.plain else {}
+        optimizer = rule(trained, 1e-3, weight_decay=0.0 if work.plain else 1e-4 / work.batch, fused=True, **momentum)
         for _ in range(epochs):
             order, total = torch.randperm(work.n_rows), torch.zeros(())
             for indices in order.split(work.batch):
