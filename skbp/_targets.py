@@ -240,5 +240,7 @@ def _class_scores(logits, out_activation, binarizer):
         return logits
     if logits.shape[1] == 1:
         # The softmax of (0, z) is (1 - sigma(z), sigma(z)).
-        return np.hstack([np.zeros_like(logits), logits])
+        scores = np.zeros((len(logits), 2), logits.dtype)
+        scores[:, 1:] = logits
+        return scores
     return log_sigmoid(logits)

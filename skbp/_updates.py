@@ -55,7 +55,9 @@ class SGD(UpdateRule):
         self.nesterovs_momentum = nesterovs_momentum
 
     def step(self, theta, gradient, learning_rate):
-        if not (self.state or self.memoryless):
+        if self.memoryless:
+            self.state = {}  # of a time with momentum
+        elif not self.state:
             self.state = {"velocity": np.zeros_like(theta)}
 
         def update(block):
