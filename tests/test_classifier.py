@@ -1070,7 +1070,8 @@ def test_fit_sets_no_constructor_parameter():
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 3)])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.5])
 def test_steps_on_the_columns_that_occur_lead_where_those_on_all_columns_do(hidden, weight_decay):
-    X = sp.random_array((60, 500), density=0.01, format="csr", rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    X = sp.csr_array(rng.standard_normal((60, 500)) * (rng.random((60, 500)) < 0.01))
     y = np.arange(60) % 3
     plain = {"solver": "sgd", "momentum": 0.0, "alpha": 0.0, "batch_size": 8, "learning_rate_init": 0.5, "max_iter": 5}
     clf = BackpropClassifier(hidden, **plain, weight_decay=weight_decay, random_state=0).fit(X, y)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_array, random_array
+from scipy.sparse import csr_array
 from scipy.special import expit, log_expit, log_softmax, ndtr, softmax
 from scipy.stats import norm
 
@@ -655,7 +655,7 @@ def text_like(alpha=0.0, n_features=400):
     rng = np.random.default_rng(0)
     params = Parameters((n_features, 5, 3), np.float64)
     params.vector[...] = 0.1 * rng.standard_normal(params.vector.size)
-    X = random_array((40, n_features), density=0.01, format="csr", rng=rng)
+    X = csr_array(rng.standard_normal((40, n_features)) * (rng.random((40, n_features)) < 0.01))
     return Objective(params, [ACTIVATIONS["tanh"]], LOSSES["softmax"], alpha, X, rng.integers(3, size=40)), X
 
 

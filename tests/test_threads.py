@@ -14,17 +14,17 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from skbp._threads import BLOCK, LONG, MOST_THREADS, SMALL_PRODUCT, blas_threads, for_each_block
 
 
-def n_threads(folder=""):
-    """Of the copies of BLAS in folders of that name, or of all."""
+def n_threads(of_scipy=None):
+    """Of SciPy's own copy of BLAS, of the others, or of all."""
     files = {Path(pool["filepath"]): pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-    return {n for file, n in files.items() if folder in file.parent.name}
+    return {n for file, n in files.items() if of_scipy in {None, file.parent.name == "scipy.libs"}}
 
 
 @pytest.fixture(autouse=True)
 def two_threads():
     with threadpool_limits(2, user_api="blas"):
-        if n_threads() != {2}:
-            pytest.skip("This machine's BLAS does not let its threads be set.")
+        if n_threads(of_scipy=False) != {2}:
+            pytest.skip("The threads of this machine's BLAS cannot be set.")
         yield
 
 
@@ -43,15 +43,15 @@ def test_large_products_keep_their_threads():
 
 
 def test_large_products_for_scipys_methods_keep_those_of_numpys_blas_but_not_of_scipys():
-    if not (n_threads("numpy.libs") and n_threads("scipy.libs")):
+    if not n_threads(of_scipy=True):
         pytest.skip("NumPy and SciPy did not come with a BLAS each.")
     with blas_threads(**LARGE, by_scipy=True):
-        assert n_threads("numpy.libs") == {2}
-        assert n_threads("scipy.libs") == {1}
+        assert n_threads(of_scipy=False) == {2}
+        assert n_threads(of_scipy=True) == {1}
         with blas_threads((3, 2), n_rows=10):  # another fit, of small products
             assert n_threads() == {1}
-        assert n_threads("numpy.libs") == {2}
-        assert n_threads("scipy.libs") == {1}
+        assert n_threads(of_scipy=False) == {2}
+        assert n_threads(of_scipy=True) == {1}
     assert n_threads() == {2}
 
 
