@@ -50,36 +50,36 @@ def _blas(of_scipy):
 
 
 class _OneThread:
-    """A context in which copies of BLAS have one thread each, in the whole process.
+    """Holds copies of BLAS to one thread each, in the whole process.
 
-    Fits may run side by side in threads. The first to enter sets the limit, and the last to leave takes it back: if each did
-    both, one that overlaps another would take that one's limit for what is to be restored, for good.
+    Of fits that run side by side in threads the first to come sets the limit and takes it back: if each did, one that
+    overlaps another would take that one's limit for what is to be restored, for good. Nor can it be the last to leave: a
+    limit may have to be taken back by the thread that set it.
     """
 
     def __init__(self, of_scipy):
         self._of_scipy = of_scipy
-        self._lock, self._n_fits = threading.Lock(), 0
+        self._taken = threading.Lock()
+        self._before: int | None = None
 
-    def __enter__(self):
-        with self._lock:
-            if self._n_fits == 0:
-                self._before = self._n_threads_now()
-                self._limit = _blas(self._of_scipy).limit(limits=1, user_api="blas")
-            self._n_fits += 1
-
-    def __exit__(self, *_):
-        with self._lock:
-            self._n_fits -= 1
-            if self._n_fits == 0:
-                self._limit.restore_original_limits()
+    @contextmanager
+    def limit(self):
+        """A context with the limit, or within that of another fit."""
+        if not self._taken.acquire(blocking=False):
+            yield
+            return
+        try:
+            self._before = self.n_threads()
+            with _blas(self._of_scipy).limit(limits=1, user_api="blas"):
+                yield
+        finally:
+            self._before = None
+            self._taken.release()
 
     def n_threads(self):
         """As many as these copies may use but for the limit."""
-        with self._lock:
-            return self._before if self._n_fits else self._n_threads_now()
-
-    def _n_threads_now(self):
-        return max((one.num_threads for one in _blas(self._of_scipy).lib_controllers), default=1)
+        now = max((one.num_threads for one in _blas(self._of_scipy).lib_controllers), default=1)
+        return self._before or now
 
 
 _numpys, _scipys = _OneThread(of_scipy=False), _OneThread(of_scipy=True)
@@ -102,7 +102,7 @@ def blas_threads(units, n_rows, sparse=False, by_scipy=False):
     """
     products = pairwise(units[1:] if sparse else units)
     small = n_rows * max((fan_in * fan_out for fan_in, fan_out in products), default=0) < SMALL_PRODUCT
-    with _numpys if small else nullcontext(), _scipys if small or by_scipy else nullcontext():
+    with _numpys.limit() if small else nullcontext(), _scipys.limit() if small or by_scipy else nullcontext():
         yield
 
 
