@@ -230,7 +230,7 @@ class MiniBatchSolver:
             if decay > LEAST_DECAY:
                 objective.params.weight_vector *= math.exp(-decay)
                 decay = 0.0
-            self._step(objective, self.learning_rate_init * factor)
+            self._step(objective, float(self.learning_rate_init * factor))
             total += value * (stop - start)
             n_counted += stop - start
         if decay > 0.0:
@@ -250,10 +250,10 @@ class MiniBatchSolver:
             # Of the first layer, whose weights are the first in the vector, those of features that occur.
             weights, columns = params.weights[0], objective.columns
             moved = weights[columns]
-            self.rule.step(moved.reshape(-1), gradient.weights[0][columns].reshape(-1), float(learning_rate))
+            self.rule.step(moved.reshape(-1), gradient.weights[0][columns].reshape(-1), learning_rate)
             weights[columns] = moved
             theta, by_theta = theta[weights.size :], by_theta[weights.size :]
-        self.rule.step(theta, by_theta, float(learning_rate))  # step 5
+        self.rule.step(theta, by_theta, learning_rate)  # step 5
 
     def _lower_learning_rate(self, monitor):
         """Whether the schedule answers a stall with a smaller learning rate, which then gets its chance."""

@@ -66,7 +66,10 @@ class SGD(UpdateRule):
                 velocity = self.state["velocity"][block]
                 velocity *= self.momentum
                 velocity += descent
-                descent = descent + self.momentum * velocity if self.nesterovs_momentum else velocity
+                if self.nesterovs_momentum:
+                    descent += self.momentum * velocity
+                else:
+                    descent = velocity
             theta[block] += descent
 
         for_each_block(update, theta.size)
