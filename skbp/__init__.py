@@ -1,9 +1,20 @@
 """Multi-layer perceptrons for scikit-learn, with backpropagation by hand in NumPy."""
 
+__version__ = "0.1.0"
+
 from skbp._activations import Activation
 from skbp._classifier import BackpropClassifier
 from skbp._classifier_cv import BackpropClassifierCV
 from skbp._features import HiddenFeatures
+from skbp._notices import InconsistentVersionWarning, NothingLearnedWarning, UnusedParameterWarning
 
-__all__ = ["Activation", "BackpropClassifier", "BackpropClassifierCV", "HiddenFeatures", "__version__"]
-__version__ = "0.1.0"
+__all__ = [
+    "Activation",
+    "BackpropClassifier",
+    "BackpropClassifierCV",
+    "HiddenFeatures",
+    "InconsistentVersionWarning",
+    "NothingLearnedWarning",
+    "UnusedParameterWarning",
+    "__version__",
+]

@@ -31,10 +31,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import erf
+
+# |f(z)| <= 1.06 |z| + 1.76 for every activation of the list: selu has both the steepest slope and the lowest limit.
+LINEAR_GROWTH = 1.06, 1.76
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class Activation:
         keeps the size of z from layer to layer (12, He's rule, where half of all z give 0).
     needs_z : bool, default=False
         Whether `slope` and `curvature` are given z in place of a, which costs another array of the size of a.
+
+    Attributes
+    ----------
+    grows_linearly : bool
+        Whether abs(f(z)) <= 1.06 abs(z) + 1.76, judged by values of z of all sizes. Training then has a bound on the output.
     """
 
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -63,16 +71,32 @@ class Activation:
     curvature: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     initial_scale: float = 6.0
     needs_z: bool = False
+    grows_linearly: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
         z = given = np.linspace(-2.0, 2.0, 5)
         for name in ("function", "slope", "curvature"):
             out = np.full_like(z, np.nan)
             callable_ = getattr(self, name)
-            if callable_ is not None and (callable_(given, out) is not out or np.isnan(out).all()):
+            if callable_ is None and name == "curvature":
+                continue
+            if not callable(callable_):
+                raise TypeError(f"{name} of an Activation must be a function of two arrays; got {callable_!r}.")
+            with np.errstate(all="ignore"):
+                written = callable_(given, out)
+            if written is not out or np.isnan(out).all():
                 raise ValueError(f"{name} of an Activation must write its values to `out` and return `out`.")
             if name == "function" and not self.needs_z:
                 given = out
+        object.__setattr__(self, "grows_linearly", self._has_bound())
+
+    def _has_bound(self):
+        sizes = np.geomspace(1e-30, 1e30, 601)
+        z = np.concatenate([-sizes, [0.0], sizes])
+        factor, constant = LINEAR_GROWTH
+        with np.errstate(all="ignore"):
+            f = self.function(z, np.zeros_like(z))
+            return bool((np.abs(f) <= factor * np.abs(z) + constant).all())
 
 
 def _identity(z, out):

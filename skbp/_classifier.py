@@ -7,33 +7,39 @@ solver minimises it and reports to a monitor; the result is published as plain a
 from __future__ import annotations
 
 import copy
-import warnings
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import get_scorer, get_scorer_names
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
-from skbp import _targets, _wiring
-from skbp._estimator import DIVERGED_AT_ONCE, NetworkEstimator, as_vector, checked_weight, unchanged_on_error
+from skbp import _diagnosis, _targets, _wiring
+from skbp._estimator import CURVES, NetworkEstimator, as_vector, one_fit
 from skbp._features import HiddenFeatures
 from skbp._losses import LOSSES
 from skbp._monitor import Monitor
-from skbp._objective import predict_logits
+from skbp._notices import NothingLearnedWarning, note
 from skbp._parameters import Parameters
+from skbp._predict import predict_logits
+from skbp._scales import far_columns
 from skbp._solvers import MiniBatchSolver
 from skbp._threads import blas_threads
-from skbp._updates import UPDATES
+from skbp._updates import UPDATES, is_stochastic
 from skbp._validation import Rows, Validation, split
+from skbp._weights import checked_weight
+
+
+class DivergedAtOnceError(ValueError):
+    """The objective was not finite within the first epoch."""
 
 
 class BackpropClassifier(NetworkEstimator):
@@ -442,10 +448,14 @@ class BackpropClassifier(NetworkEstimator):
         -----
         ConvergenceWarning
             If `max_iter`, `max_fun` or `max_time` is reached, training diverges after its first epoch, or is interrupted.
-        UserWarning
+        NothingLearnedWarning
+            If the network is no better than a constant prediction.
+        UnusedParameterWarning
             For each parameter at other than its default that has no effect with the solver, or with others.
+        UserWarning
+            If y looks one-hot, X_val lies on another scale than X, or light sample weights let the penalty rule.
         """
-        with unchanged_on_error(self):
+        with one_fit(self):
             given = (X_val, y_val, sample_weight_val)
             return self._fit(X, y, sample_weight, validation_data=given, initial=(coef_init, intercept_init))
 
@@ -479,9 +489,13 @@ class BackpropClassifier(NetworkEstimator):
             If the input is not as described, has classes not named in the first call, or the objective is not finite in
             the first epoch. The estimator is then as it was before the call.
         """
-        with unchanged_on_error(self):
+        with one_fit(self):
+            self._check_third_argument(sample_weight, classes)
+            if classes is not None:
+                _targets.check_labels(classes, "classes")
+            _targets.check_labels(y)
             if _check_partial_fit_first_call(self, classes):
-                multilabel = type_of_target(y).startswith("multilabel")
+                multilabel = _targets.target_type(y).startswith("multilabel")
                 self._label_binarizer = _targets.fit_binarizer(y if multilabel else classes)
                 if not np.array_equal(self.classes_, self._label_binarizer.classes_):
                     raise ValueError(
@@ -538,8 +552,9 @@ class BackpropClassifier(NetworkEstimator):
         clf.random_state = copy.deepcopy(self.random_state)
         clf._random_state = check_random_state(clf.random_state)
         resume = hasattr(self, "coefs_")
-        rows = clf._labelled_rows(X, y, sample_weight, resume, same_labels=False)
-        params = clf._starting_parameters(rows, resume)
+        with np.errstate(all="ignore"):
+            rows = clf._labelled_rows(X, y, sample_weight, resume, same_labels=False)
+            params = clf._starting_parameters(rows, resume)
         objective = clf._objective_on(rows, params)
         return objective.as_function("exact" if self.hessian == "auto" else self.hessian, clf._classifier_at)
 
@@ -702,8 +717,13 @@ class BackpropClassifier(NetworkEstimator):
         X = self._checked_rows(X)
         end = self._hidden_layer(layer) + 1
         activations = self._activations()
-        z = predict_logits(self.coefs_[:end], self.intercepts_[:end], activations[: end - 1], X)
-        return activations[end - 1].function(z, out=z)
+        with np.errstate(all="ignore"):
+            below = self.coefs_[:end], self.intercepts_[:end], activations[: end - 1]
+            z = predict_logits(*below, X, to_scale=False)
+            features = activations[end - 1].function(z, out=z)
+        if np.isnan(features).any():
+            raise ValueError("The activation gives nan for a finite number.")
+        return features
 
     def as_transformer(self, layer=-1):
         """A fitted scikit-learn transformer to the activations of a hidden layer.
@@ -733,8 +753,8 @@ class BackpropClassifier(NetworkEstimator):
         state = dict(super().__getstate__())
         training_state = state.get("_training_state", {})
         # SciPy's methods have no state, and nothing goes on from them but a warm start.
-        ended = training_state or self.solver not in UPDATES
-        if ended and not (self.warm_start or training_state.get("incremental")):
+        ended = training_state or not is_stochastic(self.solver)
+        if ended and not (np.any(self.warm_start) or training_state.get("incremental")):
             if training_state:
                 state["_training_state"] = {}
             for name in ("_random_state", "_split_state"):
@@ -742,7 +762,7 @@ class BackpropClassifier(NetworkEstimator):
         return state
 
     def _check_stochastic(self):
-        if self.solver not in UPDATES:
+        if not is_stochastic(self.solver):
             raise AttributeError(
                 f"partial_fit is only available for stochastic solvers; {self.solver!r} is not stochastic."
             )
@@ -775,13 +795,13 @@ class BackpropClassifier(NetworkEstimator):
         """Validate, train, publish: `fit`, and one epoch of it for `partial_fit`."""
         resume = hasattr(self, "coefs_") and (incremental or self.warm_start)
         if not (incremental and resume):
-            for parameter, reason in _wiring.unused_parameters(
-                self, self.early_stopping, validation_data[0] is not None
-            ):
-                warnings.warn(f"{parameter} has no effect with {reason}.", stacklevel=4)
+            _wiring.warn_of_unused_parameters(self, self.early_stopping, validation_data[0] is not None)
         if not (incremental and hasattr(self, "_random_state")):
             self._random_state = check_random_state(self.random_state)
         rows = self._labelled_rows(X, y, sample_weight, resume, same_labels=not incremental, incremental=incremental)
+        too_strong = _diagnosis.penalty_warning(self.alpha, rows, self._batch_rows(rows))
+        if too_strong:
+            note(too_strong)
         params = self._starting_parameters(rows, resume, *initial)
         if not resume:
             self._start_history()
@@ -797,8 +817,44 @@ class BackpropClassifier(NetworkEstimator):
         )
         outcome = self._train(rows, params, validate, callbacks, resume=resume, incremental=incremental)
         if outcome.warning and not (incremental and outcome.status == "max_iter"):
-            warnings.warn(outcome.warning, ConvergenceWarning, stacklevel=4)
+            note(outcome.warning, ConvergenceWarning)
+        if not (incremental or outcome.status == "interrupted"):
+            try:
+                self._warn_if_nothing_learned(rows, params, validate)
+            except KeyboardInterrupt:
+                note("Interrupted by user after training, which is complete.", ConvergenceWarning)
         return self
+
+    def _warn_if_nothing_learned(self, rows, params, validate):
+        """Compare the fitted network with a constant prediction."""
+        batch_rows = self._batch_rows(rows)
+        figures = _diagnosis.has_learned(self._objective_on(rows, params), rows, self._loss(), self.n_outputs_)
+        if figures is not None:
+            mean, constant = figures
+            note(
+                f"Nothing was learned: the mean loss on the training rows is {mean:.4g}, and predicting the class "
+                f"frequencies gives {constant:.4g}. " + _diagnosis.remedies(self, rows, batch_rows, mean, constant),
+                NothingLearnedWarning,
+            )
+        elif validate is not None and self.early_stopping:
+            constant = _diagnosis.constant_score(validate, rows.y)
+            if constant is not None and not self.best_validation_score_ > constant:
+                note(
+                    f"Nothing was learned by the validation score: the best one is {self.best_validation_score_:.4g}, and a "
+                    f"constant prediction has {constant:.4g}. " + _diagnosis.remedies(self, rows, batch_rows, 0.0),
+                    NothingLearnedWarning,
+                )
+
+    def _check_third_argument(self, sample_weight, classes):
+        """In other classifiers the third argument of partial_fit is classes."""
+        if sample_weight is None or classes is not None:
+            return
+        meant = "The third argument of partial_fit is sample_weight. If you meant classes, write classes=... ."
+        if not hasattr(self, "classes_"):
+            raise ValueError(f"classes must be passed on the first call to partial_fit. {meant}")
+        weight = np.asarray(sample_weight)
+        if weight.shape == self.classes_.shape and (weight.astype(object) == self.classes_.astype(object)).all():
+            raise ValueError(f"sample_weight={weight.tolist()} equals classes_. {meant}")
 
     def _train(self, rows, params, validate=None, callbacks=None, *, resume=False, incremental=False):
         """Train from these parameters and publish the results."""
@@ -812,9 +868,9 @@ class BackpropClassifier(NetworkEstimator):
             self.verbose,
             validate,
             early_stopping=self.early_stopping and validate is not None,
-            max_iter=max_iter,
             max_time=None if incremental else self.max_time,
             callbacks=callbacks,
+            score_is_loss=self.scoring == "loss",
         )
         if incremental:
             self._go_on(solver, monitor, dropout, params.vector.dtype)
@@ -822,11 +878,15 @@ class BackpropClassifier(NetworkEstimator):
         # Overflow is found by looking at the objective of every step, and reported once.
         by_scipy = self.solver not in UPDATES
         n_rows = objective.rows_at_once if by_scipy else min(solver.batch_size, objective.rows_at_once)
-        with blas_threads(params.units, n_rows, issparse(rows.X), by_scipy), np.errstate(all="ignore"):
+        with blas_threads(params.units, n_rows, issparse(rows.X), by_scipy):
             outcome = solver.run(objective, monitor, max_iter)
+        if outcome.status == "interrupted" and not resume and monitor.is_at_start(params):
+            raise KeyboardInterrupt
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
-            raise ValueError(DIVERGED_AT_ONCE)
-        self._publish(self._results(params, monitor))
+            raise DivergedAtOnceError(_diagnosis.diverged_at_once(self, rows, self._batch_rows(rows)))
+        if outcome.at_a_loss:
+            outcome.warning += _diagnosis.advice(self, rows, outcome.status == "diverged")
+        self._publish(self._results(params, monitor, extend=True))
         self._publish_end(outcome, solver, monitor, dropout, incremental)
         monitor.finish()
         return outcome
@@ -858,6 +918,12 @@ class BackpropClassifier(NetworkEstimator):
         train = None
         if X_val is not None or y_val is not None:
             held_out = self._own_validation_rows(X_val, y_val, sample_weight_val, rows.X.dtype)
+            far = far_columns(rows.X, held_out.X)
+            if len(far):
+                note(
+                    f"X_val lies on another scale than X in {len(far)} of {rows.X.shape[1]} columns, such as column "
+                    f"{far[0]}. A pipeline transforms it like X if it is made with transform_input=['X_val']."
+                )
         elif sample_weight_val is not None:
             raise ValueError("sample_weight_val is given without X_val and y_val: give all three, or neither.")
         elif self.early_stopping:
@@ -878,9 +944,10 @@ class BackpropClassifier(NetworkEstimator):
         return Validation(
             rows,
             _targets.encode(rows.codes, self.out_activation_, self.n_outputs_),
+            self._label_binarizer,
             _wiring.activation_records(self.activation, n_hidden),
             LOSSES[self.out_activation_],
-            self.scoring if self.scoring in (None, "loss") else get_scorer(self.scoring),
+            self.scoring if self.scoring in (None, "loss") else check_scoring(self, scoring=self.scoring),
             self._nameless_classifier_at,
         )
 
@@ -889,13 +956,36 @@ class BackpropClassifier(NetworkEstimator):
         if X_val is None or y_val is None:
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} is given without {missing}: validation takes both.")
-        X_val = validate_data(self, X_val, accept_sparse="csr", dtype=dtype, reset=False)
-        y_val = as_vector(check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val"))
-        check_consistent_length(X_val, y_val)
+        X_val = self._checked_like_X(X_val, dtype)
+        _targets.check_labels(y_val, "y_val")
+        try:
+            y_val = check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"y_val must hold labels of the kind that y has: {error}") from error
+        y_val = as_vector(y_val)
+        if X_val.shape[0] != y_val.shape[0]:
+            raise ValueError(f"X_val has {X_val.shape[0]} rows and y_val {y_val.shape[0]}: they must be as many.")
         _targets.check_known_labels(y_val, self._label_binarizer, all_of_them=False, name="y_val")
         codes = _targets.class_codes(y_val, self._label_binarizer)
-        weight = checked_weight(sample_weight_val, X_val, "sample_weight_val")
-        return Rows(X_val, y_val, codes, self._times_class_weight(weight, codes, dtype))
+        weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
+        return Rows(X_val, y_val, codes, *self._times_class_weight(weight, codes))
+
+    def _checked_like_X(self, X_val, dtype):
+        """X_val as floats of a type, with the features of X."""
+        names, known = _get_feature_names(X_val), getattr(self, "feature_names_in_", None)
+        try:
+            X_val = check_array(X_val, accept_sparse="csr", dtype=(np.float64, np.float32), input_name="X_val")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"X_val must be rows like those of X: {error}") from error
+        if X_val.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X_val has {X_val.shape[1]} features, but X has {self.n_features_in_}: give the same columns."
+            )
+        if names is not None and known is not None and not np.array_equal(names, known):
+            raise ValueError(
+                f"X_val has the columns {names.tolist()}, but X has {known.tolist()}: give the same in the same order."
+            )
+        return self._cast(X_val, dtype, "X_val")
 
     def _hold_out(self, codes, resume):
         """Indices of the rows to train on and of those to validate on."""
@@ -925,10 +1015,9 @@ class BackpropClassifier(NetworkEstimator):
             dropout.state = state["dropout"]
         solver.advance(0.0, 0.0)
         if solver.learning_rate == 0.0:
-            warnings.warn(
+            note(
                 f"learning_rate={self.learning_rate!r} has come to 0 after max_iter={self.max_iter} epochs, those of all "
-                "calls together: this call learns nothing. Raise max_iter, or use a schedule that does not end.",
-                stacklevel=6,
+                "calls together: this call learns nothing. Raise max_iter, or use a schedule that does not end."
             )
 
     def _start_history(self):
@@ -965,44 +1054,54 @@ class BackpropClassifier(NetworkEstimator):
             del fitted.feature_names_in_
         return fitted
 
-    def _results(self, params, monitor):
-        """The fitted attributes after the epochs that the monitor has seen."""
-        loss_curve = self.loss_curve_ + monitor.loss_curve
-        best_iter = len(loss_curve)
+    def _results(self, params, monitor, extend=False):
+        """The fitted attributes after the epochs that the monitor has seen.
+
+        With `extend` the curves so far are made longer in place: a call of `partial_fit` must not cost more than the one
+        before it.
+        """
+        before = len(self.loss_curve_)
+        new = {"loss_curve_": monitor.loss_curve}
+        if self.solver in UPDATES:
+            new["learning_rate_curve_"] = monitor.learning_rate_curve
+        if monitor.validates:
+            new["validation_scores_"] = monitor.validation_scores
+            new["validation_loss_curve_"] = monitor.validation_loss_curve
+        best_iter = before + monitor.n_iter
         if monitor.early_stopping:
-            before = len(self.loss_curve_)
             best_iter = before + monitor.best_iter if monitor.best_iter else self.best_iter_
         results = {
             **_layers(params),
             "n_iter_": monitor.n_iter,
             "t_": self.t_ if monitor.samples_seen is None else monitor.samples_seen,
             "loss_": monitor.loss_curve[-1] if monitor.loss_curve else np.nan,
-            "loss_curve_": loss_curve,
-            "learning_rate_curve_": None,
             "best_iter_": best_iter,
-            "best_loss_": None if monitor.early_stopping else min(loss_curve, default=np.inf),
-            "validation_scores_": None,
-            "validation_loss_curve_": None,
-            "best_validation_score_": None,
+            "best_loss_": None if monitor.early_stopping else min([self._least_loss(), *monitor.loss_curve]),
+            "best_validation_score_": monitor.best_validation_score if monitor.validates else None,
         }
-        if self.solver in UPDATES:
-            results["learning_rate_curve_"] = self._curve("learning_rate_curve_") + monitor.learning_rate_curve
-        if monitor.validates:
-            results["validation_scores_"] = self._curve("validation_scores_") + monitor.validation_scores
-            results["validation_loss_curve_"] = self._curve("validation_loss_curve_") + monitor.validation_loss_curve
-            results["best_validation_score_"] = monitor.best_validation_score
+        for name in CURVES:
+            results[name] = self._longer_curve(name, new[name], before, extend) if name in new else None
         return results
 
-    def _curve(self, name):
-        """A curve of the calls that this one continues; nan where they had none."""
+    def _least_loss(self):
+        """The least loss of the calls that this one continues."""
+        return min(self.loss_curve_, default=np.inf) if self.best_loss_ is None else self.best_loss_
+
+    def _longer_curve(self, name, new, before, extend):
+        """A curve of the calls that this one continues, nan where they had none, and of this one."""
         curve = getattr(self, name)
-        return [np.nan] * len(self.loss_curve_) if curve is None else curve
+        if curve is None:
+            return [np.nan] * before + new
+        if not extend:
+            return curve + new
+        curve.extend(new)
+        return curve
 
     def _publish_end(self, outcome, solver, monitor, dropout, incremental):
         """What is known only when training has ended."""
         self.loss_, self.optimize_result_ = outcome.loss, outcome.optimize_result
         if not monitor.early_stopping:
-            self.best_loss_ = min([*self.loss_curve_, outcome.loss])
+            self.best_loss_: Any = min(self.best_loss_, outcome.loss)
         self._training_state = {}
         if isinstance(solver, MiniBatchSolver) and outcome.status != "diverged":
             self._training_state = {

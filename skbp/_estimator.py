@@ -17,32 +17,36 @@ from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbp import _targets, _wiring
 from skbp._activations import ACTIVATIONS, Activation
 from skbp._losses import LOSSES
 from skbp._monitor import CallbackSupportMixin, EpochCallbacks
-from skbp._objective import CHUNK_ROWS, Objective
+from skbp._names import check_names_and_numbers
+from skbp._notices import note, noting
+from skbp._objective import Objective
+from skbp._pickling import VersionedState
+from skbp._predict import CHUNK_ROWS
 from skbp._schedules import SCHEDULES
 from skbp._solvers import SOLVERS
 from skbp._updates import UPDATES
 from skbp._validation import Rows
+from skbp._weights import checked_weight, relative_weights, times_power_of_2
 
 # What scikit-learn's callbacks keep on an estimator while it is fitted.
 _CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
-DIVERGED_AT_ONCE = (
-    "Training produced a non-finite objective in its first iteration, so there are no weights to keep. The input data may "
-    "contain large values: scale it (for example with sklearn.preprocessing.StandardScaler), or lower learning_rate_init."
-)
 
-
-class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class NetworkEstimator(VersionedState, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """The part of a classifier that concerns its data, not the number of its networks.
 
     A subclass has the parameters that are used here, and publishes its results as a dict from `_results`.
     """
+
+    # The summed weight of each class of each target column so far, without the power of 2 whose exponent stands beside it.
+    _class_counts: tuple[list[np.ndarray], int]
+    classes_: np.ndarray
 
     # Where the HTML representation links to.
     _doc_link_module = "skbp"
@@ -86,9 +90,18 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_label = self.out_activation != "softmax"
         return tags
 
+    def _validate_params(self):
+        check_names_and_numbers(self, self._parameter_constraints)
+        super()._validate_params()
+
     def _predicted(self, function, X):
         """What a function makes of rows, a chunk at a time: beside the result no memory grows with their number."""
         X = self._checked_rows(X)
+        # Probabilities that round to 0 and sums that overflow are no errors, whatever the user's settings.
+        with np.errstate(all="ignore"):
+            return self._in_chunks(function, X)
+
+    def _in_chunks(self, function, X):
         n_rows = X.shape[0]
         if n_rows <= CHUNK_ROWS:
             return function(X)
@@ -109,7 +122,8 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if self._pass_as_they_are(X):
             return X
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        with np.errstate(all="ignore"):  # sums that overflow, by which scikit-learn looks for what is not finite
+            return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
     def _pass_as_they_are(self, X):
         """Whether rows are what validation would make of them: it takes some ten times as long as predicting for one."""
@@ -122,30 +136,50 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             and not hasattr(self, "feature_names_in_")
         ):
             return False
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return bool(np.isfinite(X.sum()))  # a sum that overflows leaves the question to scikit-learn
 
     def _labelled_rows(self, X, y, sample_weight, resume, same_labels=True, incremental=False):
         """The data validated, the labels encoded; what follows from them for the output layer is published."""
         X, y = self._check_data(X, y, resume)
         codes = self._encode_labels(y, known=resume or incremental, same_labels=same_labels)
-        return Rows(X, y, codes, self._row_weight(sample_weight, X, codes, incremental))
+        return Rows(X, y, codes, *self._row_weight(sample_weight, X, codes, incremental))
 
     def _check_data(self, X, y, resume):
         """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
         dtype = self.dtype or (self.coefs_[0].dtype if resume else (np.float64, np.float32))
+        # float32 is looked at before the cast, in which large numbers become inf.
+        _targets.check_labels(y)
         X, y = validate_data(
             self,
             X,
             y,
             accept_sparse="csr",
             multi_output=True,
-            dtype=dtype,
+            dtype=(np.float64, np.float32),
             # Batches are gathered by rows; from any other order each gather would copy all of X first.
             order="C" if self.solver in UPDATES else None,
             reset=not resume,
         )
-        return X, as_vector(y)
+        return self._cast(X, dtype, "X"), as_vector(y)
+
+    def _cast(self, X, dtype, name):
+        """Floats as those of a type, or of one of two types, that is to hold them."""
+        if X.dtype == dtype or isinstance(dtype, tuple):
+            return X
+        with np.errstate(all="ignore"):
+            cast = X.astype(dtype)
+            values = cast.data if issparse(cast) else cast
+            if np.isfinite(values.sum()) or np.isfinite(values).all():
+                return cast
+        largest = np.abs(X.data if issparse(X) else X).max()
+        which = "dtype='float32'" if self.dtype else "the float32 that the network was trained in"
+        if type(self)().dtype == self.dtype == "float32":
+            which += ", the default here,"
+        raise ValueError(
+            f"{name} has values up to {largest:.2g}, but {which} ends at 3.4e38. Scale {name}, for example with "
+            "sklearn.preprocessing.StandardScaler, or set dtype='float64'."
+        )
 
     def _encode_labels(self, y, known, same_labels):
         """Labels as integer codes; what follows from the labels for the output layer is published.
@@ -157,29 +191,45 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self.classes_ = self._label_binarizer.classes_
         else:
             _targets.check_known_labels(y, self._label_binarizer, all_of_them=same_labels)
-        self.out_activation_, self.n_outputs_ = _targets.output_layer(self.out_activation, self._label_binarizer)
+        one_hot = _targets.is_multilabel(self._label_binarizer) and _targets.is_one_hot(y)
+        self.out_activation_, self.n_outputs_ = _targets.output_layer(
+            self.out_activation, self._label_binarizer, one_hot
+        )
+        if one_hot and not known:
+            note("y looks one-hot: each row has a single 1. For classes that exclude each other pass y.argmax(axis=1).")
         return _targets.class_codes(y, self._label_binarizer)
 
     def _row_weight(self, sample_weight, X, codes, incremental):
-        """The product of sample and class weights in the type of X, or None if there are neither."""
-        weight = checked_weight(sample_weight, X, "sample_weight")
-        counts = _targets.class_counts(codes, self._label_binarizer, weight)
-        if incremental:
-            seen = getattr(self, "_class_counts", [0.0] * len(counts))
-            counts = [new + old for new, old in zip(counts, seen, strict=True)]
-        self._class_counts = counts
-        weight = self._times_class_weight(weight, codes, X.dtype)
+        """The product of sample and class weights, without a common power of 2, and its exponent; None for ones."""
+        sample_weight = checked_weight(sample_weight, X.shape[0], "sample_weight")
+        relative, exponent = (None, 0) if sample_weight is None else relative_weights(sample_weight)
+        counts = _targets.class_counts(codes, self._label_binarizer, relative)
+        if incremental and hasattr(self, "_class_counts"):
+            seen, seen_exponent = self._class_counts
+            common = max(exponent, seen_exponent)
+            counts = [
+                np.ldexp(new, exponent - common) + np.ldexp(old, seen_exponent - common)
+                for new, old in zip(counts, seen, strict=True)
+            ]
+            exponent = common
+        self._class_counts = counts, exponent
+        weight, exponent = self._times_class_weight(sample_weight, codes)
         if weight is not None and not weight.any():
-            raise ValueError(f"The weights of all rows are zero in {X.dtype}: at least one must be positive.")
-        return weight
+            by = "sample_weight" if self.class_weight is None else "sample_weight and class_weight"
+            raise ValueError(f"The weights of all rows are zero by {by}: at least one must be positive.")
+        return weight, exponent
 
-    def _times_class_weight(self, weight, codes, dtype):
+    def _times_class_weight(self, sample_weight, codes):
+        factors = [] if sample_weight is None else [sample_weight]
         if self.class_weight is not None:
-            by_class = _targets.class_weights_of_rows(
-                self.class_weight, codes, self._label_binarizer, self._class_counts
+            factors += _targets.class_weights_of_rows(
+                self.class_weight, codes, self._label_binarizer, self._class_counts[0]
             )
-            weight = by_class if weight is None else weight * by_class
-        return None if weight is None else weight.astype(dtype, copy=False)
+        return relative_weights(*factors) if factors else (None, 0)
+
+    def _loss(self):
+        """The loss that is trained on."""
+        return replace(LOSSES[self.out_activation_], label_smoothing=float(self.label_smoothing))
 
     def _objective_on(self, rows, params, dropout=None):
         """F on these rows."""
@@ -187,13 +237,20 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return Objective(
             params,
             _wiring.activation_records(self.activation, n_hidden),
-            replace(LOSSES[self.out_activation_], label_smoothing=float(self.label_smoothing)),
-            _wiring.alphas(self.alpha, n_hidden),
+            self._loss(),
+            self._relative_alpha(rows, n_hidden),
             rows.X,
             _targets.encode(rows.codes, self.out_activation_, self.n_outputs_),
             rows.row_weight,
             dropout,
         )
+
+    def _relative_alpha(self, rows, n_hidden):
+        """alpha as it stands beside weights without their common factor."""
+        alpha = _wiring.alphas(self.alpha, n_hidden)
+        if isinstance(alpha, float):
+            return times_power_of_2(alpha, -rows.weight_exponent)
+        return [times_power_of_2(one, -rows.weight_exponent) for one in alpha]
 
     def _epoch_callbacks(self, data, attributes_at, max_subtasks, train=None, task_name="fit"):
         """The bridge to scikit-learn's callbacks, if there are any.
@@ -213,10 +270,15 @@ class NetworkEstimator(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         context = self._init_callback_context(task_name=task_name, max_subtasks=max_subtasks)
         return EpochCallbacks(self, context, arguments, attributes_at)
 
+    def _batch_rows(self, rows):
+        """Rows in a step of one network."""
+        n_rows = rows.X.shape[0]
+        return min(200 if self.batch_size == "auto" else self.batch_size, n_rows) if self.solver in UPDATES else n_rows
+
     def _most_iterations(self):
         """Epochs, or iterations of SciPy's methods, at the most."""
-        options = {} if self.solver in UPDATES else self.solver_options or {}
-        return options.get("maxiter") or self.max_iter
+        given = None if self.solver in UPDATES else (self.solver_options or {}).get("maxiter")
+        return given if isinstance(given, Integral) else self.max_iter
 
     def _publish(self, attributes):
         for name, value in attributes.items():
@@ -228,28 +290,40 @@ def as_vector(y):
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def checked_weight(weight, X, name):
-    """Weights of rows as float64, or None."""
-    if weight is None:
-        return None
-    weight = _check_sample_weight(weight, X, dtype=np.float64)
-    if (weight < 0.0).any():
-        raise ValueError(f"Negative values in {name}, the least {weight.min():g}: weights must be at least 0.")
-    return weight
+# Lists that further training makes longer, in place: what a call costs must not grow with the calls before it.
+CURVES = ("loss_curve_", "learning_rate_curve_", "validation_scores_", "validation_loss_curve_")
+
+
+@contextmanager
+def one_fit(estimator):
+    """The frame of a fit: it loses nothing and leaves nothing behind.
+
+    NumPy's settings for errors do not count in it. If it raises, the estimator and the generators that it draws from are as
+    they were. Its warnings are given when all is published.
+    """
+    with noting(), np.errstate(all="ignore"), unchanged_on_error(estimator):
+        yield
 
 
 @contextmanager
 def unchanged_on_error(estimator):
     """Undo what a failing block set on an estimator: a failed fit loses nothing."""
     before = estimator.__dict__.copy()
-    # All else is replaced and not changed: only the generator that partial_fit goes on with is one and the same.
-    rng = before.get("_random_state")
-    rng_state = rng.get_state() if rng is not None else None
+    # All else is replaced and not changed.
+    lengths = [(curve, len(curve)) for curve in map(before.get, CURVES) if curve is not None]
+    drawn_from = [
+        before.get("_random_state"),
+        before.get("random_state"),
+        getattr(before.get("cv"), "random_state", None),
+    ]
+    states = [(rng, rng.get_state()) for rng in drawn_from if isinstance(rng, np.random.RandomState)]
     try:
         yield
     except BaseException:
-        if rng is not None:
-            rng.set_state(rng_state)
+        for rng, state in states:
+            rng.set_state(state)
+        for curve, length in lengths:
+            del curve[length:]
         # All but what scikit-learn needs to take leave of its callbacks.
         before.update({name: value for name, value in estimator.__dict__.items() if name in _CALLBACK_STATE})
         estimator.__dict__.clear()

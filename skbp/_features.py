@@ -19,8 +19,12 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from skbp._pickling import VersionedState
 
-class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator):
+
+class HiddenFeatures(
+    VersionedState, ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Transform rows to the activations of a hidden layer of a network.
 
     Parameters
@@ -94,7 +98,14 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         """
         if _routing_enabled():
             fit_params = process_routing(self, "fit", **fit_params).classifier.fit
-        return self._of(clone(self.classifier).fit(X, y, **fit_params))
+        network = clone(self.classifier)
+        try:
+            network.fit(X, y, **fit_params)
+        finally:
+            # A warning that a filter turns into an error loses nothing that was trained.
+            if hasattr(network, "coefs_"):
+                self._of(network)
+        return self
 
     def transform(self, X):
         """The activations of the hidden layer.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import entr
 
 from skbp._activations import softplus
 
@@ -35,7 +36,8 @@ class Loss(ABC):
     3. `hessian_product` writes all of `out`, of the shape of `logits`; the losses' Hessians by the logits do not depend on
        the target.
     4. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
-    5. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and
+    5. `of_frequencies` is a float: with it a fit is compared that may have learned nothing.
+    6. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and
        no logarithm smaller than that number's: the two agree, and neither is 0 or -inf by rounding.
 
     References
@@ -53,6 +55,10 @@ class Loss(ABC):
     @abstractmethod
     def hessian_product(self, logits, tangent, out):
         """Each row's Hessian of the loss by the logits, times the row of `tangent`, written to `out`."""
+
+    @abstractmethod
+    def of_frequencies(self, frequencies):
+        """The least mean loss of one prediction for all rows, given how often each output is true, in [0, 1]."""
 
     @abstractmethod
     def proba(self, logits):
@@ -96,6 +102,11 @@ class SoftmaxLoss(Loss):
         np.subtract(tangent, mean, out=out)
         return np.multiply(out, p, out=out)
 
+    def of_frequencies(self, frequencies):
+        # The entropy of the target's mean, smoothed.
+        smoothed = (1.0 - self.label_smoothing) * frequencies + self.label_smoothing / len(frequencies)
+        return float(entr(smoothed).sum())
+
     def proba(self, logits):
         proba = np.exp(logits - logits.max(axis=-1, keepdims=True))
         proba /= proba.sum(axis=-1, keepdims=True)
@@ -138,6 +149,10 @@ class LogisticLoss(Loss):
         # The Hessian is diagonal, sigma(z) sigma(-z), of which neither factor is a difference.
         np.multiply(tangent, np.exp(log_sigmoid(logits)), out=out)
         return np.multiply(out, np.exp(log_sigmoid(-logits)), out=out)
+
+    def of_frequencies(self, frequencies):
+        smoothed = (1.0 - self.label_smoothing) * frequencies + 0.5 * self.label_smoothing
+        return float((entr(smoothed) + entr(1.0 - smoothed)).sum())
 
     def proba(self, logits):
         proba = np.exp(log_sigmoid(logits))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import sys
+import textwrap
 import time
 from typing import Any
 
@@ -27,6 +28,8 @@ __all__ = ["CallbackSupportMixin", "EpochCallbacks", "Monitor", "StackMonitor"]
 # A live line is written at most once in so many seconds.
 LIVE_SECONDS = 0.1
 
+LINE_WIDTH = 80
+
 
 class Monitor:
     """History, patience and best weights of one fit.
@@ -44,11 +47,11 @@ class Monitor:
         What is found on validation data: the more, the better for the score, the less, the better for the loss.
     early_stopping : bool, default=False
         Whether the validation score decides in place of the objective, and its best weights are kept.
-    max_iter : int, default=None
-        For a live line.
     max_time : float or None, default=None
         Seconds after which training should stop.
     callbacks : EpochCallbacks, default=None
+    score_is_loss : bool, default=False
+        Whether the score is a loss with its sign changed, which is shown as a loss.
 
     Attributes
     ----------
@@ -74,9 +77,9 @@ class Monitor:
         verbose=False,
         validate=None,
         early_stopping=False,
-        max_iter=None,
         max_time=None,
         callbacks=None,
+        score_is_loss=False,
     ):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
@@ -85,7 +88,7 @@ class Monitor:
         self._validate = validate
         self._callbacks = callbacks
         self._started = time.perf_counter()
-        self._printer = _Printer(verbose, max_iter)
+        self._printer = _Printer(verbose, score_is_loss)
         self.n_iter = 0
         self.samples_seen: int | None = None
         self.loss_curve: list[float] = []
@@ -108,6 +111,14 @@ class Monitor:
     def stalled(self) -> bool:
         """Whether nothing has improved for longer than `n_iter_no_change` epochs."""
         return self.no_improvement_count > self.n_iter_no_change
+
+    def goes_on(self, finite) -> bool:
+        """Whether training goes on after an epoch that has been `finite` or not."""
+        return bool(finite)
+
+    def is_at_start(self, params) -> bool:
+        """Whether no epoch has been finished and no step taken."""
+        return not self.n_iter and np.array_equal(params.vector, self._last)
 
     def start(self, params, trained):
         """Remember the weights that training starts from; if they are `trained` ones, they are the best so far."""
@@ -188,9 +199,9 @@ class Monitor:
 
     def announce_stall(self, decision):
         """Say that nothing has improved, and what is done about it."""
-        what = "Validation score" if self.early_stopping else "Training loss"
+        what = self._printer.score_name.capitalize() if self.early_stopping else "Training loss"
         self._printer.remark(
-            f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs. {decision}"
+            f"{what} did not improve more than tol={self.tol:g} for {self.n_iter_no_change} consecutive epochs. {decision}"
         )
 
     def finish(self):
@@ -213,7 +224,8 @@ class StackMonitor(Monitor):
     """The same for a stack: a history for each member, one clock, one line an epoch for all.
 
     Each member keeps the weights that were best on its own validation data. Training has stalled when every member has,
-    which only a look at the validation data can tell.
+    which only a look at the validation data can tell. A member that diverges keeps its history and weights up to then,
+    and the others go on.
 
     Parameters
     ----------
@@ -221,6 +233,8 @@ class StackMonitor(Monitor):
     validate_every : int
         Epochs from one look at the validation data to the next; there is one at the end too, whatever it is that ends
         training. In between, scores and losses are nan.
+    max_iter : int
+        Epochs at the most.
     *args, **kwargs
         As for Monitor; what is validated is an array of a number for each member.
 
@@ -228,13 +242,16 @@ class StackMonitor(Monitor):
     ----------
     members : list of Monitor
         The history of each.
+    diverged : ndarray of bool of shape (n_members,)
+        Those that have diverged.
     """
 
-    def __init__(self, n_members, validate_every, tol, n_iter_no_change, *args, **kwargs):
+    def __init__(self, n_members, validate_every, max_iter, tol, n_iter_no_change, *args, **kwargs):
         super().__init__(tol, n_iter_no_change, *args, **kwargs)
-        self._validate_every, self._max_iter = validate_every, kwargs["max_iter"]
+        self._validate_every, self._max_iter = validate_every, max_iter
         self._nothing = np.full(n_members, np.nan)
         self._looked = True
+        self.diverged = np.zeros(n_members, dtype=bool)
         self.members = [
             Monitor(tol, n_iter_no_change, validate=self._validate, early_stopping=self.early_stopping)
             for _ in range(n_members)
@@ -242,7 +259,18 @@ class StackMonitor(Monitor):
 
     @property
     def stalled(self) -> bool:
-        return self._looked and all(member.stalled for member in self.members)
+        return self._looked and all(member.stalled for _, member in self._going_on())
+
+    def goes_on(self, finite) -> bool:
+        self.diverged |= ~finite
+        return not self.diverged.all()
+
+    def is_at_start(self, params) -> bool:
+        return all(member.is_at_start(params.member(i)) for i, member in enumerate(self.members))
+
+    def _going_on(self):
+        """Number and history of each member that has not diverged."""
+        return [(i, member) for i, member in enumerate(self.members) if not self.diverged[i]]
 
     def start(self, params, trained=False):
         for i, member in enumerate(self.members):
@@ -254,12 +282,13 @@ class StackMonitor(Monitor):
         looks = self.validates and (n_iter % self._validate_every == 0 or n_iter == self._max_iter)
         if looks:
             scores, validation_losses = self._validate(params)
-        for i, member in enumerate(self.members):
+        for i, member in self._going_on():
             figures = float(scores[i]), float(validation_losses[i])
             member.samples_seen = samples_seen
             member.note(float(loss[i]), params.vector[i], learning_rate, *figures)
         self.n_iter, self._looked = n_iter, looks or not self.validates
-        self._tell(float(np.mean(loss)), params, learning_rate, float(np.mean(scores)))
+        left = ~self.diverged
+        self._tell(float(np.mean(loss[left])), params, learning_rate, float(np.mean(scores[left])))
 
     def reset_patience(self):
         for member in self.members:
@@ -270,10 +299,11 @@ class StackMonitor(Monitor):
             member.restore_last(params.member(i))
 
     def restore_best(self, params):
-        if not self._looked:
+        if self.validates and not (self._looked and not self.diverged.any()):
             self.restore_last(params)
             for member, score, validation_loss in zip(self.members, *self._validate(params), strict=True):
-                member.look_again(float(score), float(validation_loss))
+                if member.n_iter and math.isnan(member.validation_scores[-1]):
+                    member.look_again(float(score), float(validation_loss))
             self._looked = True
         for i, member in enumerate(self.members):
             member.restore_best(params.member(i))
@@ -335,12 +365,13 @@ class EpochCallbacks:
 
 
 class _Printer:
-    """Prints lines of progress, or one line that is written over and over."""
+    """Prints lines of progress, or one line that is written over and over. No line has more than 80 characters."""
 
-    def __init__(self, verbose, max_iter):
+    def __init__(self, verbose, score_is_loss):
         self._silent = not verbose
         self._live = verbose > 1 and sys.stdout.isatty()
-        self._max_iter = max_iter
+        self._sign = -1.0 if score_is_loss else 1.0
+        self.score_name = "validation loss" if score_is_loss else "validation score"
         self._pending = ""
         self._written = -math.inf
 
@@ -348,14 +379,15 @@ class _Printer:
         """The figures of one epoch."""
         if self._silent:
             return
-        of_all = f"/{self._max_iter}" if self._max_iter is not None else ""
-        # As wide as the figures usually get, so that they stand below one another.
-        cells = [f"Iteration {n_iter:>{max(4, len(of_all) - 1)}}{of_all}", f"objective {loss:13.8f}"]
+        cells = [f"Iteration {n_iter:>4}", f"loss {_figure(loss):8}"]
         if score is not None:
-            cells.append("validation score " + (9 * " " if math.isnan(score) else f"{score:9.6f}"))
+            cells.append(f"{self.score_name} {_figure(self._sign * score):8}")
         if learning_rate is not None:
-            cells.append(f"learning rate {learning_rate:.2e}")
-        line = "  ".join([*cells, f"{seconds:7.1f} s"])
+            cells.append(f"rate {_figure(learning_rate):8}")
+        cells.append(f"{seconds:.1f} s" if seconds < 100.0 else f"{seconds:.0f} s")
+        line = "  ".join(cells)
+        if len(line) > LINE_WIDTH:
+            line = " ".join(" ".join(cell.split()) for cell in cells)
         if not self._live:
             print(line)
             return
@@ -367,7 +399,7 @@ class _Printer:
         """A line that stays."""
         if not self._silent:
             self.close()
-            print(line)
+            print(textwrap.fill(line, LINE_WIDTH))
 
     def close(self):
         """Leave the last figures on the live line, if there are any, and end it."""
@@ -382,3 +414,14 @@ class _Printer:
         line = self._pending[: shutil.get_terminal_size().columns - 1]
         print(f"\r{line}\x1b[K", end="", flush=True)
         self._written = time.perf_counter()
+
+
+def _figure(number):
+    """A number of four significant digits, or three where its exponent has as many, in nine characters; "" for nan."""
+    if math.isnan(number):
+        return ""
+    if number == 0.0 or 1e-3 <= abs(number) < 9999.5:
+        return f"{number:.4g}"
+    digits = 3 if 1e-99 < abs(number) < 1e100 else 2
+    mantissa, _, exponent = f"{number:.{digits}e}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if math.isfinite(number) else str(number)

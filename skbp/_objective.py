@@ -8,14 +8,17 @@ with the number of rows.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
+from skbp._activations import LINEAR_GROWTH
 from skbp._network import backward, backward_tangent, forward, forward_tangent, parameter_gradient
+from skbp._predict import CHUNK_ROWS, ROOM, plain_logits, predict_logits
 from skbp._tape import TangentTape, Tape
-
-CHUNK_ROWS = 1024
+from skbp._threads import blas_threads
 
 # Sparse rows are cut into larger chunks, as long as the activations of one have no more elements than this: what a chunk of
 # them costs beside its arithmetic weighs more.
@@ -49,13 +52,15 @@ class Objective:
     X : {ndarray, CSR array} of shape (n_rows, n_features) and the type of `params`
     target : ndarray of n_rows
         As `loss` wants it.
-    row_weight : ndarray of shape (n_rows,), default=None
-        s_i; None for ones.
+    row_weight : ndarray of float64 of shape (n_rows,), default=None
+        s_i; None for ones. Only their shares s_i / S are cast to the type of `params`.
     dropout : Dropout, default=None
         Draws the units that each call of `value_and_gradient` leaves out, which makes F random; `hessp` knows none.
 
     Attributes
     ----------
+    target : ndarray of n_rows
+        As given.
     gradient : Parameters
         Written by `value_and_gradient`.
     only_columns : bool
@@ -80,9 +85,10 @@ class Objective:
         if self._is_sparse:
             self._chunk_rows = max(CHUNK_ROWS, SPARSE_CHUNK_ELEMENTS // sum(params.units[1:]))
         self._sparse_chunks: dict = {}
-        self._target = target
+        self.target = target
         self._row_weight = row_weight
         self._penalty_products = params.like().weight_vector
+        self._row_size: float | None = None
         self._chunk_gradient = None
         self._tape = None
         self._curvature: _Curvature | None = None
@@ -95,6 +101,10 @@ class Objective:
     def rows_at_once(self) -> int:
         """The most rows that one product goes through."""
         return min(self._chunk_rows, self.n_rows)
+
+    def blas_threads(self):
+        """A context with as many threads of BLAS as are good for a pass over all rows."""
+        return blas_threads(self.params.units, self.rows_at_once, self._is_sparse)
 
     def _take_sparse(self, rows):
         """Rows of a CSR array; of a slice, made once, in the memory of X."""
@@ -142,7 +152,7 @@ class Objective:
     def _weight_sum(self, rows):
         """S, the sum of the weights of the rows."""
         if self._row_weight is not None:
-            weight_sum = self._row_weight[rows].sum(axis=-1, dtype=np.float64)
+            weight_sum = self._row_weight[rows].sum(axis=-1)
             return weight_sum if self.params.members else float(weight_sum)
         return float(len(range(self.n_rows)[rows]) if isinstance(rows, slice) else rows.shape[-1])
 
@@ -151,11 +161,11 @@ class Objective:
         row_weight = None if self._row_weight is None else self._row_weight[rows]
         if self._is_sparse:
             if self.params.members:
-                return [self._X[member] for member in rows], self._target[rows], row_weight
-            return self._take_sparse(rows), self._target[rows], row_weight
+                return [self._X[member] for member in rows], self.target[rows], row_weight
+            return self._take_sparse(rows), self.target[rows], row_weight
         if isinstance(rows, slice):
-            return self._X[rows], self._target[rows], row_weight
-        return self._X.take(rows, axis=0), self._target.take(rows, axis=0), row_weight
+            return self._X[rows], self.target[rows], row_weight
+        return self._X.take(rows, axis=0), self.target.take(rows, axis=0), row_weight
 
     def hessp(self, direction, gauss_newton=False, moved=True):
         """The product of F's Hessian on all rows, at ``params``, with a direction.
@@ -212,12 +222,16 @@ class Objective:
         """Fill the tape for some rows, deltas included; their share of F's loss term."""
         losses, row_weight = self._losses(rows, tape)
         delta = tape.delta[-1]
-        if row_weight is not None:
-            losses *= row_weight
-            delta *= row_weight[..., None]
-        delta *= _spread(1.0 / weight_sum, 2, delta.dtype)
+        if row_weight is None:
+            delta *= 1.0 / weight_sum
+            value = np.add.reduce(losses, axis=-1, dtype=np.float64) / weight_sum  # (3)
+        else:
+            # The shares are in [0, 1], whatever the scale of the weights.
+            share = row_weight / np.expand_dims(weight_sum, -1)
+            delta *= share.astype(delta.dtype, copy=False)[..., None]
+            value = np.add.reduce(losses * share, axis=-1)  # (3)
         backward(self.params.weights, self._activations, tape)  # step 3
-        return np.add.reduce(losses, axis=-1, dtype=np.float64) / weight_sum  # (3)
+        return value
 
     def _losses(self, rows, tape):
         """Each row's loss and weight; the loss's gradient by the logits is left on the tape."""
@@ -253,7 +267,50 @@ class Objective:
         losses : ndarray of shape (*members, n_rows)
         """
         chunks = _chunks(rows, self.n_rows, self._chunk_rows)
-        return np.concatenate([self._losses(chunk, self._tape_for(chunk))[0] for chunk in chunks], axis=-1)
+        with self.blas_threads():
+            return np.concatenate([self._losses(chunk, self._tape_for(chunk))[0] for chunk in chunks], axis=-1)
+
+    def is_finite(self):
+        """Whether F is finite at ``params``: whether the logits of all rows leave room below the largest number.
+
+        Two bounds spare a forward pass where the parameters are of ordinary size. With N the norm of all parameters, the
+        norm of z_l is at most N (norm of a_{l-1} + 1), and that of a_l at most what `LINEAR_GROWTH` says of it.
+
+        Returns
+        -------
+        finite : bool, or ndarray of bool of shape (n_members,)
+        """
+        vector = self.params.vector
+        norm = np.sqrt(np.vecdot(vector, vector)).astype(np.float64)
+        bounded = self._bound_of_logits(norm) < ROOM * float(np.finfo(vector.dtype).max)
+        if not self.params.members:
+            return bool(bounded) or self._seen_finite(self.params)
+        if bounded.all():
+            return bounded
+        return np.array([known or self._seen_finite(self.params.member(i)) for i, known in enumerate(bounded)])
+
+    def _bound_of_logits(self, norm):
+        """A bound on all sums and activations of all rows, from the norm of the parameters."""
+        if not all(activation.grows_linearly for activation in self._activations):
+            return np.full_like(norm, np.inf)
+        if self._row_size is None:
+            self._row_size = _largest(self._X) * self._X.shape[1] ** 0.5
+        factor, constant = LINEAR_GROWTH
+        size = bound = self._row_size
+        for width in self.params.units[1:]:
+            z = norm * (size + 1.0)
+            size = factor * z + constant * width**0.5
+            bound = np.maximum(bound, size)
+        return bound
+
+    def _seen_finite(self, params):
+        """Whether a forward pass over all rows with these parameters, of one network, gives finite logits."""
+        if not np.isfinite(params.vector).all():
+            return False
+        with self.blas_threads():
+            chunks = plain_logits(params.weights, params.biases, self._activations, self._X)
+            limit = ROOM * float(np.finfo(params.vector.dtype).max)
+            return all((np.abs(logits) <= limit).all() for _, logits in chunks)
 
     def _tangent_sweep(self, rows, weight_sum, tape, tangent, product, work, gauss_newton):
         """One chunk's share of H v, from the tape that `_linearize` filled."""
@@ -261,9 +318,10 @@ class Objective:
         logits_tangent = forward_tangent(weights, tape, work.direction, tangent)
         delta_tangent = (tape if gauss_newton else tangent).delta[-1]
         self._loss.hessian_product(tape.a[-1], logits_tangent, out=delta_tangent)  # (10)
-        if self._row_weight is not None:
-            delta_tangent *= self._row_weight[rows][:, None]
-        delta_tangent *= 1.0 / weight_sum
+        if self._row_weight is None:
+            delta_tangent *= 1.0 / weight_sum
+        else:
+            delta_tangent *= (self._row_weight[rows] / weight_sum).astype(delta_tangent.dtype, copy=False)[:, None]
         if gauss_newton:
             backward(weights, self._activations, tape)
             parameter_gradient(tape, product)
@@ -280,11 +338,12 @@ class Objective:
 
     def _penalty_product(self, vector, weight_sum):
         """The penalty's Hessian, alpha_l / S on the diagonal, times the weights of `vector`."""
-        dtype = self._penalty_products.dtype
-        if isinstance(self._alpha, float):
-            strength = _spread(self._alpha / weight_sum, 1, dtype)
+        limit = _largest_strength(self._penalty_products.dtype)
+        if isinstance(self._alpha, float) and isinstance(weight_sum, float):
+            strength = min(self._alpha / weight_sum, limit)
         else:
-            strength = self._alpha / _spread(weight_sum, 1, dtype)
+            strength = np.minimum(self._alpha / np.expand_dims(weight_sum, -1), limit)
+            strength = strength.astype(self._penalty_products.dtype, copy=False)
         return np.multiply(vector.weight_vector, strength, out=self._penalty_products)
 
     def _tape_for(self, rows):
@@ -369,8 +428,8 @@ class ObjectiveFunction:
         if not np.array_equal(theta, self._theta_of_value):
             # Until it is done, what is at hand belongs to no theta: an interrupt may come at any moment.
             self._theta_of_value[:] = np.nan
-            np.copyto(self._objective.params.vector, theta)
-            with np.errstate(over="ignore", invalid="ignore"):
+            with self._objective.blas_threads(), np.errstate(all="ignore"):
+                np.copyto(self._objective.params.vector, theta)
                 self._value = self._objective.value_and_gradient()
             np.copyto(self._theta_of_value, theta)
             self.n_evaluations += 1
@@ -393,8 +452,8 @@ class ObjectiveFunction:
         # its theta, not by the order of the calls.
         moved = not np.array_equal(theta, self._theta_of_products)
         self._theta_of_products[:] = np.nan
-        np.copyto(self._objective.params.vector, theta)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with self._objective.blas_threads(), np.errstate(all="ignore"):
+            np.copyto(self._objective.params.vector, theta)
             product = self._objective.hessp(v, self._gauss_newton, moved).astype(np.float64)
         np.copyto(self._theta_of_products, theta)
         self.n_products += 1
@@ -414,8 +473,9 @@ class ObjectiveFunction:
             shape (n_rows, units[l]): z_l and a_l = f(z_l), f'(z_l), and the derivatives of F by a_l and by z_l. It has
             memory of its own, for all rows at once.
         """
-        np.copyto(self._objective.params.vector, self._checked(theta, "theta"))
-        with np.errstate(over="ignore", invalid="ignore"):
+        theta = self._checked(theta, "theta")
+        with self._objective.blas_threads(), np.errstate(all="ignore"):
+            np.copyto(self._objective.params.vector, theta)
             return self._objective.tape()
 
     def hessian_operator(self, theta):
@@ -449,11 +509,15 @@ class ObjectiveFunction:
         clf : BackpropClassifier
         """
         params = self._objective.params.like()
-        np.copyto(params.vector, self._checked(theta, "theta"))
+        with np.errstate(all="ignore"):
+            np.copyto(params.vector, self._checked(theta, "theta"))
         return self._classifier_at(params)
 
     def _checked(self, vector, name):
-        vector = np.asarray(vector, dtype=np.float64).ravel()
+        vector = np.asarray(vector)
+        if vector.dtype.kind not in "fiub":
+            raise TypeError(f"{name} must be a vector of real numbers; its type is {vector.dtype}.")
+        vector = vector.astype(np.float64, copy=False).ravel()
         if vector.shape != self.theta0.shape:
             raise ValueError(f"{name} has {vector.size} elements; this network has {self.theta0.size} parameters.")
         return vector
@@ -495,13 +559,22 @@ def _alpha_by_weight(alpha, params):
         return float(alpha)
     by_weight = params.like()
     for weight, strength in zip(by_weight.weights, alpha, strict=True):
-        weight.fill(strength)
+        weight.fill(min(strength, _largest_strength(weight.dtype)))
     return by_weight.weight_vector
 
 
-def _spread(numbers, n_axes, dtype):
-    """A float as it is; one for each member of a stack as an array that has further axes to be broadcast along."""
-    return numbers if isinstance(numbers, float) else numbers.astype(dtype).reshape(-1, *[1] * n_axes)
+@lru_cache
+def _largest_strength(dtype):
+    """alpha / S at the most: beyond it, all weights but 0 are out of the question, and products would overflow."""
+    return float(np.finfo(dtype).max) ** 0.25
+
+
+def _largest(X):
+    """The largest absolute value of an array or CSR array."""
+    values = X.data if issparse(X) else X
+    step = CHUNK_ROWS if values.ndim == 2 else CHUNK_ROWS**2
+    parts = [values[start : start + step] for start in range(0, len(values), step)]
+    return max((float(max(part.max(), -part.min())) for part in parts if part.size), default=0.0)
 
 
 def _length(rows):
@@ -516,28 +589,3 @@ def _chunks(rows, n_rows, chunk_rows):
     if rows.shape[-1] <= chunk_rows:
         return [rows]
     return [rows[..., i : i + chunk_rows] for i in range(0, rows.shape[-1], chunk_rows)]
-
-
-def predict_logits(weights, biases, activations, X):
-    """The logits of all rows of X, in chunks, computed in the type of X.
-
-    Parameters
-    ----------
-    weights, biases : lists of ndarray
-    activations : sequence of Activation
-    X : {ndarray, CSR array} of shape (n_rows, n_features)
-
-    Returns
-    -------
-    logits : ndarray of shape (n_rows, n_outputs)
-    """
-    n_rows = X.shape[0]
-    weights = [w.astype(X.dtype, copy=False) for w in weights]
-    biases = [b.astype(X.dtype, copy=False) for b in biases]
-    units = [X.shape[1], *(w.shape[1] for w in weights)]
-    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, passes="forward")
-    if n_rows <= CHUNK_ROWS:
-        return forward(weights, biases, activations, X, tape)
-    chunks = _chunks(slice(None), n_rows, CHUNK_ROWS)
-    logits = [forward(weights, biases, activations, X[c], tape.head(c.stop - c.start)).copy() for c in chunks]
-    return np.concatenate(logits)

@@ -16,9 +16,11 @@ https://doi.org/10.1117/12.2520589, for one cycle.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from numbers import Real
+
+import numpy as np
 
 # One cycle: the share of training in which the learning rate rises, and its first and last value as a share of the peak.
 ONE_CYCLE_RISE = 0.3
@@ -115,6 +117,8 @@ def learning_rate_factor(learning_rate, power_t, warmup_fraction) -> Callable[[P
     warmup_fraction : float
         The share of training, in [0, 1), that the warm-up takes.
     """
+    # Scalars of NumPy would set the type of what is computed from them.
+    power_t, warmup_fraction = float(power_t), float(warmup_fraction)
     schedule = SCHEDULES[learning_rate] if isinstance(learning_rate, str) else _checked(learning_rate)
 
     def factor(progress):
@@ -132,7 +136,7 @@ def _checked(function):
 
     def schedule(progress, power_t):
         factor = function(progress.fraction)
-        if not (isinstance(factor, Real) and 0.0 <= float(factor) < math.inf):
+        if not (isinstance(factor, (int, float, np.number)) and 0 <= factor <= sys.float_info.max):
             raise ValueError(
                 f"The function given as learning_rate returned {factor!r} at progress {progress.fraction:g}; it must "
                 "return a number of at least 0, by which learning_rate_init is multiplied."

@@ -8,10 +8,14 @@ SciPy's minimisers on all rows.
 
 from __future__ import annotations
 
+import functools
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from numbers import Integral
+from reprlib import Repr
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.optimize
@@ -31,8 +35,6 @@ DEFAULT_TOL = 1e-4
 # Weights decay by at least this much at once, or at the end of the epoch: a factor closer to 1 float32 would round too much.
 LEAST_DECAY = 1e-4
 
-SCALE_ADVICE = "Scale the features (for example with sklearn.preprocessing.StandardScaler)"
-
 
 @dataclass
 class Outcome:
@@ -47,6 +49,8 @@ class Outcome:
         there was none.
     warning : str
         What the user should know of it and do; empty if all is well.
+    at_a_loss : bool
+        Whether the data or the network may be the cause, so that advice on them belongs to the warning.
     optimize_result : dict or None
         Of a SciPy method, figures of the final parameters and of the work done, as numbers and strings.
     """
@@ -55,6 +59,7 @@ class Outcome:
     loss: float
     warning: str = ""
     optimize_result: dict | None = None
+    at_a_loss: bool = False
 
 
 def _interrupted(monitor, loss):
@@ -73,12 +78,12 @@ def _stopped(monitor, loss):
     return Outcome(monitor.stop_reason, loss, warning)
 
 
-def _diverged(monitor, loss, advice):
+def _diverged(monitor, loss, advice=""):
     warning = (
         f"Training diverged: the objective was not finite in iteration {monitor.n_iter + 1}. The weights after iteration "
-        f"{monitor.n_iter} are kept. {advice}."
+        f"{monitor.n_iter} are kept.{advice}"
     )
-    return Outcome("diverged", loss, warning)
+    return Outcome("diverged", loss, warning, at_a_loss=True)
 
 
 @dataclass
@@ -167,11 +172,11 @@ class MiniBatchSolver:
                 self.advance(0.0, self.batch_size / n_rows)
                 learning_rate = self.learning_rate
                 epoch_loss = self._epoch(objective, self._order(row_sets, n_rows, params.members))
-                if not (np.isfinite(epoch_loss).all() and np.isfinite(params.vector).all()):
+                # The losses of an epoch are those before each step: what the last step led to is looked at here.
+                if not monitor.goes_on(np.isfinite(epoch_loss) & objective.is_finite()):
                     monitor.restore_last(params)
                     monitor.restore_best(params)
-                    advice = f"{SCALE_ADVICE} or lower learning_rate_init={self.learning_rate_init}"
-                    return _diverged(monitor, loss, advice)
+                    return _diverged(monitor, loss, f" Lower learning_rate_init={self.learning_rate_init:g}.")
                 loss = epoch_loss
                 self.progress.samples_seen += n_rows
                 self.progress.epochs += 1
@@ -183,7 +188,7 @@ class MiniBatchSolver:
                     monitor.restore_best(params)
                     return _stopped(monitor, loss)
         except KeyboardInterrupt:
-            if not np.isfinite(params.vector).all():
+            if not np.all(objective.is_finite()):
                 monitor.restore_last(params)
             monitor.restore_best(params)
             return _interrupted(monitor, loss)
@@ -211,9 +216,9 @@ class MiniBatchSolver:
         return row_sets[0]
 
     def _epoch(self, objective, rows):
-        """One step on each batch; the mean of the batches' objectives, or the first that is not finite."""
+        """One step on each batch; the mean of the batches' objectives, or the first that is finite for no member."""
         in_place = not (self.shuffle or objective.params.members)
-        finite = _all_finite if objective.params.members else math.isfinite
+        finite = _any_finite if objective.params.members else math.isfinite
         n_rows = rows.shape[-1]
         total, n_counted, decay = 0.0, 0, 0.0
         for start in range(0, n_rows, self.batch_size):
@@ -268,8 +273,8 @@ class MiniBatchSolver:
         return True
 
 
-def _all_finite(values):
-    return np.isfinite(values).all()
+def _any_finite(values):
+    return np.isfinite(values).any()
 
 
 @dataclass(frozen=True)
@@ -305,6 +310,47 @@ class ScipyMethod:
     summed: bool = False
 
 
+# What the options of SciPy's methods may be. An entry is a test of the value and what to say of it; whatever more a method
+# asks of them, it says itself.
+LARGEST = sys.float_info.max
+
+
+def _is_number(value: Any, least=-LARGEST, most=LARGEST) -> bool:
+    return isinstance(value, (int, float, np.number)) and bool(least <= value <= most)
+
+
+def _integer(least):
+    return lambda value: isinstance(value, Integral) and value >= least, f"an integer of at least {least}"
+
+
+def _numbers(value):
+    try:
+        return bool(np.isfinite(np.asarray(value, dtype=np.float64)).all())
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+_ARRAY = _numbers, "finite numbers"
+OPTION_VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("maxcor", "maxfun", "maxiter", "maxls"), _integer(1)),
+    "maxCGit": _integer(-1),
+    **dict.fromkeys(
+        ("xrtol", "initial_trust_radius", "max_trust_radius"),
+        (lambda value: _is_number(value, 0.0), "a finite number of at least 0"),
+    ),
+    # Of TNC -1 stands for its own default.
+    **dict.fromkeys(
+        ("ftol", "gtol", "xtol", "eta", "stepmx", "accuracy", "minfev", "rescale"), (_is_number, "a finite number")
+    ),
+    **dict.fromkeys(("c1", "c2"), (lambda value: _is_number(value, 0.0, 1.0), "a number in [0, 1]")),
+    "norm": (
+        lambda value: _is_number(value, -math.inf, math.inf) and value != 0 and not LARGEST < abs(value) < math.inf,
+        "a number other than 0, or inf",
+    ),
+    "inexact": (lambda value: isinstance(value, (bool, np.bool_)), "True or False"),
+    **dict.fromkeys(("hess_inv0", "scale", "offset"), _ARRAY),
+}
+
 _TRUST_REGION = ("initial_trust_radius", "max_trust_radius", "eta", "gtol", "maxiter")
 
 _TRUNCATED_NEWTON = ("scale", "offset", "maxCGit", "eta", "stepmx", "accuracy", "minfev", "ftol", "xtol", "gtol")
@@ -325,6 +371,15 @@ SCIPY_METHODS = {
         precision="accuracy",
     ),
 }
+
+
+# Options may be arrays.
+_SHORT = Repr()
+_SHORT.maxother = _SHORT.maxstring = 60
+
+
+class _ForeignError(Exception):
+    """An error that a SciPy method raised of its own."""
 
 
 class _Stop(StopIteration):
@@ -379,6 +434,28 @@ class _AfterIteration:
         self(OptimizeResult(x=x, fun=self._function.value(x)))
 
 
+class _Scaled:
+    """The objective times a factor, as SciPy's methods want it: inf where it is not finite, and never products with nan."""
+
+    def __init__(self, function, scale):
+        self._function, self._scale = function, scale
+        self.always_finite = True
+
+    def value_and_gradient(self, theta):
+        value, gradient = self._function.value_and_gradient(theta)
+        if not (math.isfinite(value) and np.isfinite(gradient).all()):
+            # SciPy's methods step back from infinity, not all of them from nan.
+            self.always_finite, value = False, math.inf
+        return self._scale * value, self._scale * gradient
+
+    def hessp(self, theta, v):
+        product = self._function.hessp(theta, v)
+        if not np.isfinite(product).all():
+            self.always_finite = False
+            raise _Stop
+        return self._scale * product
+
+
 @dataclass
 class ScipySolver:
     """Minimise the objective on all rows with a method of scipy.optimize.
@@ -419,64 +496,107 @@ class ScipySolver:
             function, params, monitor, scale, options["maxiter"], options["maxfun"], largest_gradient
         )
         result = OptimizeResult(status=-1, message="", success=False)
-        reason, always_finite = "", True
-
-        def value_and_gradient(theta):
-            nonlocal always_finite
-            value, gradient = function.value_and_gradient(theta)
-            if not math.isfinite(value):
-                # SciPy's methods step back from infinity, not all of them from nan.
-                always_finite, value = False, math.inf
-            return scale * value, scale * gradient
+        reason = ""
+        scaled = _Scaled(function, scale)
 
         try:
             monitor.begin_iteration()
-            if not math.isfinite(value_and_gradient(function.theta0)[0]):
+            if not math.isfinite(scaled.value_and_gradient(function.theta0)[0]):
                 raise _Stop
-            result = scipy.optimize.minimize(
-                value_and_gradient,
+            result = self._minimize(
+                method,
                 function.theta0,
-                method=method.name,
-                jac=True,
-                hessp=(lambda theta, v: scale * function.hessp(theta, v)) if method.hessian else None,
-                options={name: value for name, value in options.items() if name in method.options},
-                callback=after_iteration.at if method.name == "TNC" else after_iteration,
+                {name: value for name, value in options.items() if name in method.options},
+                scaled,
+                after_iteration.at if method.name == "TNC" else after_iteration,
             )
         except _Stop:
             pass
         except KeyboardInterrupt:
             reason = "interrupted"
             result.message = "Interrupted."
+        except _ForeignError as error:
+            if not monitor.n_iter:
+                raise ValueError(str(error)) from error.__cause__
+            # What was trained so far is kept.
+            result.message = str(error)
         if after_iteration.reason:
             result.status, result.message = -1, _STOPPED[after_iteration.reason]
             result.success = after_iteration.reason == "small gradient"
         monitor.restore_last(params)
         monitor.restore_best(params)
-        figures = self._figures(function, params, monitor, result)
+        try:
+            figures = self._figures(function, params, monitor, result)
+        except KeyboardInterrupt:
+            reason = reason or "interrupted"
+            figures = self._figures(function, params, monitor, result)
         if not math.isfinite(figures["fun"]):
             reason = "diverged"
-        elif not reason and (figures["max_gradient"] <= self.tol or (result.success and always_finite)):
+        elif not reason and (figures["max_gradient"] <= self.tol or (result.success and scaled.always_finite)):
             reason = "converged"
-        elif not reason and not always_finite and not after_iteration.reason:
+        elif not reason and not scaled.always_finite and not after_iteration.reason:
             reason = "diverged"
         elif not reason:
             spent = function.n_evaluations >= options["maxfun"]
             reason = after_iteration.reason or ("max_fun" if spent else "failed")
         return self._outcome(reason, figures, monitor, options)
 
+    def _minimize(self, method, theta0, options, scaled, callback):
+        """Call SciPy; an error that is its own, and not one of what it calls, becomes a `_ForeignError`."""
+        ours: list[BaseException] = []
+
+        def guarded(function):
+            @functools.wraps(function)  # SciPy looks at the names of a callback's arguments
+            def call(*args, **kwargs):
+                try:
+                    return function(*args, **kwargs)
+                except BaseException as error:
+                    ours.append(error)
+                    raise
+
+            return call
+
+        try:
+            result = scipy.optimize.minimize(
+                guarded(scaled.value_and_gradient),
+                theta0,
+                method=method.name,
+                jac=True,
+                hessp=guarded(scaled.hessp) if method.hessian else None,
+                options=options,
+                callback=guarded(callback),
+            )
+        except Exception as error:
+            if any(error is one for one in ours):
+                raise
+            raise _ForeignError(
+                f"scipy.optimize.minimize, which solver={self.method!r} calls, ended in an error with tol={self.tol} and "
+                f"solver_options={_SHORT.repr(self.options)}: {type(error).__name__}: {error}. Other options, another "
+                "solver, or features on a smaller scale may help."
+            ) from error
+        # Most methods take a StopIteration of the user's function for ours.
+        for own in ours:
+            if not isinstance(own, _Stop):
+                raise own
+        return result
+
     def _all_options(self, method, max_iter, dtype):
         """The user's options over those that the parameters set, limits that the method does not know included."""
         given = {name: value for name, value in (self.options or {}).items() if value is not None}
-        unknown = sorted(set(given) - set(method.options))
+        unknown = sorted(set(given) - set(method.options), key=str)
         if unknown:
             raise ValueError(
                 f"solver_options has {unknown}, which solver={self.method!r} does not know. It knows "
                 f"{sorted(method.options)}."
             )
+        for name, value in given.items():
+            test, allowed = OPTION_VALUES[name]
+            if not test(value):
+                raise ValueError(f"solver_options has {name}={_SHORT.repr(value)}; it must be {allowed}.")
         options = {method.tol: self.tol, "maxiter": max_iter, "maxfun": self.max_fun}
         if method.name == "L-BFGS-B":
             # Near a minimum F is quadratic in the gradient: at SciPy's ftol a tol below the default would be without effect.
-            options["ftol"] = LBFGS_FTOL * min(1.0, (self.tol / DEFAULT_TOL) ** 2)
+            options["ftol"] = LBFGS_FTOL * min(1.0, self.tol / DEFAULT_TOL) ** 2
         if method.precision:
             options[method.precision] = float(np.finfo(dtype).eps) ** 0.5
         return options | given
@@ -501,7 +621,7 @@ class ScipySolver:
         if status == "interrupted":
             outcome = _interrupted(monitor, loss)
         elif status == "diverged":
-            outcome = _diverged(monitor, loss, SCALE_ADVICE)
+            outcome = _diverged(monitor, loss)
         elif status in {"stopped", "max_time"}:
             outcome = _stopped(monitor, loss)
         else:
@@ -516,9 +636,9 @@ class ScipySolver:
             outcome.warning = (
                 f"{self.method} failed to converge after {figures['n_iter']} iteration(s) and {figures['n_evaluations']} "
                 f"evaluations: {figures['message']} The largest element of the gradient is "
-                f"{figures['max_gradient']:.2g}. {remedies[status]}. {SCALE_ADVICE} if they are not: it often makes "
-                "training converge faster."
+                f"{figures['max_gradient']:.2g}. {remedies[status]}."
             )
+            outcome.at_a_loss = True
         outcome.optimize_result = figures
         return outcome
 

@@ -15,22 +15,110 @@ one of K       "logistic"           K logistic  each unit against all others; pr
 
 from __future__ import annotations
 
+import sys
+from numbers import Integral, Real
+from reprlib import Repr
+from typing import Any
+
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.preprocessing import LabelBinarizer, LabelEncoder
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from skbp._losses import LOSSES, log_sigmoid
+
+_SHORT = Repr()
+
+
+MISSING = {"NoneType", "NAType", "NaTType"}
+
+
+def check_labels(y, name="y"):
+    """Refuse labels of type object that are not all text, which scikit-learn does not know for labels.
+
+    A column of a table that also holds text comes as an array of objects, whatever its elements.
+
+    Parameters
+    ----------
+    y : array-like or sparse matrix
+    name : str
+        The user's argument, for the messages.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing or no text; the message says what to pass.
+    """
+    if issparse(y):
+        return
+    try:
+        labels = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array of labels: {error}") from error
+    if labels.dtype != object or labels.ndim == 0 or labels.size == 0:
+        return
+    values = labels.ravel().tolist()
+    kinds = set(map(type, values))
+    if all(issubclass(kind, str) for kind in kinds):
+        return
+    missing = [i for i, value in enumerate(values) if type(value).__name__ in MISSING or _is_nan(value)]
+    if missing:
+        row = missing[0] // (labels.size // len(labels))
+        raise ValueError(f"{name} has missing values, the first in row {row}: leave out the rows without a label.")
+    if kinds <= {list, tuple, set, np.ndarray}:
+        raise ValueError(f"{name} has several labels a row: encode them by sklearn.preprocessing.MultiLabelBinarizer.")
+    of_one_kind: dict[str, Any] = {"bool": (bool, np.bool_), "int": Integral, "float": Real}
+    to = next((to for to, kind in of_one_kind.items() if all(issubclass(one, kind) for one in kinds)), "str")
+    types = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise ValueError(f"{name} has dtype object with labels of type {types}: pass {name}.astype({to}).")
+
+
+def _is_nan(value):
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+
+
+def target_type(y, name="y"):
+    """The kind of a target, as `sklearn.utils.multiclass.type_of_target` names it, if it is one of class labels.
+
+    Raises
+    ------
+    ValueError
+        If it is none of class labels, or one of several columns with other values than 0 and 1.
+    """
+    y = y if issparse(y) else np.asarray(y)
+    if y.ndim == 0:
+        raise ValueError(f"{name} must be an array of labels; got {_SHORT.repr(y.item())}.")
+    found = type_of_target(y, input_name=name)
+    if found == "multilabel-indicator":
+        values = y.data if issparse(y) else y
+        if not ((values == 0) | (values == 1)).all():
+            raise ValueError(
+                f"{name} has several columns with the values {np.unique(values).tolist()}, but a multilabel target has 0 "
+                f"and 1 only. Pass 1 where a label holds and 0 elsewhere, for example ({name} == "
+                f"{np.unique(values).tolist()[-1]}).astype(int), or wrap the estimator in "
+                "sklearn.multioutput.MultiOutputClassifier."
+            )
+    elif found == "multiclass-multioutput":
+        raise ValueError(
+            f"Multioutput targets with several classes each are not supported: {name} must be 1-d, or 2-d with 0 and 1 "
+            "only (multilabel). Wrap the estimator in sklearn.multioutput.MultiOutputClassifier instead."
+        )
+    elif found not in {"binary", "multiclass"}:
+        raise ValueError(
+            f"Unknown label type: {found}. {name} must hold class labels: text, integers or booleans, or 0 and 1 in several "
+            "columns. Numbers that are no integers make a regression target."
+        )
+    return found
+
+
+def is_one_hot(y):
+    """Whether every row of an indicator matrix has a single 1, and there are more rows than columns."""
+    return y.shape[0] > y.shape[1] and bool((np.asarray(y.sum(axis=1)) == 1).all())
 
 
 def fit_binarizer(y):
     """A LabelBinarizer for the labels `y`; an error says what targets are possible."""
-    target_type = type_of_target(y, input_name="y")
-    if target_type == "multiclass-multioutput":
-        raise ValueError(
-            "Multioutput targets with several classes each are not supported: y must be 1-d, or 2-d with 0 and 1 only "
-            "(multilabel). Wrap the estimator in sklearn.multioutput.MultiOutputClassifier instead."
-        )
-    check_classification_targets(y)
+    target_type(y)
     return LabelBinarizer().fit(y)
 
 
@@ -38,14 +126,17 @@ def is_multilabel(binarizer):
     return binarizer.y_type_.startswith("multilabel")
 
 
-def output_layer(out_activation, binarizer):
-    """The output activation and the number of output units, by the table above."""
+def output_layer(out_activation, binarizer, one_hot=False):
+    """The output activation and the number of output units, by the table above.
+
+    `one_hot` says that the target looks like one-hot rows of classes that exclude each other.
+    """
     n_classes = len(binarizer.classes_)
     if is_multilabel(binarizer):
         if out_activation == "softmax":
+            remedy = "y looks one-hot: pass y.argmax(axis=1)." if one_hot else "Use 'auto' or 'logistic'."
             raise ValueError(
-                "out_activation='softmax' is for classes that exclude each other, but y is multilabel. Use 'auto' or "
-                "'logistic'."
+                f"out_activation='softmax' is for classes that exclude each other, but y is multilabel. {remedy}"
             )
         return "logistic", n_classes
     if out_activation != "auto":
@@ -55,14 +146,28 @@ def output_layer(out_activation, binarizer):
 
 def check_known_labels(y, binarizer, all_of_them, name="y"):
     """Raise if `y` has labels not seen before, or, where `all_of_them`, lacks one."""
-    multilabel = type_of_target(y, input_name=name).startswith("multilabel")
+    multilabel = target_type(y, name).startswith("multilabel")
     if multilabel != is_multilabel(binarizer):
         kinds = ("one class a row", "multilabel")
+        remedy = "Call fit with warm_start=False, or use a fresh clone."
+        if name != "y":
+            remedy = f"Pass {name} in the form of y."
+            if multilabel and is_one_hot(y):
+                remedy = f"It looks one-hot: pass {name}.argmax(axis=1)."
         raise ValueError(
             f"{name} is {kinds[multilabel]}, but the classifier has been trained on a target that is "
-            f"{kinds[not multilabel]}. Call fit with warm_start=False, or use a fresh clone."
+            f"{kinds[not multilabel]}. {remedy}"
+        )
+    if multilabel and y.shape[1] != len(binarizer.classes_):
+        raise ValueError(
+            f"{name} has {y.shape[1]} columns, but the classifier has been trained on {len(binarizer.classes_)} labels: "
+            "give a column for each."
         )
     seen, labels = binarizer.classes_, unique_labels(y)
+    if not multilabel and (labels.dtype.kind in "USO") != (seen.dtype.kind in "USO"):
+        raise ValueError(
+            f"{name} has labels of type {labels.dtype}, but those known, {seen}, are of type {seen.dtype}."
+        )
     if all_of_them and set(labels) != set(seen):
         raise ValueError(
             "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got "
@@ -97,6 +202,13 @@ def encode(codes, out_activation, n_outputs):
     return codes[:, None] == (np.arange(n_outputs) if n_outputs > 1 else 1)
 
 
+def frequencies(target, share, n_outputs):
+    """How often each output is true, weighted by the shares of the rows, which sum to 1."""
+    if target.ndim == 1:
+        return np.bincount(target, share, minlength=n_outputs)
+    return share @ target
+
+
 def decode(logits, binarizer):
     """The predicted labels, shaped and typed as the labels that the binarizer was fitted on."""
     if is_multilabel(binarizer):
@@ -106,14 +218,16 @@ def decode(logits, binarizer):
     return binarizer.classes_[predicted_codes(logits)]
 
 
-def predicted_codes(logits):
+def predicted_codes(logits, n_classes=2):
     """The index of the most probable class; a single logit is of the second of two."""
+    if n_classes == 1:
+        return np.zeros(len(logits), dtype=np.intp)
     return (logits[:, 0] > 0.0).astype(np.intp) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
-def accuracy(logits, codes, row_weight):
+def accuracy(logits, codes, row_weight, n_classes):
     """The weighted share of rows predicted right, in all labels if there are several; unweighted if no row weighs."""
-    right = ((logits > 0.0) == codes).all(axis=1) if codes.ndim == 2 else predicted_codes(logits) == codes
+    right = ((logits > 0.0) == codes).all(axis=1) if codes.ndim == 2 else predicted_codes(logits, n_classes) == codes
     return float(np.average(right, weights=row_weight if row_weight is not None and row_weight.any() else None))
 
 
@@ -121,10 +235,13 @@ def decision(logits, out_activation, binarizer):
     """The logits as scikit-learn's decision function: (n_samples,), the log odds of the second class, if there are two."""
     if is_multilabel(binarizer) or len(binarizer.classes_) > 2:
         return logits
+    if len(binarizer.classes_) == 1:
+        return np.zeros(len(logits), logits.dtype)  # there is no other class to be told from
     if logits.shape[1] == 1:
         return logits[:, 0]
     scores = _class_scores(logits, out_activation, binarizer)
-    return scores[:, 1] - scores[:, 0]
+    limit = np.finfo(scores.dtype).max
+    return (scores[:, 1] - scores[:, 0]).clip(-limit, limit)
 
 
 def class_log_proba(logits, out_activation, binarizer):
@@ -161,7 +278,7 @@ def log_losses(proba, codes):
 
 
 def class_weights_of_rows(class_weight, codes, binarizer, counts):
-    """Each row's weight by its class; with several labels, the product over them.
+    """For each target column the weight of each row by its class there: of the row, it is their product.
 
     Parameters
     ----------
@@ -176,7 +293,7 @@ def class_weights_of_rows(class_weight, codes, binarizer, counts):
 
     Returns
     -------
-    weights : ndarray of shape (n_samples,)
+    factors : list of ndarray of shape (n_samples,)
     """
     multilabel = is_multilabel(binarizer)
     columns = codes.T if multilabel else [codes]
@@ -184,15 +301,14 @@ def class_weights_of_rows(class_weight, codes, binarizer, counts):
         tables = [_balanced(count) for count in counts]
     elif not _fits(class_weight, len(columns) if multilabel else None):
         wanted = f"a list of {len(columns)} dicts {{0: weight, 1: weight}}, one a label" if multilabel else "a dict"
-        raise ValueError(f"class_weight={class_weight!r} does not fit the target: it must be 'balanced' or {wanted}.")
+        raise ValueError(
+            f"class_weight={_SHORT.repr(class_weight)} does not fit the target: it must be 'balanced' or {wanted}."
+        )
     elif multilabel:
         tables = [_table(weights, [0, 1]) for weights in class_weight]
     else:
         tables = [_table(class_weight, binarizer.classes_.tolist())]
-    weights = np.ones(len(codes))
-    for table, column in zip(tables, columns, strict=True):
-        weights *= table[column]
-    return weights
+    return [table[column] for table, column in zip(tables, columns, strict=True)]
 
 
 def class_counts(codes, binarizer, sample_weight=None):
@@ -226,10 +342,10 @@ def _table(class_weight, classes):
     missing = [label for label in classes if label not in class_weight]
     if unknown and missing:
         raise ValueError(f"class_weight names {unknown}, which y does not have, and no weight for {missing}.")
-    table = np.array([class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
-    if not (np.isfinite(table).all() and (table >= 0.0).all()):
-        raise ValueError(f"class_weight={class_weight!r} must be finite and not negative.")
-    return table
+    table = [class_weight.get(label, 1.0) for label in classes]
+    if not all(isinstance(weight, (int, float, np.number)) and 0 <= weight <= sys.float_info.max for weight in table):
+        raise ValueError(f"class_weight={_SHORT.repr(class_weight)} must be finite and not negative numbers.")
+    return np.array(table, dtype=np.float64)
 
 
 def _class_scores(logits, out_activation, binarizer):

@@ -126,3 +126,8 @@ class Adam(UpdateRule):
 
 
 UPDATES: dict[str, type[UpdateRule]] = {"sgd": SGD, "adam": Adam}
+
+
+def is_stochastic(solver) -> bool:
+    """Whether a solver is one of mini-batches; a value that is no solver is none."""
+    return isinstance(solver, str) and solver in UPDATES

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from dataclasses import dataclass
 from functools import partial
+from reprlib import Repr
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import train_test_split
 
 from skbp import _targets
-from skbp._objective import predict_logits
+from skbp._notices import note
+from skbp._predict import predict_logits
+from skbp._weights import shares
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,31 @@ class Rows:
         Labels as they were given.
     codes : ndarray of int of shape (n_rows,) or (n_rows, n_labels)
         The same as `_targets.class_codes` has them.
-    row_weight : ndarray of shape (n_rows,) or None
-        In the type of X; None for ones.
+    row_weight : ndarray of float64 of shape (n_rows,) or None
+        Weights without their common factor; None for ones.
+    weight_exponent : int
+        Their common factor is 2 to this power.
     """
 
     X: np.ndarray
     y: np.ndarray
     codes: np.ndarray
     row_weight: np.ndarray | None
+    weight_exponent: int = 0
 
     def take(self, rows) -> Rows:
         """Some of the rows."""
         weight = None if self.row_weight is None else self.row_weight[rows]
-        return Rows(self.X[rows], self.y[rows], self.codes[rows], weight)
+        return Rows(self.X[rows], self.y[rows], self.codes[rows], weight, self.weight_exponent)
+
+
+_SHORT = Repr()
+
+# Metrics of scikit-learn that judge a constant prediction without a warning.
+QUIET_METRICS = {
+    *("accuracy_score", "balanced_accuracy_score", "roc_auc_score", "average_precision_score", "log_loss"),
+    *("brier_score_loss", "matthews_corrcoef", "cohen_kappa_score"),
+}
 
 
 class Validation:
@@ -53,6 +69,7 @@ class Validation:
     rows : Rows
     target : ndarray
         Of these rows, as `loss` wants it.
+    binarizer : LabelBinarizer
     activations : sequence of Activation
     loss : Loss
         The loss of training, without label smoothing: it is the labels themselves that are to be met.
@@ -63,13 +80,13 @@ class Validation:
         A fitted classifier for the scorer.
     """
 
-    def __init__(self, rows, target, activations, loss, scoring, classifier_at):
+    def __init__(self, rows, target, binarizer, activations, loss, scoring, classifier_at):
         self._rows, self._target, self._activations, self._loss = rows, target, activations, loss
+        self._n_classes = len(binarizer.classes_)
         self._scoring, self._classifier_at = scoring, classifier_at
         weighs = rows.row_weight is not None and rows.row_weight.any()
         self._row_weight = rows.row_weight if weighs else None
         self._scorer_arguments = {}
-        self._warned = False
         if callable(scoring) and weighs and _takes_weights(scoring):
             self._scorer_arguments = {"sample_weight": rows.row_weight}
 
@@ -79,18 +96,40 @@ class Validation:
         losses = self._loss.loss_gradient(logits, self._target, out=np.zeros(logits.shape, logits.dtype))
         loss = float(np.average(losses, weights=self._row_weight))
         if self._scoring is None:
-            return _targets.accuracy(logits, self._rows.codes, self._row_weight), loss
+            return _targets.accuracy(logits, self._rows.codes, self._row_weight, self._n_classes), loss
         if self._scoring == "loss":
             return -loss, loss
-        estimator = self._classifier_at(params)
-        score = float(self._scoring(estimator, self._rows.X, self._rows.y, **self._scorer_arguments))
-        if math.isnan(score) and math.isfinite(loss) and not self._warned:
-            warnings.warn(
-                "scoring gives nan on the validation data, which is never the best: perhaps a class is missing there.",
-                stacklevel=2,
-            )
-            self._warned = True
+        score = self._score_by(self._scoring, self._classifier_at(params))
+        if math.isnan(score):
+            note("scoring gives nan on the validation data, which is never the best: perhaps a class is missing there.")
         return score, loss
+
+    def score_of_constant(self, constant):
+        """The score of a `DummyClassifier`; None where it cannot be told, or these rows cannot tell it from a good one."""
+        rows = self._rows
+        if (rows.codes == rows.codes[0]).all():
+            return None
+        if self._scoring == "loss":
+            share = shares(rows.row_weight, np.arange(len(rows.codes)))
+            return -self._loss.of_frequencies(_targets.frequencies(self._target, share, self._n_classes))
+        if self._scoring is None:
+            y = rows.y.toarray() if issparse(rows.y) else rows.y
+            return accuracy_score(y, constant.predict(np.zeros((len(y), 1))), sample_weight=self._row_weight)
+        metric = getattr(self._scoring, "_score_func", None)
+        if metric is None or not (metric.__name__ in QUIET_METRICS or _has_zero_division(metric)):
+            return None  # a function of the user's own, which may ask for more of a classifier, or one that warns
+        try:
+            return self._score_by(_without_warnings(self._scoring), constant)
+        except Exception:  # noqa: BLE001, the metric is not defined for constant predictions
+            return None
+
+    def _score_by(self, scorer, estimator):
+        score = scorer(estimator, self._rows.X, self._rows.y, **self._scorer_arguments)
+        if np.ndim(score) == 0 and np.asarray(score).dtype.kind in "fiub":
+            return float(score)
+        raise ValueError(
+            f"The function given as scoring returned {score!r}; it must return one number, more for better."
+        )
 
 
 class FoldValidation:
@@ -113,14 +152,24 @@ class FoldValidation:
         self._rows = np.array([np.resize(fold, n_rows) for fold in folds])
         self._weight = np.zeros(self._rows.shape)
         for weight, fold in zip(self._weight, folds, strict=True):
-            weighs = row_weight is not None and row_weight[fold].any()
-            weight[: len(fold)] = row_weight[fold] if weighs else 1.0
-        self._weight /= self._weight.sum(axis=1, keepdims=True)
+            weight[: len(fold)] = shares(row_weight, fold)
 
     def __call__(self, params):  # noqa: ARG002 (they are those of the objective)
         """The score, which is the loss with its sign changed, and the loss of every member."""
         losses = np.sum(self._objective.row_losses(self._rows) * self._weight, axis=1)
         return -losses, losses
+
+
+def _without_warnings(scorer):
+    """A scorer of scikit-learn that gives 0 where its ratio is 0 / 0, without a warning."""
+    metric = scorer._score_func
+    if not _has_zero_division(metric):
+        return scorer
+    return make_scorer(metric, greater_is_better=scorer._sign > 0, **scorer._kwargs | {"zero_division": 0.0})
+
+
+def _has_zero_division(metric):
+    return "zero_division" in inspect.signature(metric).parameters
 
 
 def _takes_weights(scorer):
@@ -159,12 +208,29 @@ def split(codes, binarizer, validation_fraction, rng):
     two_classes = len(binarizer.classes_) <= 2
     try:
         return plain(stratify=(codes == 1).astype(str) if two_classes else codes)
-    except ValueError:
-        # Too few rows for one of each class. Of two classes, one with a single row cannot be both trained on and
-        # validated on; else a plain split will do.
-        if two_classes and np.bincount(codes).min() == 1 and len(codes) > 2:
-            raise
+    except ValueError:  # too few rows for one of each class
         return plain()
+
+
+def dealt_out(codes, n_folds, rng):
+    """Splits into folds that differ by at most one row in size, and in the rows that each has of a class.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n_rows,)
+    n_folds : int
+    rng : RandomState
+        Puts the rows of each class in order.
+
+    Returns
+    -------
+    splits : list of (ndarray of int, ndarray of int)
+    """
+    order = rng.permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    fold = np.zeros(len(codes), dtype=np.intp)
+    fold[order] = np.arange(len(codes)) % n_folds
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
 
 
 def checked_splits(splits, n_rows, row_weight):
@@ -190,6 +256,10 @@ def checked_splits(splits, n_rows, row_weight):
     """
     checked = []
     for split in splits:
+        if not (isinstance(split, (tuple, list)) and len(split) == 2):
+            raise ValueError(
+                f"cv makes a split that is {_SHORT.repr(split)}; each must be a pair (train, test) of row numbers or masks."
+            )
         train, fold = (_row_numbers(part, n_rows) for part in split)
         if row_weight is not None:
             train = train[row_weight[train] > 0.0]
@@ -213,7 +283,10 @@ def checked_splits(splits, n_rows, row_weight):
 
 def _row_numbers(part, n_rows):
     """A part of a split, indices or a mask, as indices that are not negative."""
-    part = np.asarray(part)
+    try:
+        part = np.asarray(part)
+    except ValueError as error:  # ragged
+        raise ValueError(f"cv makes a split with a part that is no array: {error}") from error
     if part.dtype == bool and part.shape == (n_rows,):
         return np.flatnonzero(part)
     if not part.size:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from itertools import pairwise
 from numbers import Integral, Real
+from reprlib import Repr
 
 import numpy as np
 from sklearn.utils import check_array
 
 from skbp._activations import ACTIVATIONS, Activation, activation_record
 from skbp._dropout import Dropout
+from skbp._names import check_float
+from skbp._notices import UnusedParameterWarning, note
 from skbp._schedules import OPEN_ENDED, Progress, learning_rate_factor
 from skbp._solvers import SOLVERS, MiniBatchSolver, ScipySolver, parameters_of
 from skbp._updates import UPDATES
+
+_SHORT = Repr()
 
 # The initial scale of a network without hidden layers whose activation is a list, hence empty.
 GLOROT_SCALE = 6.0
@@ -27,13 +31,29 @@ GLOROT_SCALE = 6.0
 
 def hidden_units(hidden_layer_sizes):
     """Widths of the hidden layers as a list of int."""
-    sizes = hidden_layer_sizes if np.iterable(hidden_layer_sizes) else [hidden_layer_sizes]
-    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+    of_layers = not isinstance(hidden_layer_sizes, str) and np.iterable(hidden_layer_sizes)
+    sizes = list(hidden_layer_sizes) if of_layers else [hidden_layer_sizes]
+    no_integers = [size for size in sizes if not _is_integer(size)]
+    if no_integers:
+        wrong = no_integers[0]
+        hint = "it is a number of units, a sequence of them, one for each hidden layer, or () for none"
+        if isinstance(wrong, (float, np.floating)) and float(wrong).is_integer():
+            hint = f"write {float(wrong):.0f}, or convert what a search returns by int()"
+        elif isinstance(wrong, str):
+            hint = "it is text: pass the numbers themselves, which ast.literal_eval reads from it"
+        elif np.iterable(wrong):
+            hint = "one number for each hidden layer, as (10, 5), makes a network"
+        raise ValueError(f"hidden_layer_sizes must be integers > 0; got {_SHORT.repr(wrong)}: {hint}.")
+    if not all(int(size) > 0 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes must be > 0, got {hidden_layer_sizes}: it is a number of units, a sequence of them, one "
             "for each hidden layer, or () for none."
         )
     return [int(size) for size in sizes]
+
+
+def _is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
 
 
 def activation_records(activation, n_hidden_layers):
@@ -55,7 +75,12 @@ def one_or_per_layer(value, n_layers, name, layers, below=math.inf):
     """A number as it is, or a list of a number for each layer; each at least 0 and less than `below`."""
     if isinstance(value, Real):
         return float(value)
+    if not np.iterable(value) or isinstance(value, (str, dict, set)):
+        raise ValueError(f"{name}={value!r} must be a number, or a list of numbers, one for each of {layers}.")
     numbers = list(value)
+    for number in numbers:
+        if isinstance(number, Real):
+            check_float(number, f"{name} has an element that")
     if not all(isinstance(number, Real) and 0.0 <= float(number) < below for number in numbers):
         allowed = "of at least 0" if below == math.inf else f"of at least 0 and less than {below:g}"
         raise ValueError(f"{name}={value!r} must be a number {allowed}, or one such number for each of {layers}.")
@@ -69,18 +94,17 @@ def alphas(alpha, n_hidden_layers):
     return one_or_per_layer(alpha, n_hidden_layers + 1, "alpha", "the layers of weights, hidden and output")
 
 
+def dropout_rates(dropout, n_hidden_layers):
+    """The rate of each hidden layer."""
+    rates = one_or_per_layer(dropout, n_hidden_layers, "dropout", "the hidden layers", below=1.0)
+    return [rates] * n_hidden_layers if isinstance(rates, float) else rates
+
+
 def make_dropout(clf, n_hidden_layers, rngs):
     """What leaves out units in training, or None if nothing does."""
-    rates = one_or_per_layer(clf.dropout, n_hidden_layers, "dropout", "the hidden layers", below=1.0)
-    rates = [rates] * n_hidden_layers if isinstance(rates, float) else rates
-    if not any(rates):
-        return None
-    if clf.solver not in UPDATES:
-        raise ValueError(
-            f"dropout={clf.dropout!r} needs mini-batches, a new random part of the network for each; solver="
-            f"{clf.solver!r} minimises one function of all rows. Use solver='adam' or 'sgd', or dropout=0.0."
-        )
-    return Dropout(rates, rngs)
+    rates = dropout_rates(clf.dropout, n_hidden_layers)
+    # SciPy's methods minimise one function of all rows, which a random part of the network is not.
+    return Dropout(rates, rngs) if any(rates) and clf.solver in UPDATES else None
 
 
 def checked_units(units, dtype):
@@ -88,8 +112,8 @@ def checked_units(units, dtype):
     n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(units))
     if n_parameters > np.iinfo(np.intp).max // dtype.itemsize:
         raise ValueError(
-            f"hidden_layer_sizes={tuple(units[1:-1])} makes {n_parameters:.1e} parameters, more than can be addressed in "
-            "memory: use smaller layers."
+            f"hidden_layer_sizes={_SHORT.repr(tuple(units[1:-1]))} makes more parameters than can be addressed in memory: "
+            "use smaller layers."
         )
     return units
 
@@ -100,10 +124,17 @@ def initial_scales(activation, activations):
     A hidden layer's is that of its activation, the output layer's that of the last hidden one.
     """
     if activations:
-        return [*(record.initial_scale for record in activations), activations[-1].initial_scale]
-    # Without hidden layers the activation has no other effect than this one, as in MLPClassifier.
-    named = isinstance(activation, (str, Activation))
-    return [activation_record(activation).initial_scale if named else GLOROT_SCALE]
+        scales = [*(record.initial_scale for record in activations), activations[-1].initial_scale]
+    else:
+        # Without hidden layers the activation has no other effect than this one, as in MLPClassifier.
+        named = isinstance(activation, (str, Activation))
+        scales = [activation_record(activation).initial_scale if named else GLOROT_SCALE]
+    for scale in scales:
+        if not (isinstance(scale, Real) and 0.0 < float(scale) < math.inf):
+            raise ValueError(
+                f"initial_scale of the Activation given as activation is {scale!r}; it must be a number > 0."
+            )
+    return scales
 
 
 def set_given(params, coef_init, intercept_init):
@@ -133,10 +164,8 @@ def batch_rows(clf, n_rows):
     """Rows in a mini-batch."""
     batch_size = 200 if clf.batch_size == "auto" else clf.batch_size
     if batch_size > n_rows and clf.batch_size != "auto":
-        warnings.warn(
-            f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.", stacklevel=7
-        )
-    return min(batch_size, n_rows)
+        note(f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.")
+    return min(int(batch_size), n_rows)
 
 
 def make_solver(clf, n_rows, rngs):
@@ -172,8 +201,8 @@ def make_solver(clf, n_rows, rngs):
 OF_SOME_SOLVERS = set().union(*map(parameters_of, SOLVERS))
 
 
-def unused_parameters(clf, early_stopping, own_validation_data):
-    """Parameters at other than their defaults that have no effect, and because of what.
+def warn_of_unused_parameters(clf, early_stopping, own_validation_data):
+    """Warn of parameters at other than their defaults that have no effect, and say because of what.
 
     Parameters
     ----------
@@ -181,15 +210,9 @@ def unused_parameters(clf, early_stopping, own_validation_data):
     early_stopping : bool
     own_validation_data : bool
         Whether `fit` is given validation data.
-
-    Returns
-    -------
-    unused : list of (str, str)
-        The parameter as ``name=value``, and what it has no effect with.
     """
     solver = f"solver={clf.solver!r}"
-    # Dropout that a solver cannot use is an error: see make_dropout.
-    because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(clf.solver) - {"dropout"}, solver)
+    because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(clf.solver), solver)
     if isinstance(clf.dropout, Real) and clf.dropout and not hidden_units(clf.hidden_layer_sizes):
         because["dropout"] = f"hidden_layer_sizes={clf.hidden_layer_sizes!r}"
     if clf.learning_rate != "invscaling":
@@ -201,8 +224,12 @@ def unused_parameters(clf, early_stopping, own_validation_data):
     elif not early_stopping:
         because["validation_fraction"] = because["scoring"] = "early_stopping=False"
     parameters = inspect.signature(type(clf).__init__).parameters
-    return [
-        (f"{name}={getattr(clf, name)!r}", because[name])
-        for name, parameter in parameters.items()
-        if name in because and getattr(clf, name) != parameter.default
-    ]
+    for name in parameters:
+        if name in because and not _equal(getattr(clf, name), parameters[name].default):
+            value = _SHORT.repr(getattr(clf, name))
+            note(f"{name}={value} has no effect with {because[name]}.", UnusedParameterWarning)
+
+
+def _equal(value, default):
+    """Whether a parameter, which may be an array, is at its default."""
+    return value is default or (np.ndim(value) == np.ndim(default) == 0 and bool(value == default))

@@ -15,3 +15,8 @@ def _closed_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def pytest_make_parametrize_id(val):
+    """A function by its name: its representation differs from process to process, and pytest-xdist compares them."""
+    return getattr(val, "__name__", None) if callable(val) else None

@@ -25,13 +25,21 @@ LAYERS = {
     "_updates": 0,
     "_schedules": 0,
     "_threads": 0,
+    "_notices": 0,
     "_network": 1,
+    "_predict": 2,
     "_objective": 2,
     "_monitor": 3,
     "_solvers": 3,
+    "_names": 4,
+    "_weights": 4,
+    "_scales": 4,
+    "_pickling": 4,
     "_targets": 4,
     "_validation": 4,
     "_wiring": 4,
+    "_diagnosis": 4,
+    "_calibration": 4,
     "_features": 4,
     "_estimator": 4,
     "_classifier": 4,
@@ -43,18 +51,28 @@ LAYERS = {
 LAYERS.update({name: LAYERS[name.split(".")[0]] for name in MODULES if "." in name})
 # Layer 4 alone has an order within, on which the classifiers stand.
 OF_ITS_OWN_LAYER = {
-    "_validation": {"_targets"},
-    "_estimator": {"_targets", "_validation", "_wiring"},
-    "_classifier": {"_targets", "_validation", "_wiring", "_features", "_estimator"},
-    "_classifier_cv": {"_targets", "_validation", "_wiring", "_estimator", "_classifier"},
+    "_validation": {"_targets", "_weights"},
+    "_wiring": {"_names"},
+    "_diagnosis": {"_targets", "_weights", "_wiring"},
+    "_calibration": {"_targets"},
+    "_features": {"_pickling"},
+    "_pickling": {"__version__"},
+    "_estimator": {"_names", "_pickling", "_targets", "_validation", "_weights", "_wiring"},
+    "_classifier": {
+        *("_diagnosis", "_estimator", "_features", "_scales", "_targets", "_validation", "_weights", "_wiring"),
+    },
+    "_classifier_cv": {
+        *("_calibration", "_classifier", "_diagnosis", "_estimator", "_targets", "_validation", "_weights", "_wiring"),
+    },
 }
 # What a module may import of the package where that is not everything below it.
 WITHIN = {
     "_network": set(),
-    "_objective": {"_network", "_parameters", "_tape"},
+    "_predict": {"_network", "_tape", "_threads"},
+    "_objective": {"_activations", "_network", "_parameters", "_predict", "_tape", "_threads"},
     "_monitor": {"_updates", "_schedules"},
     "_solvers": {"_updates", "_schedules"},
-    "__init__": {"_activations", "_classifier", "_classifier_cv", "_features"},
+    "__init__": {"_activations", "_classifier", "_classifier_cv", "_features", "_notices"},
 }
 WITHIN.update({name: set() for name, layer in LAYERS.items() if layer == 0})
 WITHIN["_losses"] = {"_activations"}  # softplus, which is both a loss and an activation
@@ -62,7 +80,7 @@ WITHIN["_updates"] = {"_threads"}  # which very long vectors are shared between
 # What it may import from elsewhere, the standard library aside. "a.b" stands for all that is in it.
 _OF_SCIKIT_LEARN = {"sklearn.exceptions.ConvergenceWarning", "sklearn.callback"}
 OUTSIDE = {
-    0: {*NUMERICS, "scipy.__file__", "threadpoolctl"},
+    0: {*NUMERICS, "scipy.__file__", "threadpoolctl", "sklearn.exceptions.InconsistentVersionWarning"},
     1: {*NUMERICS, "scipy.sparse.issparse"},
     2: {*NUMERICS, "scipy.sparse.issparse", "scipy.sparse.linalg.LinearOperator"},
     3: {*NUMERICS, "scipy.optimize", *_OF_SCIKIT_LEARN},
@@ -75,8 +93,7 @@ THIRD_PARTY = {"numpy", "scipy", "sklearn", "threadpoolctl"}
 INSPECTION = {name for name in MODULES if name.startswith("inspection.")}
 WITHIN.update({name: {"inspection._axes", "inspection._subject"} for name in INSPECTION})
 WITHIN.update({"inspection": INSPECTION, "inspection._axes": set(), "inspection._subject": set()})
-WITHIN["inspection._flow"] |= {"_parameters"}
-WITHIN["inspection._trace"] |= {"_parameters", "_losses"}
+WITHIN["inspection._trace"] |= {"_losses"}
 OPTIONAL = {name: {"matplotlib"} for name in INSPECTION}
 
 every_module = pytest.mark.parametrize("name", list(MODULES))

@@ -98,7 +98,8 @@ def test_a_step_of_a_stack_takes_as_many_operations_however_many_members_it_has(
 
 @endless
 def test_an_epoch_takes_few_operations_beside_its_steps():
-    assert operations_of_an_epoch(50) - 5 * operations_of_a_step() <= 42
+    # Some 20 of them say whether the output is finite for every row after the last step.
+    assert operations_of_an_epoch(50) - 5 * operations_of_a_step() <= 62
 
 
 def peak_memory(n_rows, n_features=10, n_classes=3, classifier=BackpropClassifier, **parameters):

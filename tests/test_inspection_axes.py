@@ -2,6 +2,7 @@
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pytest
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from numpy.testing import assert_allclose
 
@@ -40,3 +41,10 @@ def test_the_signs_are_told_apart_without_red_and_green():
         return blue - (red + green) / 2
 
     assert blue_less_yellow(NEGATIVE) - blue_less_yellow(POSITIVE) > 0.5
+
+
+def test_what_are_no_axes_is_refused_by_name():
+    figure, several = plt.subplots(1, 2)
+    for given in (figure, several, 3, "ax", plt):
+        with pytest.raises(TypeError, match=r"^The 'ax' parameter of someone must be matplotlib Axes, such as"):
+            axes("someone", given, (5.0, 3.0))

@@ -20,7 +20,8 @@ from skbp.inspection._curves import CURVES, PANELS
 X, y = load_iris(return_X_y=True)
 X = scale(X)
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Networks here are trained no longer than it takes to have weights.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 
 def network(**params):
@@ -216,11 +217,28 @@ def test_a_network_that_was_not_trained_has_nothing_to_draw():
 
 
 def test_unknown_panels_and_no_estimators_are_errors():
-    with pytest.raises(ValueError, match=r"panels has 'los'; it must be one of \['loss', 'score', 'learning_rate'\]"):
+    with pytest.raises(ValueError, match=r"panels='los' must be one of \['loss', 'score', 'learning_rate'\]"):
         LossCurveDisplay.from_estimator(network().fit(X, y), panels="los")
     for nothing in ({}, []):
         with pytest.raises(ValueError, match="estimators is empty"):
             LossCurveDisplay.from_estimators(nothing)
+
+
+def test_estimators_that_are_no_networks_are_refused_by_name():
+    clf = network().fit(X, y)
+    for given in (None, clf, make_pipeline(clf), "clf", iter([clf])):
+        with pytest.raises(TypeError, match=r"'estimators' parameter of LossCurveDisplay.from_estimators must be"):
+            LossCurveDisplay.from_estimators(given)
+    for given, name in [({"one": clf, "other": None}, "other"), ([clf, StandardScaler()], "StandardScaler 1")]:
+        with pytest.raises(TypeError, match=rf"^The estimator '{name}' of estimators is of type .*: pass a Backprop"):
+            LossCurveDisplay.from_estimators(given)
+
+
+def test_names_and_best_epochs_are_as_many_as_curves():
+    with pytest.raises(ValueError, match="names has 1 elements for 2 curves: give as many"):
+        LossCurveDisplay([{"loss": [1.0]}, {"loss": [2.0]}], ["a"]).plot()
+    with pytest.raises(ValueError, match="best_iters has 2 elements for 1 curves: give as many"):
+        LossCurveDisplay([{"loss": [1.0]}], ["a"], best_iters=[1, 1]).plot()
 
 
 def test_curves_of_ones_own_are_drawn_with_gaps_closed():

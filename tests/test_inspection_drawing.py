@@ -18,7 +18,8 @@ from skbp.inspection._drawing import LEAST_OPAQUE, THINNEST_LINE, WIDEST_LINE
 
 IRIS = load_iris()
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Networks here are trained no longer than it takes to have weights.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 
 def iris(hidden_layer_sizes=5, cls=BackpropClassifier, **params):
@@ -274,7 +275,7 @@ def test_axes_too_small_for_the_names_are_drawn_on_all_the_same():
 
 
 def test_what_cannot_be_drawn_is_an_error_that_says_why():
-    with pytest.raises(ValueError, match="max_units=1 must be at least 2"):
+    with pytest.raises(ValueError, match=r"'max_units' parameter .* must be an int in the range \[2, inf\). Got 1"):
         NetworkDisplay.from_estimator(iris(), max_units=1)
     with pytest.raises(ValueError, match="biases=True needs intercepts"):
         NetworkDisplay([np.ones((1, 1))], feature_names=["a"], class_names=["b"]).plot(biases=True)
@@ -289,3 +290,26 @@ def test_a_network_without_hidden_layer_has_room_for_the_legend():
     assert all(figure.x0 <= box.x0 and box.x1 <= figure.x1 for box in (one.get_window_extent() for one in legend))
     headings = [text.get_window_extent() for text in display.labels_["layers"]]
     assert headings[0].x1 < headings[1].x0
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"coefs": [np.full((2, 3), np.inf)]}, "An element of coefs or intercepts is not finite"),
+        ({"intercepts": [np.array([0.0, np.nan, 0.0])]}, "An element of coefs or intercepts is not finite"),
+        ({"feature_names": ["a"]}, r"feature_names has 1 names; coefs\[0\] has 2 rows"),
+        ({"class_names": ["a", "b"]}, r"class_names has 2 names; coefs\[-1\] has 3 columns"),
+    ],
+)
+def test_weights_and_names_that_do_not_fit_are_an_error(changed, message):
+    arguments = {"coefs": [np.ones((2, 3))], "feature_names": ["a", "b"], "class_names": ["c", "d", "e"]}
+    NetworkDisplay(**arguments).plot()
+    with pytest.raises(ValueError, match=message):
+        NetworkDisplay(**arguments | changed).plot()
+
+
+def test_colours_may_have_any_form_that_matplotlib_knows():
+    for colours in (["C0", "#ff0000", (0.0, 0.0, 1.0)], np.eye(3)):
+        display = NetworkDisplay.from_estimator(iris(), colors=colours)
+        for discs, colour in zip(display.units_, colours, strict=True):
+            assert to_rgb(discs[0].get_facecolor()) == to_rgb(colour)

@@ -15,7 +15,8 @@ from skbp import BackpropClassifier, BackpropClassifierCV
 from skbp._activations import ACTIVATIONS
 from skbp.inspection import GradientFlowDisplay
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Networks here are trained no longer than it takes to have weights.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 QUANTITIES = ("activation", "delta", "gradient")
 X, y = make_classification(60, 6, n_informative=5, n_redundant=0, n_classes=3, random_state=0)
@@ -194,10 +195,37 @@ def test_a_network_all_of_whose_units_are_dead_can_be_drawn():
     display.figure_.canvas.draw()
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e160])
+def test_squares_of_very_small_and_very_large_numbers_are_not_taken(size):
+    """The root mean square of one number is the number itself, though its square is beyond the range of float64."""
+    clf = BackpropClassifier.from_weights(
+        [[[size]], [[1.0 / size]]], [[0.0], [0.0]], classes=[0, 1], activation="identity"
+    )
+    display = GradientFlowDisplay.from_estimator(clf, [[0.5]], [1])
+    error = 1.0 - expit(0.5)
+    assert_allclose(display.activation, [0.5, 0.5 * size, 0.5], rtol=1e-12)
+    assert_allclose(display.delta, [error / size, error], rtol=1e-12)
+    assert_allclose(display.gradient, [0.5 * error / size, 0.5 * size * error], rtol=1e-12)
+
+
+def test_what_is_not_finite_is_an_error_that_says_what_it_is():
+    def at(*weights):
+        biases = [np.zeros(1) for _ in weights]
+        clf = BackpropClassifier.from_weights([[[w]] for w in weights], biases, classes=[0, 1], activation="identity")
+        GradientFlowDisplay.from_estimator(clf, [[-1.0], [1.0]], [0, 1])
+
+    with pytest.raises(ValueError, match=r"^The activations of the network on these rows are not finite.*scale X"):
+        at(1e200, 1e200)
+    with pytest.raises(ValueError, match=r"^The deltas of the network on these rows are not finite.*scale X"):
+        at(0.0, 1e200, 1e200)
+
+
 def test_what_has_no_objective_is_an_error():
     ensemble = BackpropClassifierCV(3, cv=2, max_iter=2, random_state=0).fit(X, y)
-    for estimator in (ensemble, MLPClassifier(3, max_iter=2).fit(X, y)):
-        with pytest.raises(TypeError, match=rf"{type(estimator).__name__} has no `objective`.*members_"):
+    with pytest.raises(TypeError, match="BackpropClassifierCV, which is 2 networks: pass one of its members_"):
+        GradientFlowDisplay.from_estimator(ensemble, X, y)
+    for estimator in (BackpropClassifierCV(3), MLPClassifier(3, max_iter=2).fit(X, y)):
+        with pytest.raises(TypeError, match=rf"{type(estimator).__name__}, which has no `objective`.*members_"):
             GradientFlowDisplay.from_estimator(estimator, X, y)
     assert len(GradientFlowDisplay.from_estimator(ensemble.members_[0], X, y).delta) == 2
     with pytest.raises(NotFittedError):

@@ -1,5 +1,6 @@
 """Every number of a trace is the one computed by hand or by differences, and stands beside its formula."""
 
+import ast
 import math
 import re
 from html import unescape
@@ -23,7 +24,8 @@ from skbp._losses import LOSSES
 from skbp.inspection import trace
 from skbp.inspection._trace import SYMBOLS
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Networks here are trained no longer than it takes to have weights.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 X, y = make_classification(60, 5, n_informative=5, n_redundant=0, n_classes=3, random_state=0)
 
@@ -218,14 +220,78 @@ def test_what_cannot_be_followed_is_an_error():
     clf = network().fit(X, y)
     with pytest.raises(ValueError, match=r"x must be one sample, .* its shape is \(2, 5\)"):
         trace(clf, X[:2], y[0])
-    with pytest.raises(ValueError, match="`y` has classes not in"):
-        trace(clf, X[0], 7)
     with pytest.raises(ValueError, match="5 features as input"):
         trace(clf, X[0, :4], y[0])
     with pytest.raises(NotFittedError):
         trace(network(), X[0], y[0])
-    with pytest.raises(TypeError, match="MLPClassifier has no `objective`"):
+    with pytest.raises(TypeError, match="MLPClassifier, which has no `objective`"):
         trace(MLPClassifier(3, max_iter=2).fit(X, y), X[0], y[0])
+
+
+NUMBERS, WORDS = np.array([0, 1, 2])[y], np.array(["a", "b", "c"])[y]
+
+
+@pytest.mark.parametrize(
+    ("labels", "wrong"),
+    [
+        (
+            NUMBERS,
+            [None, np.nan, pd.NA, 7, 0.5, "0", {}, [], [[]], [0, 1], [0, 1, 1], csr_array([[0, 1, 1]]), [[1], [2, 0]]],
+        ),
+        (WORDS, [None, np.nan, pd.NA, "d", "A", 1, True, ["a", "b"], {"a"}]),
+        (NUMBERS > 1, [None, np.nan, 2, "True", [False, True]]),
+    ],
+    ids=["numbers", "words", "bools"],
+)
+def test_a_label_that_is_none_of_the_classes_is_an_error_that_names_them(labels, wrong):
+    clf = network().fit(X, labels)
+    for label in wrong:
+        with pytest.raises(
+            ValueError, match=r"^y=.* must be one of the classes that clf knows, its classes_: "
+        ) as failure:
+            trace(clf, X[0], label)
+        assert ast.literal_eval(str(failure.value).split("classes_: ")[1].rstrip(".")) == clf.classes_.tolist()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, np.nan, 1, [0, 1], [0, 1, 2], [0, 1, None], [0, np.nan, 1], ["0", "1", "1"], [0, 1, 1, 1], [[0], [1, 0]]],
+)
+def test_a_row_of_labels_that_does_not_fit_is_an_error(wrong):
+    clf = network().fit(*make_multilabel_classification(30, 5, n_classes=3, random_state=0))
+    with pytest.raises(ValueError, match=r"^y=.* must be one row of 3 labels, each 0 or 1, since clf is multilabel"):
+        trace(clf, X[0], wrong)
+
+
+def test_a_label_may_have_any_form():
+    clf = network().fit(X, WORDS)
+    expected = trace(clf, X[0], "b")
+    for label in (["b"], np.array("b"), np.array([["b"]]), pd.Series(["b"], index=[9])):
+        same(trace(clf, X[0], label), expected)
+    many = network().fit(X, y)
+    for label in (1.0, True, np.int8(1), csr_array([[1]])):
+        assert_array_equal(trace(many, X[0], label).target, [0.0, 1.0, 0.0])
+    rows, several = make_multilabel_classification(30, 5, n_classes=3, random_state=0, sparse=False)
+    for fitted in (network().fit(rows, several), network().fit(rows, csr_array(several))):
+        for row in ([False, True, True], csr_array([[0, 1, 1]]), pd.DataFrame([[0, 1, 1]]), [0.0, 1.0, 1.0]):
+            assert_array_equal(trace(fitted, rows[0], row).target, [0.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, r"its shape is \(\)"),
+        ("text", r"its shape is \(\)"),
+        (3.0, r"its shape is \(\)"),
+        ([[1.0], [2.0, 3.0]], "inhomogeneous"),
+        (["a"] * 5, "is no sample that clf can predict for.*could not convert"),
+        ([np.nan] * 5, "is no sample that clf can predict for.*NaN"),
+        ([{}] * 5, "is no sample that clf can predict for"),
+    ],
+)
+def test_what_is_no_sample_is_an_error_that_names_x(wrong, message):
+    with pytest.raises(ValueError, match=rf"^x .*{message}"):
+        trace(network().fit(X, y), wrong, 0)
 
 
 def blocks(text):

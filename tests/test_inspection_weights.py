@@ -18,7 +18,8 @@ from skbp.inspection._weights import MOST_IMAGES, MOST_NAMES
 X, y = load_digits(return_X_y=True)
 IRIS = load_iris()
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Networks here are trained no longer than it takes to have weights.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 
 def digits(hidden_layer_sizes, cls=BackpropClassifier):
@@ -194,3 +195,23 @@ def test_units_that_there_are_not_are_an_error(units, named):
         WeightsDisplay.from_estimator(iris(3), units=units)
     with pytest.raises(ValueError, match="units is empty; give some of 0 to 2"):
         WeightsDisplay.from_estimator(iris(3), units=[])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weights": np.zeros(4)}, r"weights must be an ndarray of shape \(n_features, n_units\); its shape is \(4,\)"),
+        ({"weights": np.array([[0.0, np.nan]])}, "An element of weights is not finite"),
+        ({"weights": np.zeros((3, 2)), "feature_names": ["a"]}, "feature_names has 1 names; weights has 3 rows"),
+        ({"weights": np.zeros((3, 2)), "unit_names": ["a"]}, "unit_names has 1 names; weights has 2 columns"),
+    ],
+)
+def test_weights_and_names_that_cannot_be_drawn_are_an_error(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        WeightsDisplay(**arguments).plot()
+
+
+def test_names_of_classes_are_checked_also_where_hidden_units_have_none():
+    for hidden in ((), 5):
+        with pytest.raises(ValueError, match="class_names has 2 names; the network has 3 output units"):
+            WeightsDisplay.from_estimator(iris(hidden), class_names=["a", "b"])

@@ -19,7 +19,18 @@ def pyplot(caller):
     return plt
 
 
+def check_axes(caller, ax):
+    """Raise where the user's axes are none of matplotlib's."""
+    if not isinstance(ax, pyplot(caller).Axes):
+        raise TypeError(
+            f"The 'ax' parameter of {caller} must be matplotlib Axes, such as plt.subplots() gives, or None. Got {ax!r} "
+            "instead."
+        )
+
+
 def axes(caller, ax, figsize):
     """The user's axes, or those of a new figure of this size in inches."""
-    plt = pyplot(caller)
-    return plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
+    if ax is None:
+        return pyplot(caller).subplots(figsize=figsize, layout="constrained")[1]
+    check_axes(caller, ax)
+    return ax

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 
 from skbp.inspection import _axes, _subject
 
@@ -25,6 +26,12 @@ CURVES = {
     "learning_rate": "learning_rate_curve_",
 }
 PANEL_SIZE = 6.4, 4.0
+CONSTRAINTS: dict = {
+    "estimators": [Mapping, list, tuple],
+    "name": [str, None],
+    "xscale": [StrOptions({"linear", "log"})],
+    "yscale": [StrOptions({"linear", "log"})],
+}
 
 
 class LossCurveDisplay:
@@ -102,11 +109,14 @@ class LossCurveDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator is no network, or an argument is of another type.
         ValueError
-            If there is nothing to draw in a panel.
+            If there is nothing to draw in a panel, or an argument is none of those allowed.
         sklearn.exceptions.NotFittedError
             If the classifier is not fitted.
         """
+        validate_parameter_constraints(CONSTRAINTS, {"name": name}, caller_name="LossCurveDisplay.from_estimator")
         networks = _subject.fitted_networks(estimator)
         if name is not None:
             names = [name] * len(networks)
@@ -136,11 +146,15 @@ class LossCurveDisplay:
 
         Raises
         ------
+        TypeError
+            If an estimator is no network, or an argument is of another type.
         ValueError
-            If there are no estimators, or there is nothing to draw in a panel.
+            If there are no estimators, there is nothing to draw in a panel, or an argument is none of those allowed.
         sklearn.exceptions.NotFittedError
             If a classifier is not fitted.
         """
+        arguments = {"estimators": estimators}
+        validate_parameter_constraints(CONSTRAINTS, arguments, caller_name="LossCurveDisplay.from_estimators")
         if not isinstance(estimators, Mapping):
             estimators = {
                 f"{type(_subject.last_step(estimator)).__name__} {i}": estimator
@@ -150,11 +164,12 @@ class LossCurveDisplay:
             raise ValueError("estimators is empty: give at least one fitted classifier.")
         networks, names = [], []
         for name, estimator in estimators.items():
-            found = _subject.fitted_networks(estimator)
+            found = _subject.fitted_networks(estimator, f"The estimator {name!r} of estimators")
             networks += found
             names += [str(name)] * len(found)
         return cls._of(networks, names).plot(ax, panels=panels, xscale=xscale, yscale=yscale)
 
+    @np.errstate(all="ignore")
     def plot(self, ax=None, *, panels="loss", xscale="linear", yscale="linear"):
         """Draw the curves.
 
@@ -179,11 +194,16 @@ class LossCurveDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        TypeError
+            If an argument is of another type.
         ValueError
-            If a panel is unknown, no network has anything to draw in it, or the number of axes is another.
+            If a panel or a scale is unknown, no network has anything to draw in a panel, the number of axes is another, or
+            there are not as many names as curves.
         """
         _axes.pyplot("LossCurveDisplay.plot")
-        panels = [panels] if isinstance(panels, str) else list(panels)
+        arguments = {"xscale": xscale, "yscale": yscale}
+        validate_parameter_constraints(CONSTRAINTS, arguments, caller_name="LossCurveDisplay.plot")
+        panels = _checked_panels(panels)
         self._check(panels)
         axes = self._axes_for(panels, ax)
         self.ax_ = axes[0] if len(axes) == 1 else axes
@@ -210,10 +230,11 @@ class LossCurveDisplay:
         return cls(curves, names, best_iters=best_iters, unit="epoch" if in_epochs else "iteration")
 
     def _check(self, panels):
-        """Every panel is known and has something to show."""
+        """There are as many names as networks, and every panel has something to show."""
+        for argument, values in [("names", self.names), ("best_iters", self.best_iters)]:
+            if values is not None and len(values) != len(self.curves):
+                raise ValueError(f"{argument} has {len(values)} elements for {len(self.curves)} curves: give as many.")
         for panel in panels:
-            if panel not in PANELS:
-                raise ValueError(f"panels has {panel!r}; it must be one of {list(PANELS)} or a list of them.")
             shown, _, missing = PANELS[panel]
             if not any(_has(network.get(curve)) for network in self.curves for curve in shown):
                 raise ValueError(f"There is nothing to draw in the panel {panel!r}, since no network has {missing}.")
@@ -227,6 +248,8 @@ class LossCurveDisplay:
             size = width, height * (1 + 0.6 * (len(panels) - 1))
             _, ax = plt.subplots(len(panels), figsize=size, sharex=True, squeeze=False, layout="constrained")
         axes = np.array([ax] if not isinstance(ax, (Sequence, np.ndarray)) else ax, dtype=object).ravel()
+        for one in axes:
+            _axes.check_axes("LossCurveDisplay.plot", one)
         if len(axes) != len(panels):
             raise ValueError(f"ax has {len(axes)} axes for {len(panels)} panels, {panels}: give as many, or None.")
         return axes
@@ -270,6 +293,15 @@ class LossCurveDisplay:
             handles.append(Line2D([], [], linestyle="", marker="o", label="best epoch", color=color))
         if handles:
             ax.legend(handles=handles)
+
+
+def _checked_panels(panels):
+    """The panels as a list."""
+    listed = [panels] if isinstance(panels, str) else list(panels) if np.iterable(panels) else []
+    known = all(isinstance(panel, str) and panel in PANELS for panel in listed)
+    if not listed or not known or len(set(listed)) < len(listed):
+        raise ValueError(f"panels={panels!r} must be one of {list(PANELS)}, or a list of one or several of them.")
+    return listed
 
 
 def _has(curve):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from numbers import Integral
 
 import numpy as np
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from skbp.inspection import _axes, _subject
 
@@ -26,6 +28,8 @@ LEGEND_WIDTH, LEGEND_HEIGHT = 3.5, 0.35
 WIDEST_LINE = 3.5
 THINNEST_LINE = 0.3
 LEAST_OPAQUE = 0.15
+
+CONSTRAINTS: dict = {"max_units": [Interval(Integral, 2, None, closed="left")], "biases": ["boolean"]}
 
 
 class NetworkDisplay:
@@ -75,7 +79,8 @@ class NetworkDisplay:
     >>> from skbp import BackpropClassifier
     >>> from skbp.inspection import NetworkDisplay
     >>> iris = load_iris()
-    >>> clf = BackpropClassifier(5, learning_rate="cosine", max_iter=50, random_state=0).fit(iris.data, iris.target)
+    >>> clf = BackpropClassifier(5, learning_rate="cosine", learning_rate_init=0.05, max_iter=50, random_state=0)
+    >>> clf = clf.fit(iris.data, iris.target)
     >>> display = NetworkDisplay.from_estimator(
     ...     clf, feature_names=iris.feature_names, class_names=iris.target_names
     ... )
@@ -109,7 +114,8 @@ class NetworkDisplay:
         estimator : BackpropClassifier, MLPClassifier, or a pipeline that ends in one
             Fitted. Of a BackpropClassifierCV, one of its `members_`.
         feature_names : array-like of str of shape (n_features,), default=None
-            None is `feature_names_in_`, or x0, x1, ... where the data had no names.
+            None is the names that the steps of a pipeline give to the features, or `feature_names_in_` of the network, or
+            x0, x1, ... where there are no names.
         class_names : array-like of str of shape (n_classes,), default=None
             None is `classes_`. A single output unit, whose output is the probability of the second of two classes, has the
             name of that.
@@ -129,9 +135,9 @@ class NetworkDisplay:
         Raises
         ------
         TypeError
-            If the estimator is no network, or several.
+            If the estimator is no network, or several, or an argument is of another type.
         ValueError
-            If there are more or fewer names than units.
+            If there are more or fewer names than units, `max_units` is less than 2, or `colors` are not three colours.
         sklearn.exceptions.NotFittedError
             If the classifier is not fitted.
         """
@@ -139,12 +145,13 @@ class NetworkDisplay:
         display = cls(
             network.coefs_,
             network.intercepts_,
-            feature_names=_subject.names_of_features(network, feature_names),
+            feature_names=_subject.names_of_features(estimator, feature_names),
             class_names=_subject.names_of_outputs(network, class_names),
             activations=_subject.names_of_activations(network),
         )
         return display.plot(ax, max_units=max_units, biases=biases, colors=colors)
 
+    @np.errstate(all="ignore")
     def plot(self, ax=None, *, max_units=12, biases=False, colors=("tab:blue", "tab:red", "gold")):
         """Draw the network.
 
@@ -169,14 +176,17 @@ class NetworkDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        TypeError
+            If an argument is of another type.
         ValueError
-            If `max_units` is less than 2, or there are no biases to draw.
+            If `max_units` is less than 2, `colors` are not three colours, there are no biases to draw, there are more or
+            fewer names than units, or a weight is not finite.
         """
         _axes.pyplot("NetworkDisplay.plot")
-        if max_units < 2:
-            raise ValueError(f"max_units={max_units} must be at least 2: the first unit of a layer and the last.")
-        if biases and self.intercepts is None:
-            raise ValueError("biases=True needs intercepts, which this display was made without.")
+        arguments = {"max_units": max_units, "biases": biases}
+        validate_parameter_constraints(CONSTRAINTS, arguments, caller_name="NetworkDisplay.plot")
+        _check_colors(colors)
+        self._check_network(biases)
         columns = self._columns(max_units, biases)
         self.ax_ = _axes.axes("NetworkDisplay.plot", ax, (4.0, 3.0))
         self.figure_ = self.ax_.figure
@@ -186,6 +196,16 @@ class NetworkDisplay:
         self._fit(columns, resize=ax is None)
         self.ax_.set_axis_off()
         return self
+
+    def _check_network(self, biases):
+        """Weights are finite, and there is a name for each input and output, and biases if they are to be drawn."""
+        if biases and self.intercepts is None:
+            raise ValueError("biases=True needs intercepts, which this display was made without.")
+        for coef in [*self.coefs, *([] if self.intercepts is None else self.intercepts)]:
+            _subject.check_finite(coef, "An element of coefs or intercepts is")
+        n_features, n_outputs = len(self.coefs[0]), self.coefs[-1].shape[1]
+        _subject.checked_names(self.feature_names, n_features, "feature_names", f"coefs[0] has {n_features} rows")
+        _subject.checked_names(self.class_names, n_outputs, "class_names", f"coefs[-1] has {n_outputs} columns")
 
     def _columns(self, max_units, biases):
         """Where the units of each layer are."""
@@ -336,6 +356,16 @@ class _Column:
         self.y, self.dots = self.y - middle, self.dots - middle
         self.bias_y = self.y[0] + BIAS_APART if bias else None
         self.top = self.y[0] if self.bias_y is None else self.bias_y
+
+
+def _check_colors(colors):
+    from matplotlib.colors import is_color_like
+
+    listed = list(colors) if np.iterable(colors) and not isinstance(colors, str) else []
+    if len(listed) != 3 or not all(map(is_color_like, listed)):
+        raise ValueError(
+            f"colors={colors!r} must be three colours that matplotlib knows: of the input, the hidden and the output units."
+        )
 
 
 def _shown(width, max_units):

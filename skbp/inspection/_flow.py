@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils._param_validation import validate_parameter_constraints
 
-from skbp._parameters import Parameters
 from skbp.inspection import _axes, _subject
 
 # Of each quantity the colour, the marker and what the legend calls it.
@@ -16,6 +16,7 @@ STYLES = {
 }
 # Of the first display on some axes, of the second, ...
 DASHES = ("-", "--", ":", "-.")
+CONSTRAINTS: dict = {"name": [str, None]}
 
 
 class GradientFlowDisplay:
@@ -96,29 +97,26 @@ class GradientFlowDisplay:
         Raises
         ------
         TypeError
-            If the estimator is no BackpropClassifier.
+            If the estimator is no BackpropClassifier, or an argument is of another type.
         ValueError
-            If the data are not as `fit` would have them.
+            If the data are not as `fit` would have them, or a size is not finite.
         """
-        network, X = _subject.network_and_rows(estimator, X)
-        if not hasattr(network, "objective"):
-            raise TypeError(
-                f"{type(network).__name__} has no `objective` to take the gradient of: pass a BackpropClassifier, such as "
-                "one of the members_ of a BackpropClassifierCV."
-            )
-        function = _subject.exact(network, alpha=0.0).objective(X, y, sample_weight)
-        tape = function.tape(function.theta0)
-        n_rows = len(tape.a[1])
-        layers = Parameters([a.shape[1] for a in tape.a], np.dtype(np.float64))
-        np.copyto(layers.vector, function.gradient(function.theta0))
-        display = cls(
-            np.array([_size(a) for a in tape.a]),
-            np.array([_size(delta) * n_rows for delta in tape.delta[1:]]),
-            np.array([_size(weights) for weights in layers.weights]),
-            name=name,
-        )
+        arguments = {"name": name}
+        validate_parameter_constraints(CONSTRAINTS, arguments, caller_name="GradientFlowDisplay.from_estimator")
+        with _subject.network_and_rows(estimator, "estimator", X) as (network, rows):
+            function = _subject.exact(network, alpha=0.0).objective(rows, y, sample_weight)
+            tape = function.tape(function.theta0)
+            gradients, _ = _subject.by_layer(function.gradient(function.theta0), [a.shape[1] for a in tape.a])
+            n_rows = len(tape.a[1])
+            activation = np.array([_size(a) for a in tape.a])
+            delta = np.array([_size(delta) * n_rows for delta in tape.delta[1:]])
+            gradient = np.array([_size(weights) for weights in gradients])
+        for sizes, what in [(activation, "activations"), (delta, "deltas"), (gradient, "gradients")]:
+            _subject.check_finite(sizes, f"The {what} of the network on these rows are")
+        display = cls(activation, delta, gradient, name=name)
         return display.plot(ax)
 
+    @np.errstate(all="ignore")
     def plot(self, ax=None):
         """Draw the sizes.
 
@@ -136,6 +134,8 @@ class GradientFlowDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        TypeError
+            If an argument is of another type.
         """
         self.ax_ = _axes.axes("GradientFlowDisplay.plot", ax, (7.0, 4.8))
         self.figure_ = self.ax_.figure
@@ -169,6 +169,14 @@ class GradientFlowDisplay:
 
 
 def _size(values):
-    """The root mean square of all elements, of a sparse array too."""
-    square = values.multiply(values) if issparse(values) else np.square(values)
-    return float(np.sqrt(square.mean()))
+    """The root mean square of all elements, of a sparse array too.
+
+    They are divided by the largest before squares are taken: those of a vanishing gradient would be 0, those of an exploding
+    one inf.
+    """
+    largest = float(abs(values).max())
+    if largest == 0.0 or not np.isfinite(largest):
+        return largest
+    relative = values / largest
+    square = relative.multiply(relative) if issparse(relative) else np.square(relative)
+    return largest * float(np.sqrt(square.mean()))

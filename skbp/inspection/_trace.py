@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils.validation import check_is_fitted
 
 from skbp._losses import LOSSES
-from skbp._parameters import Parameters
 from skbp.inspection import _subject
 
 # Rows and columns of an array that are printed; in place of the others there are dots.
@@ -182,7 +182,7 @@ def trace(clf, x, y):
     TypeError
         If `clf` is no BackpropClassifier.
     ValueError
-        If `x` is not one sample, or `y` no label that the classifier knows.
+        If `x` is not one sample, or `y` is no label that the classifier knows, or of several no row of 0 and 1.
     sklearn.exceptions.NotFittedError
         If the classifier is not fitted.
 
@@ -215,17 +215,18 @@ def trace(clf, x, y):
                                                                [     0]
        (7)  dF/db_1 = delta_1                                  [0.2689]
     """
-    network = _subject.fitted_network(clf)
-    if not hasattr(network, "objective"):
-        raise TypeError(f"{type(network).__name__} has no `objective` to follow: pass a BackpropClassifier.")
-    x, y = _one_row(x), _one_label(y)
-    _, x = _subject.network_and_rows(clf, x)
-    function = _subject.exact(network, class_weight=None).objective(x, y)
-    theta = function.theta0
-    tape = function.tape(theta)
-    gradient = Parameters([a.shape[1] for a in tape.a], np.dtype(np.float64))
-    np.copyto(gradient.vector, function.gradient(theta))
-    proba = LOSSES[network.out_activation_].proba(tape.z[-1])
+    with _subject.network_and_rows(clf, "clf", _one_row(x)) as (network, row):
+        check_is_fitted(network, "coefs_")
+        label = _one_label(y, network, multilabel=_predicted(network, row).ndim == 2)
+        function = _subject.exact(network, class_weight=None).objective(row, label)
+        theta = function.theta0
+        value, gradient = function.value_and_gradient(theta)
+        loss = _subject.exact(network, class_weight=None, alpha=0.0).objective(row, label).value(theta)
+        tape = function.tape(theta)
+        proba = LOSSES[network.out_activation_].proba(tape.z[-1])
+        # The difference is exact but for rounding; + 0.0 makes 0 of -0.
+        target = np.round(proba - tape.delta[-1], 12) + 0.0
+    coef_gradients, intercept_gradients = _subject.by_layer(gradient, [a.shape[1] for a in tape.a])
     return Trace(
         coefs=[None, *network.coefs_],
         intercepts=[None, *network.intercepts_],
@@ -233,13 +234,12 @@ def trace(clf, x, y):
         a=_of_the_row(tape.a),
         slope=_of_the_row(tape.slope),
         delta=_of_the_row(tape.delta),
-        coef_gradients=[None, *gradient.weights],
-        intercept_gradients=[None, *gradient.biases],
+        coef_gradients=[None, *coef_gradients],
+        intercept_gradients=[None, *intercept_gradients],
         proba=proba[0],
-        # The difference is exact but for rounding; + 0.0 makes 0 of -0.
-        target=np.round(proba - tape.delta[-1], 12)[0] + 0.0,
-        loss=_subject.exact(network, class_weight=None, alpha=0.0).objective(x, y).value(theta),
-        objective=function.value(theta),
+        target=target[0],
+        loss=loss,
+        objective=value,
         alpha=np.broadcast_to(np.asarray(network.alpha, dtype=np.float64), len(network.coefs_)),
         activations=_subject.names_of_activations(network),
     )
@@ -247,19 +247,44 @@ def trace(clf, x, y):
 
 def _one_row(x):
     """One sample as a batch of one row."""
-    if hasattr(x, "to_frame"):  # a row of a pandas DataFrame, whose index are the features' names
+    # A row of a pandas DataFrame, whose index are the features' names.
+    if hasattr(x, "to_frame") and hasattr(x, "index"):
         x = x.to_frame().T
-    rows = x if hasattr(x, "shape") else np.asarray(x)
+    try:
+        rows = x if issparse(x) or len(getattr(x, "shape", ())) == 2 else np.asarray(x)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"x must be one sample, of shape (n_features,) or (1, n_features). {error}") from error
     rows = rows.reshape(1, -1) if len(rows.shape) == 1 else rows
     if len(rows.shape) != 2 or rows.shape[0] != 1:
         raise ValueError(f"x must be one sample, of shape (n_features,) or (1, n_features); its shape is {rows.shape}.")
     return rows
 
 
-def _one_label(y):
+def _predicted(network, row):
+    """What the network predicts; an error says that it does not take the sample."""
+    try:
+        return network.predict(row)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"x is no sample that clf can predict for. {error}") from error
+
+
+def _one_label(y, network, multilabel):
     """The label of one sample as a batch: of one label, or of one row of several."""
-    labels = np.atleast_1d(np.asarray(y))
-    return labels[None] if labels.ndim == 1 and labels.size > 1 else labels
+    given = (y.toarray() if issparse(y) else np.asarray(y, dtype=object)).ravel().tolist()
+    shown, n_labels, known = given if issparse(y) else y, len(network.classes_), network.classes_.tolist()
+    if multilabel:
+        if len(given) != n_labels or not all(_among(label, [0, 1]) for label in given):
+            raise ValueError(f"y={shown!r} must be one row of {n_labels} labels, each 0 or 1, since clf is multilabel.")
+        return np.array([given], dtype=int)
+    if len(given) != 1 or not _among(given[0], known):
+        classes = np.array2string(network.classes_, separator=", ", threshold=20)
+        raise ValueError(f"y={shown!r} must be one of the classes that clf knows, its classes_: {classes}.")
+    return network.classes_[[known.index(given[0])]]
+
+
+def _among(label, known):
+    """Whether a label is known; what is not a plain value may not be comparable."""
+    return np.isscalar(label) and label in known
 
 
 def _of_the_row(layers):

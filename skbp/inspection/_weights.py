@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from skbp.inspection import _axes, _subject
 
@@ -16,6 +17,8 @@ MOST_NAMES = 40
 # More images than this are too small to see.
 MOST_IMAGES = 100
 CHARACTER = 0.08  # inches, about
+
+CONSTRAINTS: dict = {"vmax": [Interval(Real, 0, None, closed="neither"), None]}
 
 
 class WeightsDisplay:
@@ -80,12 +83,14 @@ class WeightsDisplay:
         units : array-like of int, default=None
             Which units to draw, in this order; None draws all of a heat map and the first 100 images.
         feature_names : array-like of str of shape (n_features,), default=None
-            None is `feature_names_in_`, or x0, x1, ... where the data had no names.
+            None is the names that the steps of a pipeline give to the features, or `feature_names_in_` of the network, or
+            x0, x1, ... where there are no names.
         class_names : array-like of str of shape (n_classes,), default=None
             The units' names where the network has no hidden layer, so that its first layer is the output; None is
             `classes_`.
         vmax : float, default=None
-            The weight, positive or negative, of the deepest colour; None is the largest in absolute value of those drawn.
+            The weight, positive or negative, of the deepest colour, above 0 and finite; None is the largest in absolute
+            value of those drawn.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -96,18 +101,19 @@ class WeightsDisplay:
         Raises
         ------
         TypeError
-            If the estimator is no network, or several.
+            If the estimator is no network, or several, or an argument is of another type.
         ValueError
-            If the shape does not fit the number of features, a unit is none of the layer's, or the names are too many or too
-            few.
+            If the shape does not fit the number of features, a unit is none of the layer's, the names are too many or too
+            few, or `vmax` is out of range.
         sklearn.exceptions.NotFittedError
             If the classifier is not fitted.
         """
         network = _subject.fitted_network(estimator)
+        names_of_outputs = _subject.names_of_outputs(network, class_names)
         display = cls(
             network.coefs_[0],
-            feature_names=_subject.names_of_features(network, feature_names),
-            unit_names=_subject.names_of_outputs(network, class_names) if len(network.coefs_) == 1 else None,
+            feature_names=_subject.names_of_features(estimator, feature_names),
+            unit_names=names_of_outputs if len(network.coefs_) == 1 else None,
         )
         return display.plot(ax, image_shape=image_shape, units=units, vmax=vmax)
 
@@ -123,7 +129,8 @@ class WeightsDisplay:
         units : array-like of int, default=None
             Which units to draw, in this order; None draws all of a heat map and the first 100 images.
         vmax : float, default=None
-            The weight, positive or negative, of the deepest colour; None is the largest in absolute value of those drawn.
+            The weight, positive or negative, of the deepest colour, above 0 and finite; None is the largest in absolute
+            value of those drawn.
 
         Returns
         -------
@@ -134,17 +141,21 @@ class WeightsDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        TypeError
+            If an argument is of another type.
         ValueError
-            If the shape does not fit the number of features, or a unit is none of the layer's.
+            If the shape does not fit the number of features, a unit is none of the layer's, `vmax` is out of range, the
+            names are too many or too few, or a weight is not finite.
         """
         _axes.pyplot("WeightsDisplay.plot")
-        n_features, n_units = self.weights.shape
+        validate_parameter_constraints(CONSTRAINTS, {"vmax": vmax}, caller_name="WeightsDisplay.plot")
+        n_features, n_units = self._checked_size()
         units = self._checked_units(units, n_units if image_shape is None else min(n_units, MOST_IMAGES))
         if vmax is None:
             vmax = float(np.abs(self.weights[:, units]).max()) or 1.0
         style = {"cmap": _axes.DIVERGING, "vmin": -vmax, "vmax": vmax, "interpolation": "nearest"}
-        names = self.unit_names or [str(unit) for unit in range(n_units)]
-        names = [names[unit] for unit in units]
+        names = range(n_units) if self.unit_names is None else self.unit_names
+        names = [str(names[unit]) for unit in units]
         if image_shape is None:
             self._draw_heat_map(ax, units, names, style)
         else:
@@ -187,25 +198,47 @@ class WeightsDisplay:
             self.ax_.set_yticks(range(n_features), self.feature_names)
             self.ax_.set_ylabel("")
 
+    def _checked_size(self):
+        """How many features and units there are, of weights and names that fit each other."""
+        if getattr(self.weights, "ndim", 0) != 2:
+            raise ValueError(
+                f"weights must be an ndarray of shape (n_features, n_units); its shape is {np.shape(self.weights)}."
+            )
+        _subject.check_finite(self.weights, "An element of weights is")
+        n_features, n_units = self.weights.shape
+        if self.feature_names is not None:
+            _subject.checked_names(self.feature_names, n_features, "feature_names", f"weights has {n_features} rows")
+        if self.unit_names is not None:
+            _subject.checked_names(self.unit_names, n_units, "unit_names", f"weights has {n_units} columns")
+        return n_features, n_units
+
     def _checked_units(self, units, n_shown):
         """Indices of the units to draw."""
         n_units = self.weights.shape[1]
         if units is None:
             return list(range(n_shown))
+        if isinstance(units, str) or not np.iterable(units):
+            raise TypeError(f"units={units!r} must be a list of some of 0 to {n_units - 1}, or None for all.")
         units = list(units)
         for unit in units:
-            if not (isinstance(unit, Integral) and 0 <= int(unit) < n_units):
+            if not (_is_index(unit) and 0 <= int(unit) < n_units):
                 raise ValueError(f"units has {unit!r}; the layer's units are 0 to {n_units - 1}.")
         if not units:
             raise ValueError(f"units is empty; give some of 0 to {n_units - 1}, or None for all.")
         return [int(unit) for unit in units]
 
 
+def _is_index(value):
+    """Whether it is an integer; a bool, of a mask, is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _checked_shape(image_shape, n_features):
-    shape = tuple(image_shape)
-    if len(shape) != 2 or math.prod(shape) != n_features:
+    shape = tuple(image_shape) if np.iterable(image_shape) else ()
+    are_sides = len(shape) == 2 and all(_is_index(side) and int(side) >= 1 for side in shape)
+    if not are_sides or math.prod(map(int, shape)) != n_features:
         raise ValueError(
-            f"image_shape={image_shape!r} does not fit: it must be two numbers, rows and columns, whose product is the "
-            f"number of features, {n_features}."
+            f"image_shape={image_shape!r} does not fit: it must be two positive integers, rows and columns, whose product "
+            f"is the number of features, {n_features}."
         )
-    return shape
+    return int(shape[0]), int(shape[1])

@@ -1,0 +1,113 @@
+"""Parameters checked before anything else: names with what the user may have meant, and numbers that are no floats."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from numbers import Real
+from reprlib import Repr
+
+import numpy as np
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
+
+# What other libraries call it, or what is not a value of its own, by parameter.
+MEANT = {
+    "activation": {
+        "swish": "'silu'",
+        "sigmoid": "'logistic'",
+        "linear": "'identity'",
+        "none": "'identity'",
+        "lrelu": "'leaky_relu'",
+        "hardtanh": "'tanh'",
+    },
+    "solver": {
+        "adamw": "'adam' with weight_decay",
+        "nadam": "'adam'",
+        "rmsprop": "'adam'",
+        "adagrad": "'adam'",
+        "momentum": "'sgd'",
+        "nesterov": "'sgd'",
+        "gd": "'sgd'",
+        "newton": "'newton-cg'",
+        "newton_cg": "'newton-cg'",
+        "l-bfgs": "'lbfgs'",
+        "l-bfgs-b": "'lbfgs'",
+    },
+    "scoring": {
+        "auc": "'roc_auc'",
+        "log_loss": "'loss'",
+        "logloss": "'loss'",
+        "cross_entropy": "'loss'",
+        "crossentropy": "'loss'",
+        "val_loss": "'loss'",
+        "mcc": "'matthews_corrcoef'",
+        "f1_score": "'f1'",
+        "acc": "'accuracy'",
+    },
+    "out_activation": {"sigmoid": "'logistic'"},
+    "hessian": {"ggn": "'gauss-newton'"},
+    "dtype": {"float": "'float64'", "double": "'float64'", "single": "'float32'"},
+}
+_SHORT = Repr()
+
+
+def check_names_and_numbers(estimator, constraints):
+    """Refuse unknown names, with a sorted list of those known, and numbers beyond the floats.
+
+    Parameters
+    ----------
+    estimator : estimator
+    constraints : dict
+        Its `_parameter_constraints`.
+
+    Raises
+    ------
+    InvalidParameterError
+        A ValueError that names the parameter.
+    """
+    for name, allowed in constraints.items():
+        value = getattr(estimator, name)
+        of = f"The {name!r} parameter of {type(estimator).__name__}"
+        options = set().union(*(one.options for one in allowed if isinstance(one, StrOptions)))
+        if options and isinstance(value, str) and value not in options:
+            hint = _meant(name, value, options)
+            raise InvalidParameterError(f"{of} must be one of {sorted(options)}. Got {value!r} instead.{hint}")
+        if name == "learning_rate" and isinstance(value, Real):
+            raise InvalidParameterError(
+                f"{of} must be one of {sorted(options)} or a callable. Got {value!r} instead. Did you mean "
+                f"learning_rate_init={value!r}?"
+            )
+        if name == "dtype" and not isinstance(value, str | None):
+            raise InvalidParameterError(
+                f"{of} must be one of {sorted(options)} or None. Got {value!r} instead.{_meant_type(value)}"
+            )
+        if isinstance(value, Real):
+            check_float(value, of)
+
+
+def check_float(value, what):
+    """Refuse a number that has no float: one beyond the largest, or of a type that NumPy does not know."""
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise InvalidParameterError(f"{what} must be an int or a float. Got {value!r} instead.")
+    try:
+        float(value)
+    except OverflowError:
+        message = f"{what} is an integer beyond 1.8e308, the largest number: {_SHORT.repr(value)}."
+        raise InvalidParameterError(message) from None
+
+
+def _meant(name, value, options):
+    meant = MEANT.get(name, {}).get(value.lower())
+    if meant is None:
+        # Names differ from one library to the other in these characters above all.
+        plain = {option.replace("-", "_").lower(): option for option in options}
+        near = get_close_matches(value.replace("-", "_").replace(" ", "_").lower(), plain, n=1)
+        meant = repr(plain[near[0]]) if near else None
+    return "" if meant is None else f" Did you mean {meant}?"
+
+
+def _meant_type(value):
+    try:
+        name = np.dtype(value).name
+    except TypeError:
+        return ""
+    return f" Did you mean {name!r}?" if name in {"float32", "float64"} else ""

@@ -1,0 +1,110 @@
+"""Warnings: their categories, and how a fit gives them.
+
+A fit collects its warnings and gives them when all is published. A filter that turns warnings into errors then loses
+nothing that was trained. Each warning points at the line of the user's code that called the fit, whatever lies between.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+
+from sklearn.exceptions import InconsistentVersionWarning as SklearnInconsistentVersionWarning
+
+# Packages whose frames lie between the user's line and the warning.
+BETWEEN = {"skbp", "sklearn", "joblib", "contextlib"}
+
+
+class UnusedParameterWarning(UserWarning):
+    """A parameter has no effect with the solver or with the other parameters.
+
+    A grid over parameters that only some solvers use gives it in each such fit. This line silences it::
+
+        warnings.simplefilter("ignore", skbp.UnusedParameterWarning)
+    """
+
+
+class NothingLearnedWarning(UserWarning):
+    """The fitted network is no better than a constant prediction.
+
+    Either the objective without its penalty is not below that of predicting the class frequencies, or the best validation
+    score is not above that of a constant prediction.
+    """
+
+
+class InconsistentVersionWarning(SklearnInconsistentVersionWarning):
+    """A pickle was written by another version of skbp.
+
+    Parameters
+    ----------
+    estimator_name : str
+    current_version : str
+        Of the skbp that loads the pickle.
+    original_version : str
+        Of the skbp that wrote it.
+    """
+
+    def __init__(self, *, estimator_name, current_version, original_version):
+        super().__init__(
+            estimator_name=estimator_name,
+            current_sklearn_version=current_version,
+            original_sklearn_version=original_version,
+        )
+
+    def __reduce__(self):
+        # From a worker process it comes as a pickle.
+        names = ("estimator_name", "current_version", "original_version")
+        values = (self.estimator_name, self.current_sklearn_version, self.original_sklearn_version)
+        return partial(type(self), **dict(zip(names, values, strict=True))), ()
+
+    def __str__(self):
+        return (
+            f"This {self.estimator_name} was pickled by skbp {self.original_sklearn_version} and is loaded by skbp "
+            f"{self.current_sklearn_version}. It may not work, or give other results. Fit it again with this version."
+        )
+
+
+_collected: ContextVar[list | None] = ContextVar("collected", default=None)
+
+
+def note(message, category=UserWarning):
+    """Give a warning: at once, or inside `noting` at its end.
+
+    Parameters
+    ----------
+    message : str or Warning
+    category : type of Warning, default=UserWarning
+        Of a message that is a str.
+    """
+    collected = _collected.get()
+    if collected is None:
+        warnings.warn(message, category, stacklevel=_users_level())
+    elif (message, category) not in collected:
+        collected.append((message, category))
+
+
+@contextmanager
+def noting():
+    """A context that collects what is noted in it and gives each warning once at its end.
+
+    Where the block raises, the error takes the place of the warnings.
+    """
+    collected: list = []
+    token = _collected.set(collected)
+    try:
+        yield
+    finally:
+        _collected.reset(token)
+    for message, category in collected:
+        warnings.warn(message, category, stacklevel=_users_level())
+
+
+def _users_level():
+    """The `stacklevel`, counted from the caller, of the innermost frame that is the user's own."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
+        level, frame = level + 1, frame.f_back
+    return level
