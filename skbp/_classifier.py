@@ -31,7 +31,7 @@ from skbp._notices import NothingLearnedWarning, note
 from skbp._parameters import Parameters
 from skbp._predict import predict_logits
 from skbp._scales import far_columns
-from skbp._solvers import MiniBatchSolver
+from skbp._solvers import MiniBatchSolver, SolverError
 from skbp._threads import blas_threads
 from skbp._updates import UPDATES, is_stochastic
 from skbp._validation import Rows, Validation, split
@@ -878,8 +878,11 @@ class BackpropClassifier(NetworkEstimator):
         # Overflow is found by looking at the objective of every step, and reported once.
         by_scipy = self.solver not in UPDATES
         n_rows = objective.rows_at_once if by_scipy else min(solver.batch_size, objective.rows_at_once)
-        with blas_threads(params.units, n_rows, issparse(rows.X), by_scipy):
-            outcome = solver.run(objective, monitor, max_iter)
+        try:
+            with blas_threads(params.units, n_rows, issparse(rows.X), by_scipy):
+                outcome = solver.run(objective, monitor, max_iter)
+        except SolverError as error:
+            raise ValueError(f"{error} {_diagnosis.after_an_error(rows)}") from error.__cause__
         if outcome.status == "interrupted" and not resume and monitor.is_at_start(params):
             raise KeyboardInterrupt
         if outcome.status == "diverged" and not (resume or monitor.n_iter):

@@ -486,6 +486,7 @@ class BackpropClassifierCV(NetworkEstimator):
                 f"cv makes splits with {min(sizes)} to {max(sizes)} rows to train on. Members that train side by side take "
                 "as many steps as the smallest allows, and leave out rows in each epoch: make the splits more even."
             )
+        self.temperature_ = 1.0  # for callbacks, who see a fitted classifier after every epoch
         train = self._train_stack if self.solver in UPDATES else self._train_in_turn
         trained, warning, interrupted, finish = train(members, rows, train_sets, folds, (X, y, sample_weight))
         if len(trained) < len(members):
@@ -558,7 +559,7 @@ class BackpropClassifierCV(NetworkEstimator):
     def _new_members(self, rows, splits, rng):
         """Networks to be trained, one for each split, with the parameters that this estimator's amount to."""
         n_hidden = len(_wiring.hidden_units(self.hidden_layer_sizes))
-        if self.dropout != "auto":
+        if not isinstance(self.dropout, str):
             _wiring.dropout_rates(self.dropout, n_hidden)  # refused also where the solver makes no use of it
         n_rows = min(len(train) for train, _ in splits)
         batch_rows, learning_rate_init = FEW_ROWS_SETTING if len(rows.codes) <= MANY_ROWS else MANY_ROWS_SETTING
@@ -616,12 +617,12 @@ class BackpropClassifierCV(NetworkEstimator):
         monitor = StackMonitor(
             len(members),
             max(1, math.ceil(STEPS_BETWEEN_VALIDATIONS * solver.batch_size / n_rows)),
-            self.max_iter,
             self.tol,
             self.n_iter_no_change,
             self.verbose,
             validate,
             early_stopping=validate is not None,
+            max_iter=self.max_iter,
             max_time=self.max_time,
             callbacks=self._epoch_callbacks(data, lambda *now: _ensemble(trained(*now)), self.max_iter),
             score_is_loss=True,
@@ -713,7 +714,6 @@ class BackpropClassifierCV(NetworkEstimator):
 
     def _calibrate(self, rows, folds, sample_weight, deadline):
         """Set the temperature, and publish what the members predict for the rows that they did not see."""
-        self.temperature_ = 1.0
         self.oof_indices_: Any = list(folds) or None
         self.oof_proba_: Any
         self._forget_estimates()

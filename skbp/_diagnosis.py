@@ -7,6 +7,8 @@ prediction.
 
 from __future__ import annotations
 
+from reprlib import Repr
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.dummy import DummyClassifier
@@ -36,6 +38,8 @@ LIGHT = 0.1
 # A mean loss above this many nats, and as many times that of the class frequencies, comes of steps that were too large, and
 # not of too few: initial weights have no such loss.
 HIGH_LOSS = 10.0
+
+_SHORT = Repr()
 
 SCALE = "scale the features, for example with sklearn.preprocessing.StandardScaler"
 
@@ -168,6 +172,11 @@ def advice(clf, rows, diverged=False):
     return ""
 
 
+def after_an_error(rows):
+    """What may help where a method ended in an error of its own."""
+    return f"To help: {SCALE if is_unscaled(rows.X) else 'give other solver_options, or take another solver'}."
+
+
 def diverged_at_once(clf, rows, batch_rows):
     """What to say where there are no weights to keep."""
     found = [SCALE] if is_unscaled(rows.X) else []
@@ -175,6 +184,8 @@ def diverged_at_once(clf, rows, batch_rows):
         found.append(f"lower alpha={clf.alpha}")
     if clf.solver in UPDATES:
         found.append(f"lower learning_rate_init={clf.learning_rate_init}")
+    elif clf.solver_options:
+        found.append(f"give other solver_options={_SHORT.repr(clf.solver_options)}")
     if not found:
         found.append("look at what the activation and coef_init make of X")
     return (

@@ -246,7 +246,7 @@ class StackMonitor(Monitor):
         Those that have diverged.
     """
 
-    def __init__(self, n_members, validate_every, max_iter, tol, n_iter_no_change, *args, **kwargs):
+    def __init__(self, n_members, validate_every, tol, n_iter_no_change, *args, max_iter, **kwargs):
         super().__init__(tol, n_iter_no_change, *args, **kwargs)
         self._validate_every, self._max_iter = validate_every, max_iter
         self._nothing = np.full(n_members, np.nan)
@@ -256,21 +256,21 @@ class StackMonitor(Monitor):
             Monitor(tol, n_iter_no_change, validate=self._validate, early_stopping=self.early_stopping)
             for _ in range(n_members)
         ]
+        # Those that have not diverged, with their numbers.
+        self._left = list(enumerate(self.members))
 
     @property
     def stalled(self) -> bool:
-        return self._looked and all(member.stalled for _, member in self._going_on())
+        return self._looked and all(member.stalled for _, member in self._left)
 
     def goes_on(self, finite) -> bool:
-        self.diverged |= ~finite
-        return not self.diverged.all()
+        if not finite.all():
+            self.diverged |= ~finite
+            self._left = [(i, member) for i, member in self._left if not self.diverged[i]]
+        return bool(self._left)
 
     def is_at_start(self, params) -> bool:
         return all(member.is_at_start(params.member(i)) for i, member in enumerate(self.members))
-
-    def _going_on(self):
-        """Number and history of each member that has not diverged."""
-        return [(i, member) for i, member in enumerate(self.members) if not self.diverged[i]]
 
     def start(self, params, trained=False):
         for i, member in enumerate(self.members):
@@ -282,7 +282,7 @@ class StackMonitor(Monitor):
         looks = self.validates and (n_iter % self._validate_every == 0 or n_iter == self._max_iter)
         if looks:
             scores, validation_losses = self._validate(params)
-        for i, member in self._going_on():
+        for i, member in self._left:
             figures = float(scores[i]), float(validation_losses[i])
             member.samples_seen = samples_seen
             member.note(float(loss[i]), params.vector[i], learning_rate, *figures)
@@ -381,10 +381,10 @@ class _Printer:
             return
         cells = [f"Iteration {n_iter:>4}", f"loss {_figure(loss):8}"]
         if score is not None:
-            cells.append(f"{self.score_name} {_figure(self._sign * score):8}")
+            cells.append(f"{self.score_name} {_figure(self._sign * score):9}")
         if learning_rate is not None:
             cells.append(f"rate {_figure(learning_rate):8}")
-        cells.append(f"{seconds:.1f} s" if seconds < 100.0 else f"{seconds:.0f} s")
+        cells.append(f"{seconds:4.1f} s" if seconds < 100.0 else f"{seconds:.0f} s")
         line = "  ".join(cells)
         if len(line) > LINE_WIDTH:
             line = " ".join(" ".join(cell.split()) for cell in cells)

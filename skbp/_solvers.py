@@ -378,7 +378,7 @@ _SHORT = Repr()
 _SHORT.maxother = _SHORT.maxstring = 60
 
 
-class _ForeignError(Exception):
+class SolverError(ValueError):
     """An error that a SciPy method raised of its own."""
 
 
@@ -515,9 +515,9 @@ class ScipySolver:
         except KeyboardInterrupt:
             reason = "interrupted"
             result.message = "Interrupted."
-        except _ForeignError as error:
+        except SolverError as error:
             if not monitor.n_iter:
-                raise ValueError(str(error)) from error.__cause__
+                raise
             # What was trained so far is kept.
             result.message = str(error)
         if after_iteration.reason:
@@ -542,7 +542,7 @@ class ScipySolver:
         return self._outcome(reason, figures, monitor, options)
 
     def _minimize(self, method, theta0, options, scaled, callback):
-        """Call SciPy; an error that is its own, and not one of what it calls, becomes a `_ForeignError`."""
+        """Call SciPy; an error that is its own, and not one of what it calls, becomes a `SolverError`."""
         ours: list[BaseException] = []
 
         def guarded(function):
@@ -569,10 +569,9 @@ class ScipySolver:
         except Exception as error:
             if any(error is one for one in ours):
                 raise
-            raise _ForeignError(
+            raise SolverError(
                 f"scipy.optimize.minimize, which solver={self.method!r} calls, ended in an error with tol={self.tol} and "
-                f"solver_options={_SHORT.repr(self.options)}: {type(error).__name__}: {error}. Other options, another "
-                "solver, or features on a smaller scale may help."
+                f"solver_options={_SHORT.repr(self.options)}: {type(error).__name__}: {error}."
             ) from error
         # Most methods take a StopIteration of the user's function for ours.
         for own in ours:

@@ -70,7 +70,9 @@ def check_labels(y, name="y"):
     of_one_kind: dict[str, Any] = {"bool": (bool, np.bool_), "int": Integral, "float": Real}
     to = next((to for to, kind in of_one_kind.items() if all(issubclass(one, kind) for one in kinds)), "str")
     types = ", ".join(sorted(kind.__name__ for kind in kinds))
-    raise ValueError(f"{name} has dtype object with labels of type {types}: pass {name}.astype({to}).")
+    raise ValueError(
+        f"Unknown label type: {name} has dtype object with labels of type {types}. Pass {name}.astype({to})."
+    )
 
 
 def _is_nan(value):

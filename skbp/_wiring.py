@@ -215,6 +215,8 @@ def warn_of_unused_parameters(clf, early_stopping, own_validation_data):
     because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(clf.solver), solver)
     if isinstance(clf.dropout, Real) and clf.dropout and not hidden_units(clf.hidden_layer_sizes):
         because["dropout"] = f"hidden_layer_sizes={clf.hidden_layer_sizes!r}"
+    if not (isinstance(clf.dropout, str) or np.any(clf.dropout)):
+        because.pop("dropout", None)  # 0 asks for nothing
     if clf.learning_rate != "invscaling":
         because.setdefault("power_t", f"learning_rate={clf.learning_rate!r}")
     if early_stopping:

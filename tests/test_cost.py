@@ -93,7 +93,8 @@ def test_a_step_takes_few_operations(limit, parameters):
 @endless
 def test_a_step_of_a_stack_takes_as_many_operations_however_many_members_it_has():
     two, five = (operations_of_a_step(n_folds=n_folds, dropout=0.0) for n_folds in (2, 5))
-    assert five == pytest.approx(two, rel=0.01)  # an epoch looks at five sets of validation data, which is not a step's
+    # An epoch looks at five sets of validation data, for which it may limit the threads of BLAS: that is not a step's.
+    assert five == pytest.approx(two, rel=0.06)
 
 
 @endless

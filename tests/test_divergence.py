@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import time
 import warnings
 
 import numpy as np
@@ -61,7 +62,7 @@ def fit(clf, X, y, method="fit", **arguments):
             error = str(raised)
     if error:
         assert re.search(REMEDY, error), error
-        assert "no weights to keep" in error
+        assert "no weights to keep" in error or "ended in an error" in error
         assert clf.__dict__.keys() == before.keys()
         assert all(clf.__dict__[name] is value for name, value in before.items())
         return error
@@ -239,8 +240,9 @@ def test_newton_cg_ends_where_products_with_the_hessian_are_not_finite():
     # SciPy would ask for 20 of them a parameter, and max_time is looked at after an iteration only.
     X, y = make_data(size=1e19)
     clf = network(solver="newton-cg", dtype="float32", random_state=0, max_iter=5)
-    fit(clf, X, y)
-    assert clf.optimize_result_["n_products"] < 2000
+    start = time.perf_counter()
+    assert "no weights to keep" in fit(clf, X, y)
+    assert time.perf_counter() - start < 5.0
 
 
 @every_dtype
@@ -451,6 +453,12 @@ def objective_of(name, dtype, hidden, sizes, size_of_X, seed, members=(), sparse
     return params, activations, X, Objective(params, activations, LOSSES["softmax"], 0.0, given, np.zeros(7, np.intp))
 
 
+def leaves_room(logits):
+    """Whether logits are finite, and so are their sums and differences."""
+    with np.errstate(all="ignore"):
+        return bool((np.abs(logits) <= np.finfo(logits.dtype).max / 16).all())
+
+
 @st.composite
 def networks(draw):
     dtype = draw(st.sampled_from(["float32", "float64"]))
@@ -468,7 +476,7 @@ def test_is_finite_says_what_a_forward_pass_shows(case):
     params, activations, X, objective = objective_of(*case)
     with np.errstate(all="ignore"):
         found = objective.is_finite()
-    assert found is bool(np.isfinite(plain_logits(params, activations, X)).all())
+    assert found is leaves_room(plain_logits(params, activations, X))
 
 
 @every_dtype
@@ -485,7 +493,7 @@ def test_is_finite_at_the_edge_of_overflow(activation, dtype):
             params, activations, X, objective = objective_of(*case)
             with np.errstate(all="ignore"):
                 found = objective.is_finite()
-            expected = bool(np.isfinite(plain_logits(params, activations, X)).all())
+            expected = leaves_room(plain_logits(params, activations, X))
             assert found is expected
             seen.add(found)
         assert True in seen
@@ -500,7 +508,7 @@ def test_is_finite_of_a_stack_is_that_of_each_member(hidden, dtype):
         params.member(i).vector[-1] = np.nan if i == 3 else np.inf
     with np.errstate(all="ignore"):
         found = objective.is_finite()
-    expected = [bool(np.isfinite(plain_logits(params.member(i), activations, X)).all()) for i in range(24)]
+    expected = [leaves_room(plain_logits(params.member(i), activations, X)) for i in range(24)]
     assert found.dtype == bool
     assert_array_equal(found, expected)
     assert {True, False} == set(expected)

@@ -103,7 +103,7 @@ def interrupted_child(jobs):
                 assert log[-1] is not None, "".join(log[-50:-1])
                 if log[-1].startswith("REPORT "):
                     reports.append(json.loads(log[-1].removeprefix("REPORT ")))
-                elif re.match("Iteration +9/", log[-1]):
+                elif re.match("Iteration +9 ", log[-1]):
                     child.send_signal(signal.SIGINT)
         finally:
             child.kill()

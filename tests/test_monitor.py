@@ -243,12 +243,13 @@ def test_verbose_prints_a_line_an_epoch_and_the_decision(capsys):
     monitor = Monitor(0.125, 2, True)
     train(monitor, [1.5, 0.25])
     monitor.announce_stall("Stopping.")
-    *epochs, decision = capsys.readouterr().out.splitlines()
+    *epochs, decision, stops = capsys.readouterr().out.splitlines()
+    decision = f"{decision}\n{stops}"
     assert [without_seconds(line) for line in epochs] == [
-        "Iteration    1  objective    1.50000000",
-        "Iteration    2  objective    0.25000000",
+        "Iteration    1  loss 1.5",
+        "Iteration    2  loss 0.25",
     ]
-    assert decision == ("Training loss did not improve more than tol=0.125000 for 2 consecutive epochs. Stopping.")
+    assert decision == ("Training loss did not improve more than tol=0.125 for 2 consecutive epochs.\nStopping.")
 
 
 def test_verbose_prints_the_score_and_the_learning_rate_too(capsys):
@@ -257,28 +258,25 @@ def test_verbose_prints_the_score_and_the_learning_rate_too(capsys):
     monitor.record(1.5, params, 0.025)
     monitor.record(1.25, params, 1e-9)
     monitor.announce_stall("Stopping.")
-    *epochs, decision = capsys.readouterr().out.splitlines()
+    *epochs, decision, stops = capsys.readouterr().out.splitlines()
+    decision = f"{decision}\n{stops}"
     assert [without_seconds(line) for line in epochs] == [
-        "Iteration    1  objective    1.50000000  validation score  0.750000  learning rate 2.50e-02",
-        "Iteration    2  objective    1.25000000  validation score -0.500000  learning rate 1.00e-09",
+        "Iteration    1  loss 1.5       validation score 0.75       rate 0.025",
+        "Iteration    2  loss 1.25      validation score -0.5       rate 1.000e-9",
     ]
-    assert decision == ("Validation score did not improve more than tol=0.125000 for 2 consecutive epochs. Stopping.")
+    assert decision == ("Validation score did not improve more than tol=0.125 for 2 consecutive epochs.\nStopping.")
 
 
-@pytest.mark.parametrize("max_iter", [None, 20_000])
-def test_the_figures_stand_below_one_another(max_iter, capsys):
-    monitor = Monitor(0.0, np.inf, True, scores(*np.linspace(-1.0, 1.0, 10_000)), max_iter=max_iter)
+def test_the_figures_stand_below_one_another(capsys):
+    monitor = Monitor(0.0, np.inf, True, scores(*np.linspace(-1.0, 1.0, 9_999)))
     params = parameters()
     monitor.start(params, trained=False)
-    for loss in np.logspace(3.9, -9, 9999 if max_iter is None else 10_000):
+    for loss in np.logspace(3.9, -2.9, 9_999):
         monitor.record(loss, params, loss)
     lines = capsys.readouterr().out.splitlines()
     assert len({len(line) for line in lines}) == 1
-    for label in ("objective", "validation score", "learning rate", " s"):
+    for label in ("loss", "validation score", "rate", " s"):
         assert len({line.index(label) for line in lines}) == 1
-    if max_iter is not None:
-        assert lines[0].startswith("Iteration     1/20000 ")
-        assert lines[-1].startswith("Iteration 10000/20000 ")
 
 
 @pytest.mark.parametrize("verbose", [1, True, 2])
@@ -338,7 +336,7 @@ def visible(sent):
 
 def test_on_a_terminal_verbose_2_is_one_line_that_is_written_over(monkeypatch):
     with on_a_terminal(monkeypatch) as sent:
-        monitor = Monitor(0.0, 10, 2, max_iter=50)
+        monitor = Monitor(0.0, 10, 2)
         params = train(monitor, [1e9])
         time.sleep(0.11)  # it is written again no sooner
         for loss in (0.25, 0.125):
@@ -348,9 +346,9 @@ def test_on_a_terminal_verbose_2_is_one_line_that_is_written_over(monkeypatch):
     assert text.count("\n") == 1
     shown = [without_seconds(line) for line in re.findall("\r(Iteration[^\r\x1b]*)\x1b", text)]
     assert list(dict.fromkeys(shown)) == [
-        "Iteration    1/50  objective 1000000000.00000000",
-        "Iteration    2/50  objective    0.25000000",
-        "Iteration    3/50  objective    0.12500000",  # the last, whenever it came
+        "Iteration    1  loss 1.000e9",
+        "Iteration    2  loss 0.25",
+        "Iteration    3  loss 0.125",  # the last, whenever it came
     ]
     last, rest = visible(text)
     assert (without_seconds(last), rest) == (shown[-1], "")
@@ -366,18 +364,18 @@ def test_a_live_line_is_written_at_most_ten_times_a_second(monkeypatch):
     assert (
         2 <= sent[0].count("\r") - 1 <= 10 * seconds + 2
     )  # the first, one each tenth of a second, the end; a line's end
-    assert without_seconds(visible(sent[0])[0]) == "Iteration  300  objective    1.00000000"
+    assert without_seconds(visible(sent[0])[0]) == "Iteration  300  loss 1"
 
 
 def test_a_live_line_is_no_wider_than_the_terminal(monkeypatch):
     with on_a_terminal(monkeypatch, columns=60) as sent:
-        monitor, params = Monitor(0.0, 10, 2, scores(0.5), max_iter=50), parameters()
+        monitor, params = Monitor(0.0, 10, 2, scores(0.5)), parameters()
         monitor.start(params, trained=False)
         monitor.record(1.0, params, 0.1)
         monitor.finish()
     line, rest = visible(sent[0])
     assert len(line) == 59
-    assert line.startswith("Iteration    1/50  objective    1.00000000  validation")
+    assert line.startswith("Iteration    1  loss 1         validation")
     assert rest == ""
 
 
@@ -388,10 +386,10 @@ def test_a_decision_stays_above_the_live_line(monkeypatch):
         monitor.announce_stall("Setting learning rate to 0.2")
         monitor.record(0.5, params)
         monitor.finish()
-    before, decision, after, rest = visible(sent[0])
-    assert without_seconds(before) == "Iteration    2  objective    1.00000000"
-    assert decision.endswith("consecutive epochs. Setting learning rate to 0.2")
-    assert without_seconds(after) == "Iteration    3  objective    0.50000000"
+    before, *decision, after, rest = visible(sent[0])
+    assert without_seconds(before) == "Iteration    2  loss 1"
+    assert " ".join(decision).endswith("consecutive epochs. Setting learning rate to 0.2")
+    assert without_seconds(after) == "Iteration    3  loss 0.5"
     assert rest == ""
 
 
@@ -404,9 +402,9 @@ def test_a_fit_with_verbose_2_leaves_one_line_on_a_terminal(solver, early_stoppi
     with on_a_terminal(monkeypatch, columns=200) as sent:
         clf.fit(X, np.sign(X[:, 0]))
     line, rest = visible(sent[0])
-    assert without_seconds(line).startswith(f"Iteration    {clf.n_iter_}/8  objective {clf.loss_curve_[-1]:13.8f}")
+    assert without_seconds(line).startswith(f"Iteration    {clf.n_iter_}  loss ")
     assert ("validation score" in line) == early_stopping
-    assert ("learning rate 1.00e-03" in line) == (clf.learning_rate_curve_ is not None)
+    assert ("rate 0.001" in line) == (clf.learning_rate_curve_ is not None)
     assert rest == ""
     assert clf.n_iter_ > 1
 
@@ -419,9 +417,9 @@ def test_on_a_terminal_verbose_1_prints_lines(verbose, monkeypatch):
         monitor.finish()
     *lines, rest = visible(sent[0])
     assert [without_seconds(line) for line in lines] == [
-        "Iteration    1  objective    1.00000000",
-        "Iteration    2  objective    0.50000000",
-        "Iteration    3  objective    0.25000000",
+        "Iteration    1  loss 1",
+        "Iteration    2  loss 0.5",
+        "Iteration    3  loss 0.25",
     ]
     assert rest == ""
     assert "\x1b" not in sent[0]

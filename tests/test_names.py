@@ -72,7 +72,7 @@ def test_the_names_are_those_of_the_registries():
 @pytest.mark.parametrize(("cls", "name"), NAMED)
 def test_an_unknown_name_gets_a_sorted_list_of_those_known(cls, name):
     message = refusal(cls, name, "qqzzxx")
-    assert f"must be one of {names_of(cls, name)}; got 'qqzzxx'." in message
+    assert f"must be one of {names_of(cls, name)}. Got 'qqzzxx' instead." in message
     # No name is near it.
     assert "Did you mean" not in message
 
@@ -198,7 +198,7 @@ def test_every_name_that_is_meant_is_one(cls):
 @pytest.mark.parametrize("cls", CLASSES)
 def test_a_number_as_the_schedule_is_the_initial_rate(cls, rate):
     message = refusal(cls, "learning_rate", rate)
-    assert f"must be one of {sorted(SCHEDULES)} or a callable; got {rate!r}." in message
+    assert f"must be one of {sorted(SCHEDULES)} or a callable. Got {rate!r} instead." in message
     assert f"Did you mean learning_rate_init={rate!r}?" in message
 
 
@@ -251,7 +251,7 @@ def test_an_integer_beyond_the_floats_is_refused_by_its_parameters_name(value, c
 def test_a_fraction_is_refused_by_its_parameters_name(cls, name):
     for value in (Fraction(1, 2), Fraction(3)):
         assert isinstance(value, Real)
-        assert f"must be an int or a float; got {value!r}" in refusal(cls, name, value)
+        assert f"must be an int or a float. Got {value!r}" in refusal(cls, name, value)
 
 
 @pytest.mark.parametrize("value", [10**400, Fraction(1, 2)])

@@ -1,5 +1,6 @@
 """Solvers minimise any objective, say truly how they ended, and leave usable parameters however they did."""
 
+import contextlib
 import math
 import re
 import time
@@ -29,6 +30,10 @@ class Quadratic:
     """
 
     columns = None
+    blas_threads = staticmethod(contextlib.nullcontext)
+
+    def is_finite(self):
+        return bool(np.isfinite(self.params.vector).all())
 
     def __init__(self, n_rows=10, curvature=(0.5, 1.0, 2.0), dtype=np.float64, same_rows=False, events=None):
         rng = np.random.default_rng(0)
@@ -281,7 +286,7 @@ class TestMiniBatchSolver:
         assert (outcome.status, outcome.warning) == ("converged", "")
         assert monitor.n_iter == 2 + n_iter_no_change + 1
         assert outcome.loss == pytest.approx(losses[monitor.n_iter - 1])
-        assert capsys.readouterr().out.endswith("consecutive epochs. Stopping.\n")
+        assert capsys.readouterr().out.replace("\n", " ").endswith("consecutive epochs. Stopping. ")
 
     def test_it_goes_on_while_the_loss_falls_by_tol(self):
         on = Quadratic(events={k: 100.0 - 1.001e-3 * k for k in range(1, 50)})
@@ -301,7 +306,7 @@ class TestMiniBatchSolver:
         assert (outcome.loss, solver.progress.samples_seen, monitor.n_iter) == (expected.loss, 20, 2)
         assert_array_equal(on.params.vector, whole.params.vector)
         assert "not finite in iteration 3" in outcome.warning
-        assert "Scale the features" in outcome.warning
+        assert outcome.at_a_loss  # so that advice on the data is added
         assert "learning_rate_init=0.1" in outcome.warning
 
     def test_divergence_under_validation_keeps_the_best_parameters(self):
@@ -567,7 +572,7 @@ class TestScipySolver:
         printed = capfd.readouterr().out.splitlines()
         assert len(printed) == monitor.n_iter > 3
         for k, (line, loss) in enumerate(zip(printed, monitor.loss_curve, strict=True), start=1):
-            assert re.fullmatch(rf"Iteration +{k}  objective +{loss:.8f}  +\d+\.\d s", line)
+            assert re.fullmatch(rf"Iteration +{k}  loss {loss:.4g} +\d+\.\d s", line)
 
     @every_scipy_method
     def test_an_unknown_option_is_an_error_that_lists_the_known_ones(self, method):

@@ -56,7 +56,7 @@ class Recipe:
         target = rng.randint(self.n_outputs, size=self.n_rows)
         if self.loss == "logistic":
             target = rng.uniform(size=(self.n_rows, self.n_outputs)) < 0.5
-        weight = rng.uniform(0.1, 2.0, size=self.n_rows).astype(self.dtype) if self.weighted else None
+        weight = rng.uniform(0.1, 2.0, size=self.n_rows) if self.weighted else None
         return self.container(X), target, weight
 
     def draw(self, params, rng):
@@ -351,6 +351,9 @@ def regression_to(targets, curvature=1.0):
             self.gradient.vector[:, 0] = curvature * distance
             return 0.5 * curvature * distance**2
 
+        def is_finite(self):
+            return np.isfinite(self.params.vector).all(axis=-1)
+
     return Quadratic()
 
 
@@ -394,16 +397,26 @@ def test_an_adaptive_learning_rate_falls_when_all_members_have_stalled_and_gives
     assert monitor.members[1].learning_rate_curve == rates
 
 
-def test_if_one_member_diverges_all_keep_the_weights_of_the_last_finite_epoch():
+def test_a_member_that_diverges_keeps_its_last_finite_weights_and_the_others_go_on():
     # At a learning rate of 3 and a curvature of 10^60 theta of the second member grows 10^60-fold with every step.
     on = regression_to(np.array([1.0, 1.0]), np.array([0.1, 1e60]))
+    monitor = StackMonitor(2, 1, 0.0, np.inf, max_iter=20)
+    outcome = run(plain_descent(2, 3.0), on, monitor, 20)
+    assert outcome.status == "max_iter"
+    assert monitor.diverged.tolist() == [False, True]
+    # F has the square of the distance, which exceeds 10^308 once the distance exceeds some 10^124: before the fourth step.
+    assert [member.n_iter for member in monitor.members] == [20, 3]
+    monitor.restore_last(on.params)
+    assert_allclose(on.params.vector[0, 0], 1.0 - 0.7**20)
+    assert on.params.vector[1, 0] == pytest.approx((3e60) ** 3, rel=1e-6)
+
+
+def test_where_all_members_diverge_training_ends():
+    on = regression_to(np.array([1.0, 1.0]), np.array([1e70, 1e60]))
     monitor = StackMonitor(2, 1, 0.0, np.inf, max_iter=100)
     outcome = run(plain_descent(2, 3.0), on, monitor)
     assert outcome.status == "diverged"
-    # F has the square of the distance, which exceeds 10^308 once the distance exceeds some 10^124: before the fourth step.
-    assert monitor.n_iter == 3
     assert f"in iteration {monitor.n_iter + 1}" in outcome.warning
-    assert_allclose(on.params.vector[0, 0], 1.0 - 0.7**3)
     assert np.isfinite(on.params.vector).all()
 
 
@@ -526,9 +539,9 @@ def test_a_line_an_epoch_has_the_means_over_the_members(capsys):
     monitor = StackMonitor(2, 1, 0.0, 5, 1, looks((-0.25, -0.75)), early_stopping=True, max_iter=7)
     train(monitor, 1, [(1.0, 2.0)])
     words = capsys.readouterr().out.split()
-    assert words[words.index("objective") + 1] == "1.50000000"
-    assert words[words.index("score") + 1] == "-0.500000"
-    assert words[words.index("Iteration") + 1] == "1/7"
+    assert words[words.index("loss") + 1] == "1.5"
+    assert words[words.index("score") + 1] == "-0.5"
+    assert words[words.index("Iteration") + 1] == "1"
 
 
 # The folds
