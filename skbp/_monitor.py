@@ -385,9 +385,7 @@ class _Printer:
         if learning_rate is not None:
             cells.append(f"rate {_figure(learning_rate):8}")
         cells.append(f"{seconds:4.1f} s" if seconds < 100.0 else f"{seconds:.0f} s")
-        line = "  ".join(cells)
-        if len(line) > LINE_WIDTH:
-            line = " ".join(" ".join(cell.split()) for cell in cells)
+        line = _narrow(cells)
         if not self._live:
             print(line)
             return
@@ -417,11 +415,19 @@ class _Printer:
 
 
 def _figure(number):
-    """A number of four significant digits, or three where its exponent has as many, in nine characters; "" for nan."""
+    """A number of four significant digits; "" for nan."""
     if math.isnan(number):
         return ""
     if number == 0.0 or 1e-3 <= abs(number) < 9999.5:
         return f"{number:.4g}"
-    digits = 3 if 1e-99 < abs(number) < 1e100 else 2
-    mantissa, _, exponent = f"{number:.{digits}e}".partition("e")
+    mantissa, _, exponent = f"{number:.3e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if math.isfinite(number) else str(number)
+
+
+def _narrow(cells):
+    """Cells as a line that fits: without columns where figures are long, and at last without the seconds."""
+    line = "  ".join(cells)
+    if len(line) > LINE_WIDTH:
+        cells = [" ".join(cell.split()) for cell in cells]
+        line = " ".join(cells)
+    return line if len(line) <= LINE_WIDTH else " ".join(cells[:-1])

@@ -41,6 +41,7 @@ class InconsistentVersionWarning(SklearnInconsistentVersionWarning):
     Parameters
     ----------
     estimator_name : str
+        Name of the class of the estimator.
     current_version : str
         Of the skbp that loads the pickle.
     original_version : str

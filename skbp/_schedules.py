@@ -16,11 +16,9 @@ https://doi.org/10.1117/12.2520589, for one cycle.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-
-import numpy as np
+from numbers import Real
 
 # One cycle: the share of training in which the learning rate rises, and its first and last value as a share of the peak.
 ONE_CYCLE_RISE = 0.3
@@ -136,11 +134,15 @@ def _checked(function):
 
     def schedule(progress, power_t):
         factor = function(progress.fraction)
-        if not (isinstance(factor, (int, float, np.number)) and 0 <= factor <= sys.float_info.max):
+        try:
+            number = float(factor) if isinstance(factor, Real) else math.nan
+        except OverflowError:
+            number = math.inf
+        if not 0.0 <= number < math.inf:
             raise ValueError(
                 f"The function given as learning_rate returned {factor!r} at progress {progress.fraction:g}; it must "
                 "return a number of at least 0, by which learning_rate_init is multiplied."
             )
-        return float(factor)
+        return number
 
     return schedule

@@ -108,7 +108,7 @@ def target_type(y, name="y"):
     elif found not in {"binary", "multiclass"}:
         raise ValueError(
             f"Unknown label type: {found}. {name} must hold class labels: text, integers or booleans, or 0 and 1 in several "
-            "columns. Numbers that are no integers make a regression target."
+            "columns. Numbers that are no integers are a target of regression, and this is a classifier."
         )
     return found
 
@@ -227,7 +227,7 @@ def predicted_codes(logits, n_classes=2):
     return (logits[:, 0] > 0.0).astype(np.intp) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
-def accuracy(logits, codes, row_weight, n_classes):
+def accuracy(logits, codes, row_weight, n_classes=2):
     """The weighted share of rows predicted right, in all labels if there are several; unweighted if no row weighs."""
     right = ((logits > 0.0) == codes).all(axis=1) if codes.ndim == 2 else predicted_codes(logits, n_classes) == codes
     return float(np.average(right, weights=row_weight if row_weight is not None and row_weight.any() else None))

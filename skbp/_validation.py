@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 
 from skbp import _targets
 from skbp._notices import note
-from skbp._predict import predict_logits
+from skbp._predict import plain_logits, predict_logits
 from skbp._weights import shares
 
 
@@ -88,11 +88,15 @@ class Validation:
         self._row_weight = rows.row_weight if weighs else None
         self._scorer_arguments = {}
         if callable(scoring) and weighs and _takes_weights(scoring):
-            self._scorer_arguments = {"sample_weight": rows.row_weight}
+            self._scorer_arguments = {"sample_weight": np.ldexp(rows.row_weight, rows.weight_exponent)}
 
     def __call__(self, params):
         """The score, of which more is better, and the mean loss per row."""
-        logits = predict_logits(params.weights, params.biases, self._activations, self._rows.X)
+        try:
+            logits = predict_logits(params.weights, params.biases, self._activations, self._rows.X)
+        except ValueError:  # an activation of the user's own that is nan somewhere: that row is wrong, and the loss nan
+            chunks = plain_logits(params.weights, params.biases, self._activations, self._rows.X)
+            logits = np.concatenate([logits for _, logits in chunks])
         losses = self._loss.loss_gradient(logits, self._target, out=np.zeros(logits.shape, logits.dtype))
         loss = float(np.average(losses, weights=self._row_weight))
         if self._scoring is None:

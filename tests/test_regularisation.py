@@ -422,6 +422,7 @@ def test_the_bound_is_that_of_the_number_of_classes(n_classes, hidden_layer_size
     assert_allclose(log_odds, bound(0.1, n_classes), rtol=1e-2)
 
 
+@pytest.mark.filterwarnings("ignore:y looks one-hot")
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "one-hot"])
 def test_logistic_units_are_smoothed_towards_a_half(kind):
     X, y = separable(2 if kind == "binary" else 3)

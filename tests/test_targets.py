@@ -221,7 +221,7 @@ def weights_of_rows(class_weight, y, sample_weight=None):
     binarizer = _targets.fit_binarizer(y)
     codes = _targets.class_codes(y, binarizer)
     counts = _targets.class_counts(codes, binarizer, sample_weight)
-    return _targets.class_weights_of_rows(class_weight, codes, binarizer, counts)
+    return np.prod(_targets.class_weights_of_rows(class_weight, codes, binarizer, counts), axis=0)
 
 
 @pytest.mark.parametrize("y", ALL, ids=NAMES)

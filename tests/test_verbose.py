@@ -55,11 +55,12 @@ def on_a_terminal(monkeypatch, columns=200):
 
 
 FIGURE = r"(-?(?:\d[\d.e+-]*|inf))? *"
+# Long figures leave no room for columns, and the longest none for the seconds.
 LINE = re.compile(
-    rf"Iteration +(?P<n>\d+)  loss {FIGURE.replace('(-', '(?P<loss>-', 1)}"
-    rf"(?:  (?P<name>validation (?:loss|score)) {FIGURE.replace('(-', '(?P<score>-', 1)})?"
-    rf"(?:  rate {FIGURE.replace('(-', '(?P<rate>-', 1)})?"
-    r"  (?P<seconds>\d+(?:\.\d)?) s"
+    rf"Iteration +(?P<n>\d+) +loss {FIGURE.replace('(-', '(?P<loss>-', 1)}"
+    rf"(?: *(?P<name>validation (?:loss|score))(?: {FIGURE.replace('(-', '(?P<score>-', 1)})?)?"
+    rf"(?: *rate {FIGURE.replace('(-', '(?P<rate>-', 1)})?"
+    r"(?: *(?P<seconds>\d+(?:\.\d)?) s)?"
 )
 
 
@@ -289,7 +290,7 @@ def test_no_line_is_wider_whatever_the_figures(n_iter, score_is_loss, capsys):
         assert (line["rate"] is None) == (rate is None)
         if rate is not None:
             assert_four_digits(float(line["rate"]), rate)
-        assert abs(float(line["seconds"]) - seconds) <= 0.5
+        assert line["seconds"] is None or abs(float(line["seconds"]) - seconds) <= 0.5
 
 
 @pytest.mark.parametrize("score_is_loss", [False, True])
