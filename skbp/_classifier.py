@@ -99,8 +99,8 @@ class BackpropClassifier(NetworkEstimator):
         of rows; that of "bfgs" and "trust-krylov" may grow with the square of the number of parameters. They repeat
         themselves bit for bit, except for "trust-krylov", whose steps depend on rounding in SciPy's own memory.
     alpha : float or list of float, default=0.0001
-        Strength of the L2 penalty, in the units of the summed loss: it is divided by S, so the more rows, the less it
-        weighs beside their mean. At least 0. A list has one number for each layer of weights, the output's included.
+        Strength of the L2 penalty, in the units of the summed loss: it is divided by S, the sum of the weights, so that it
+        weighs less the more rows there are, and more the lighter they are. At least 0. A list has one number for each layer of weights, the output's included.
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch. "auto" is 200, or all rows if there are fewer. Used by "sgd" and "adam".
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "linear", "one-cycle"} or callable, default="constant"
@@ -137,8 +137,9 @@ class BackpropClassifier(NetworkEstimator):
         "newton-cg" those of a step are not on average; with `early_stopping` it is both. "lbfgs" ends too where F falls
         by less than 2.2e-9 of itself in an iteration, or, for `tol` under 1e-4, that times the square of ``tol / 1e-4``.
     verbose : bool or int, default=False
-        1 or True prints a line for every iteration: F, the validation score, the learning rate, the seconds so far. 2 keeps
-        to one line that is written over and over, if the output is a terminal.
+        1 or True prints a line of at most 80 characters for every iteration: F, the validation score (or loss, if that is
+        the score), the learning rate, the seconds so far. 2 keeps to one line that is written over and over, if the output
+        is a terminal.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last call. The layers must be the same. `loss_curve_`,
         `validation_scores_` and `t_` go on, patience starts anew, and with `early_stopping` the weights at the start are
@@ -151,7 +152,7 @@ class BackpropClassifier(NetworkEstimator):
         Whether to stop when the score on validation data has not improved by `tol` for more than `n_iter_no_change` epochs,
         and to keep the weights that were best on them. Works with every solver. The data are those given to `fit` as
         `X_val`, else a share of the rows that is held out: `validation_fraction`. The split is stratified by class where
-        there are rows enough, but not for multilabel targets; of two classes each needs at least two rows.
+        there are rows enough, but not for multilabel targets.
     validation_fraction : float, default=0.1
         Share of the rows held out by `early_stopping`, between 0 and 1.
     beta_1 : float, default=0.9
@@ -188,7 +189,7 @@ class BackpropClassifier(NetworkEstimator):
     dropout : float or list of float, default=0.0
         Probability in [0, 1) with which a hidden unit is left out in a training step; a list has one for each hidden layer.
         The other units are scaled up by 1 / (1 - dropout), so that predictions, which leave nothing out, need no
-        correction. `loss_curve_` is that of the thinned networks. An error with SciPy's methods, which need one function.
+        correction. `loss_curve_` is that of the thinned networks. Used by "sgd" and "adam".
     weight_decay : float, default=0.0
         Decoupled weight decay [5]_: in an epoch at the full learning rate the weights, but not the biases, shrink by the
         factor exp(-weight_decay), whatever the batch size, besides what the gradient does. The learning rate's schedule
@@ -267,11 +268,15 @@ class BackpropClassifier(NetworkEstimator):
 
     Notes
     -----
-    Where training diverges, so that F is not finite, it stops in that epoch, keeps the weights of the last finite epoch
-    and warns. An interrupt (Ctrl-C) keeps the weights so far, with `early_stopping` the best ones, and warns.
+    After every epoch the output is known to be finite for every training row. Where it is not, training has diverged: it
+    stops in that epoch, keeps the weights of the epoch before and warns. An interrupt (Ctrl-C) keeps the weights so far,
+    with `early_stopping` the best ones, and warns; before the first step there is nothing to keep, and it is raised.
+    Predictions are finite for any finite rows.
 
     A parameter that has no effect, since the solver or another parameter makes no use of it, and that is not at its
-    default, gives a warning that names both.
+    default, gives a :class:`skbp.UnusedParameterWarning` that names both. A network that is no better than a constant
+    prediction gives a :class:`skbp.NothingLearnedWarning` that names remedies. All warnings come when the fit is complete,
+    so that a filter that turns them into errors loses nothing.
 
     With scikit-learn 1.9 or later, :meth:`set_callbacks` takes scikit-learn's callbacks, such as
     :class:`sklearn.callback.ScoringMonitor` or one's own: they are told of every iteration, and one that returns True ends
@@ -280,12 +285,13 @@ class BackpropClassifier(NetworkEstimator):
     What the next step of training depends on (the moments of "adam", the random generator, the place in the schedule)
     travels in a pickle only if there is to be a next step: if `warm_start` is set, or the last call was of `partial_fit`.
     Otherwise a pickle holds little more than the weights, and training that goes on from it by `partial_fit` starts with
-    new moments. The training data never travel.
+    new moments. The training data never travel. A pickle of another version of skbp is loaded with a
+    :class:`skbp.InconsistentVersionWarning`.
 
     Features should be on similar scales, for example by :class:`~sklearn.preprocessing.StandardScaler`.
 
-    Matrix products of small networks are left to one BLAS thread for the time of the fit: on busy cores two threads can
-    take a hundred times as long.
+    Matrix products of small networks are left to one BLAS thread while a fit, a prediction or `objective` computes them: on
+    busy cores two threads can take a hundred times as long.
 
     References
     ----------
@@ -420,7 +426,8 @@ class BackpropClassifier(NetworkEstimator):
         y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type that scikit-learn takes, or the 0/1 indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative and not all zero; None for ones. A weight of 2 counts like two rows.
+            Weights of the rows, not negative and not all zero; None for ones. A weight of 2 counts like two rows. Any common
+            factor from 1e-300 to 1e300 will do; see `alpha`.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to validate on. With `early_stopping` they take the place of rows held out; without it their score and
             loss are recorded. A pipeline made with ``transform_input=["X_val"]`` transforms them like X.

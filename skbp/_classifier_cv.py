@@ -94,7 +94,7 @@ class BackpropClassifierCV(NetworkEstimator):
     solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
         As in :class:`BackpropClassifier`.
     alpha : float or list of float, default=0.0001
-        As in :class:`BackpropClassifier`.
+        As in :class:`BackpropClassifier`, for weights of rows whose mean is 1: their common factor does not count.
     batch_size : int or "auto", default="auto"
         Rows of each member in a mini-batch. "auto" is about 64, or 256 above 5,000 rows, so that all batches are nearly
         equal.
@@ -136,6 +136,7 @@ class BackpropClassifierCV(NetworkEstimator):
         As in :class:`BackpropClassifier`.
     max_time : float or None, default=None
         Seconds after which training ends, looked at after every epoch; with SciPy's methods each member has an equal share.
+        The search of the temperature ends by then too. If no time is left for it, it goes over a sample.
     dropout : float, list of float or "auto", default="auto"
         As in :class:`BackpropClassifier`. "auto" is 0.15 with "adam" and "sgd", else 0.
     weight_decay : float, default=0.0
@@ -158,15 +159,16 @@ class BackpropClassifierCV(NetworkEstimator):
     classes_ : ndarray of shape (n_classes,)
         Class labels; for a multilabel target the labels' column numbers.
     members_ : list of BackpropClassifier
-        The networks, fitted, each usable alone.
+        The networks, fitted, each usable alone. A member that was never finite is left out, with a warning.
     temperature_ : float
-        T; 1 without folds.
+        T; 1 without folds, where calibration was interrupted, or where logits are beyond the largest number.
     best_iters_ : ndarray of shape (n_members,)
         The epoch, counted from 1, whose weights a member keeps.
     validation_loss_curves_ : list of list of float, or None
         Each member's mean loss on its fold after each epoch, nan where it was not looked at; None without folds.
     oof_indices_ : list of ndarray, or None
-        The rows of each member's fold, on which it did not train; None without folds.
+        The rows of each member's fold, on which it did not train; None without folds. Where calibration was interrupted,
+        the four attributes that follow are None.
     oof_decision_function_ : ndarray of shape (n_samples,) or (n_samples, n_classes), or None
         What `decision_function` gives for the training rows, of each only by the members that did not see it, at
         temperature 1. nan for rows in no fold.
@@ -316,7 +318,7 @@ class BackpropClassifierCV(NetworkEstimator):
         y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type that scikit-learn takes, or the 0/1 indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative and not all zero; None for ones.
+            Weights of the rows, not negative and not all zero; None for ones. Their common factor does not count.
         groups : array-like of shape (n_samples,), default=None
             Group of each row, for `cv`: rows of one group are in the same fold.
 
@@ -334,9 +336,13 @@ class BackpropClassifierCV(NetworkEstimator):
         Warns
         -----
         ConvergenceWarning
-            If a limit is reached before training has converged, training diverges or is interrupted.
+            If a limit is reached before training has converged, a member diverges, or training is interrupted.
+        NothingLearnedWarning
+            If the out-of-fold log loss is not below that of predicting the class frequencies.
+        UnusedParameterWarning
+            For each parameter at other than its default that has no effect.
         UserWarning
-            If there are fewer folds than asked for, and for each parameter at other than its default that has no effect.
+            If there are fewer folds than asked for, splits are uneven, or y looks one-hot.
         """
         with one_fit(self):
             return self._fit(X, y, sample_weight, groups)
