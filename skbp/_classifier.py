@@ -100,7 +100,8 @@ class BackpropClassifier(NetworkEstimator):
         themselves bit for bit, except for "trust-krylov", whose steps depend on rounding in SciPy's own memory.
     alpha : float or list of float, default=0.0001
         Strength of the L2 penalty, in the units of the summed loss: it is divided by S, the sum of the weights, so that it
-        weighs less the more rows there are, and more the lighter they are. At least 0. A list has one number for each layer of weights, the output's included.
+        weighs less the more rows there are, and more the lighter they are. At least 0. A list has one number for each layer
+        of weights, the output's included.
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch. "auto" is 200, or all rows if there are fewer. Used by "sgd" and "adam".
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "linear", "one-cycle"} or callable, default="constant"
