@@ -722,10 +722,10 @@ class BackpropClassifier(NetworkEstimator):
         ValueError
             If there is no such hidden layer.
         """
-        X = self._checked_rows(X)
-        end = self._hidden_layer(layer) + 1
-        activations = self._activations()
         with np.errstate(all="ignore"):
+            X = self._checked_rows(X)
+            end = self._hidden_layer(layer) + 1
+            activations = self._activations()
             below = self.coefs_[:end], self.intercepts_[:end], activations[: end - 1]
             z = predict_logits(*below, X, to_scale=False)
             features = activations[end - 1].function(z, out=z)

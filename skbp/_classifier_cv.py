@@ -430,9 +430,8 @@ class BackpropClassifierCV(NetworkEstimator):
         proba : ndarray of shape (n_members, n_samples, n_classes)
             Their mean over the first axis is `predict_proba`.
         """
-        X = self._checked_rows(X)
         with np.errstate(all="ignore"):
-            return self._linked(self._member_logits(X), self.temperature_)
+            return self._linked(self._member_logits(self._checked_rows(X)), self.temperature_)
 
     def _mean_proba(self, rows):
         """The mean of the members' probabilities of rows that are validated."""

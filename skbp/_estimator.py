@@ -7,6 +7,7 @@ number of networks, is here once.
 from __future__ import annotations
 
 import functools
+import math
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
@@ -96,10 +97,9 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, ClassifierMixin, Ba
 
     def _predicted(self, function, X):
         """What a function makes of rows, a chunk at a time: beside the result no memory grows with their number."""
-        X = self._checked_rows(X)
         # Probabilities that round to 0 and sums that overflow are no errors, whatever the user's settings.
         with np.errstate(all="ignore"):
-            return self._in_chunks(function, X)
+            return self._in_chunks(function, self._checked_rows(X))
 
     def _in_chunks(self, function, X):
         n_rows = X.shape[0]
@@ -118,12 +118,11 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, ClassifierMixin, Ba
         return result
 
     def _checked_rows(self, X):
-        """Rows to predict for, validated."""
+        """Rows to predict for, validated. To be called where NumPy ignores errors: sums may overflow."""
         if self._pass_as_they_are(X):
             return X
         check_is_fitted(self)
-        with np.errstate(all="ignore"):  # sums that overflow, by which scikit-learn looks for what is not finite
-            return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
     def _pass_as_they_are(self, X):
         """Whether rows are what validation would make of them: it takes some ten times as long as predicting for one."""
@@ -136,8 +135,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, ClassifierMixin, Ba
             and not hasattr(self, "feature_names_in_")
         ):
             return False
-        with np.errstate(all="ignore"):
-            return bool(np.isfinite(X.sum()))  # a sum that overflows leaves the question to scikit-learn
+        return math.isfinite(np.add.reduce(X, axis=None))  # a sum that overflows leaves the question to scikit-learn
 
     def _labelled_rows(self, X, y, sample_weight, resume, same_labels=True, incremental=False):
         """The data validated, the labels encoded; what follows from them for the output layer is published."""
