@@ -63,7 +63,8 @@ class Activation:
     Attributes
     ----------
     grows_linearly : bool
-        Whether abs(f(z)) <= 1.06 abs(z) + 1.76, judged by values of z of all sizes. Training then has a bound on the output.
+        Whether abs(f(z)) <= 1.06 abs(z) + 1.76, judged by values of z of all sizes. Training then has a bound on
+        the output. Else it needs a forward pass over all rows after every epoch to know that the output is finite.
     """
 
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -41,8 +41,8 @@ class OutOfFold:
         self._folds, self._logits, self._link = folds, logits, link
 
     def saturates(self):
-        """Whether a logit lies beyond the largest number of its type."""
-        return any((np.abs(z) >= ROOM * float(np.finfo(z.dtype).max)).any() for z in self._logits)
+        """Whether a row has been scaled down since a logit was beyond the largest number of its type, or nearly so."""
+        return any((np.abs(z) >= 0.25 * ROOM * float(np.finfo(z.dtype).max)).any() for z in self._logits)
 
     def temperature(self, codes, weight, deadline):
         """The temperature of the least log loss.
@@ -54,8 +54,8 @@ class OutOfFold:
         weight : ndarray or None
             Of all rows.
         deadline : float
-            As `time.perf_counter` counts. After it the search ends with the best so far, and before it has begun goes over
-            a sample.
+            As `time.perf_counter` counts. If it passes during the search, the best temperature so far is taken. If it has
+            passed before, the search uses a sample of the rows.
         """
         step = 1
         if time.perf_counter() >= deadline:

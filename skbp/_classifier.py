@@ -38,8 +38,8 @@ from skbp._validation import Rows, Validation, split
 from skbp._weights import checked_weight
 
 
-class DivergedAtOnceError(ValueError):
-    """The objective was not finite within the first epoch."""
+class NothingTrainedError(ValueError):
+    """Training ended before there was anything to keep."""
 
 
 class BackpropClassifier(NetworkEstimator):
@@ -501,8 +501,8 @@ class BackpropClassifier(NetworkEstimator):
             self._check_third_argument(sample_weight, classes)
             if classes is not None:
                 _targets.check_labels(classes, "classes")
-            _targets.check_labels(y)
             if _check_partial_fit_first_call(self, classes):
+                _targets.check_labels(y)
                 multilabel = _targets.target_type(y).startswith("multilabel")
                 self._label_binarizer = _targets.fit_binarizer(y if multilabel else classes)
                 if not np.array_equal(self.classes_, self._label_binarizer.classes_):
@@ -731,7 +731,8 @@ class BackpropClassifier(NetworkEstimator):
             features = activations[end - 1].function(z, out=z)
         if np.isnan(features).any():
             raise ValueError("The activation gives nan for a finite number.")
-        return features
+        limit = np.finfo(features.dtype).max
+        return features.clip(-limit, limit, out=features)
 
     def as_transformer(self, layer=-1):
         """A fitted scikit-learn transformer to the activations of a hidden layer.
@@ -759,6 +760,8 @@ class BackpropClassifier(NetworkEstimator):
     def __getstate__(self):
         # What only further training needs is left behind, the larger part of a fitted classifier, unless that is to come.
         state = dict(super().__getstate__())
+        # Further training makes them longer in place, which is not to show in a copy.
+        state.update({name: list(state[name]) for name in CURVES if isinstance(state.get(name), list)})
         training_state = state.get("_training_state", {})
         # SciPy's methods have no state, and nothing goes on from them but a warm start.
         ended = training_state or not is_stochastic(self.solver)
@@ -890,12 +893,12 @@ class BackpropClassifier(NetworkEstimator):
             with blas_threads(params.units, n_rows, issparse(rows.X), by_scipy):
                 outcome = solver.run(objective, monitor, max_iter)
         except SolverError as error:
-            raise ValueError(f"{error} {_diagnosis.after_an_error(rows)}") from error.__cause__
+            raise NothingTrainedError(f"{error} {_diagnosis.after_an_error(rows)}") from error.__cause__
         if outcome.status == "interrupted" and not resume and monitor.is_at_start(params):
             raise KeyboardInterrupt
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
-            raise DivergedAtOnceError(_diagnosis.diverged_at_once(self, rows, self._batch_rows(rows)))
-        if outcome.at_a_loss:
+            raise NothingTrainedError(_diagnosis.diverged_at_once(self, rows, self._batch_rows(rows)))
+        if outcome.wants_advice:
             outcome.warning += _diagnosis.advice(self, rows, outcome.status == "diverged")
         self._publish(self._results(params, monitor, extend=True))
         self._publish_end(outcome, solver, monitor, dropout, incremental)
@@ -1025,7 +1028,7 @@ class BackpropClassifier(NetworkEstimator):
         if dropout is not None and state["dropout"]:
             dropout.state = state["dropout"]
         solver.advance(0.0, 0.0)
-        if solver.learning_rate == 0.0:
+        if solver.learning_rate == 0.0 and solver.progress.epochs >= solver.horizon:
             note(
                 f"learning_rate={self.learning_rate!r} has come to 0 after max_iter={self.max_iter} epochs, those of all "
                 "calls together: this call learns nothing. Raise max_iter, or use a schedule that does not end."
@@ -1114,11 +1117,12 @@ class BackpropClassifier(NetworkEstimator):
         if not monitor.early_stopping:
             self.best_loss_: Any = min(self.best_loss_, outcome.loss)
         self._training_state = {}
-        if isinstance(solver, MiniBatchSolver) and outcome.status != "diverged":
+        if isinstance(solver, MiniBatchSolver):
             self._training_state = {
                 "solver": self.solver,
                 "incremental": incremental,
-                "rule": solver.rule.state,
+                # The moments of a step that diverged are no start for another.
+                "rule": {} if outcome.status == "diverged" else solver.rule.state,
                 "stalls": solver.progress.stalls,
                 "epochs": solver.progress.epochs,
                 "no_improvement_count": monitor.no_improvement_count,

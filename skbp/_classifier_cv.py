@@ -26,7 +26,7 @@ from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 
 from skbp import _diagnosis, _targets, _wiring
 from skbp._calibration import OutOfFold, row_chunks
-from skbp._classifier import BackpropClassifier, DivergedAtOnceError
+from skbp._classifier import BackpropClassifier, NothingTrainedError
 from skbp._estimator import NetworkEstimator, one_fit
 from skbp._losses import LOSSES
 from skbp._monitor import StackMonitor
@@ -114,7 +114,7 @@ class BackpropClassifierCV(NetworkEstimator):
         The least improvement of the log loss on a fold that counts for `n_iter_no_change`; the tolerance of SciPy's
         methods.
     verbose : bool or int, default=False
-        As in :class:`BackpropClassifier`; the figures are means over the members.
+        As in :class:`BackpropClassifier`; the figures are means over the members, or with SciPy's methods each member's.
     momentum : float, default=0.9
         Momentum of "sgd".
     nesterovs_momentum : bool, default=True
@@ -495,7 +495,10 @@ class BackpropClassifierCV(NetworkEstimator):
         train = self._train_stack if self.solver in UPDATES else self._train_in_turn
         trained, warning, interrupted, finish = train(members, rows, train_sets, folds, (X, y, sample_weight))
         if len(trained) < len(members):
-            warning = f"{len(members) - len(trained)} of {len(members)} members are left out. {warning}"
+            warning = (
+                f"Only {len(trained)} of {len(members)} members have been trained: {len(members) - len(trained)} of "
+                f"{len(members)} members are left out, which were not reached or never finite. {warning}"
+            )
         self._publish(_ensemble(list(trained.values())))
         self._calibrate(rows, [folds[i] for i in trained] if folds[0] is not None else [], sample_weight, deadline)
         finish()
@@ -643,7 +646,7 @@ class BackpropClassifierCV(NetworkEstimator):
             if _was_finite(network, monitor.diverged[i])
         }
         if not kept:
-            raise DivergedAtOnceError(_diagnosis.diverged_at_once(members[0], rows, solver.batch_size))
+            raise NothingTrainedError(_diagnosis.diverged_at_once(members[0], rows, solver.batch_size))
         warning = outcome.warning
         if outcome.status != "diverged" and monitor.diverged.any():
             warning = (
@@ -677,7 +680,7 @@ class BackpropClassifierCV(NetworkEstimator):
             n_tried += 1
             try:
                 outcome = self._train_one(member, rows, train_sets[i], folds[i], of_member)
-            except DivergedAtOnceError as error:
+            except NothingTrainedError as error:
                 if n_tried == len(members) and not done:
                     raise
                 warned.append(str(error))
@@ -697,10 +700,8 @@ class BackpropClassifierCV(NetworkEstimator):
             if interrupted or (of_member is not None and of_member.stops):
                 break
         if not done:
-            raise DivergedAtOnceError(_diagnosis.diverged_at_once(members[0], rows, len(train_sets[0])))
+            raise NothingTrainedError(_diagnosis.diverged_at_once(members[0], rows, len(train_sets[0])))
         warning = f"{len(warned)} of {len(members)} members: {warned[0]}" if warned else ""
-        if n_tried < len(members):
-            warning = f"Only {n_tried} of {len(members)} members have been trained. {warning}"
         return done, warning, interrupted, callbacks.close if callbacks is not None else _nothing
 
     def _train_one(self, member, rows, train, fold, callbacks):
@@ -745,7 +746,7 @@ class BackpropClassifierCV(NetworkEstimator):
         if out_of_fold.saturates():
             note(
                 "A member has logits beyond the largest number on its fold: temperature_ is 1. "
-                + _diagnosis.remedies(self, rows, self.members_[0]._batch_rows(rows), np.inf),
+                + _diagnosis.remedies(self.members_[0], rows, self.members_[0]._batch_rows(rows), np.inf),
                 ConvergenceWarning,
             )
         else:
@@ -804,7 +805,7 @@ class BackpropClassifierCV(NetworkEstimator):
             note(
                 f"Nothing was learned that holds for other rows: the out-of-fold log loss is {mean:.4g}, and predicting "
                 f"the class frequencies gives {constant:.4g}. "
-                + _diagnosis.remedies(self, rows, self.members_[0]._batch_rows(rows), mean, constant),
+                + _diagnosis.remedies(self.members_[0], rows, self.members_[0]._batch_rows(rows), mean, constant),
                 NothingLearnedWarning,
             )
 

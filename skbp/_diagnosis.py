@@ -132,7 +132,7 @@ def penalty_warning(alpha, rows, batch_rows):
 
 
 def is_unscaled(X):
-    """Whether columns lie on other scales than initial weights are made for."""
+    """Whether the largest column, by root mean square, is on another scale than initial weights are made for."""
     rows = X[sample(X.shape[0])]
     if issparse(rows):
         mean, variance = mean_variance_axis(rows.astype(np.float64), axis=0)
@@ -146,13 +146,12 @@ def is_unscaled(X):
 
 def has_kinks(activations):
     """Whether the slope of a hidden layer jumps at 0, so that the gradient need not become small near a minimum."""
-    z = np.array([-1.0, 1.0])
+    z = np.array([-1e-9, 1e-9])
     for activation in activations:
-        if activation.curvature is None:
-            given = z if activation.needs_z else activation.function(z, out=np.zeros_like(z))
-            left, right = activation.slope(given, out=np.zeros_like(z))
-            if left != right:
-                return True
+        given = z if activation.needs_z else activation.function(z, out=np.zeros_like(z))
+        left, right = activation.slope(given, out=np.zeros_like(z))
+        if not np.isclose(left, right):
+            return True
     return False
 
 

@@ -11,7 +11,7 @@ import math
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse, vstack
@@ -27,7 +27,7 @@ from skbp._monitor import CallbackSupportMixin, EpochCallbacks
 from skbp._names import check_names_and_numbers
 from skbp._notices import note, noting
 from skbp._objective import Objective
-from skbp._pickling import VersionedState
+from skbp._pickling import VersionedState, defaults
 from skbp._predict import CHUNK_ROWS
 from skbp._schedules import SCHEDULES
 from skbp._solvers import SOLVERS
@@ -172,7 +172,8 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, ClassifierMixin, Ba
                 return cast
         largest = np.abs(X.data if issparse(X) else X).max()
         which = "dtype='float32'" if self.dtype else "the float32 that the network was trained in"
-        if type(self)().dtype == self.dtype == "float32":
+        cls: Any = type(self)
+        if defaults(cls)["dtype"] == self.dtype == "float32":
             which += ", the default here,"
         raise ValueError(
             f"{name} has values up to {largest:.2g}, but {which} ends at 3.4e38. Scale {name}, for example with "
@@ -296,8 +297,8 @@ CURVES = ("loss_curve_", "learning_rate_curve_", "validation_scores_", "validati
 def one_fit(estimator):
     """The frame of a fit: it loses nothing and leaves nothing behind.
 
-    NumPy's settings for errors do not count in it. If it raises, the estimator and the generators that it draws from are as
-    they were. Its warnings are given when all is published.
+    NumPy's settings for errors do not count in it. If it raises, the estimator and the generators given to it are as they
+    were. Its warnings are given when all is published.
     """
     with noting(), np.errstate(all="ignore"), unchanged_on_error(estimator):
         yield

@@ -1,7 +1,8 @@
 """Warnings: their categories, and how a fit gives them.
 
 A fit collects its warnings and gives them when all is published. A filter that turns warnings into errors then loses
-nothing that was trained. Each warning points at the line of the user's code that called the fit, whatever lies between.
+nothing that was trained. Each warning points at the line of the user's code that called the fit, if there is one in this
+process, whatever lies between.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from functools import partial
 
 from sklearn.exceptions import InconsistentVersionWarning as SklearnInconsistentVersionWarning
 
-# Packages whose frames lie between the user's line and the warning.
-BETWEEN = {"skbp", "sklearn", "joblib", "contextlib"}
+# Packages whose frames lie between the user's line and the warning, or in a worker process are all that there is.
+BETWEEN = {"skbp", "sklearn", "joblib", "contextlib", "multiprocessing", "concurrent", "threading", "runpy"}
 
 
 class UnusedParameterWarning(UserWarning):
@@ -104,8 +105,12 @@ def noting():
 
 
 def _users_level():
-    """The `stacklevel`, counted from the caller, of the innermost frame that is the user's own."""
+    """The `stacklevel`, counted from the caller, of the innermost frame that is the user's own; 1 where there is none."""
     level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
+    while frame.f_back is not None and _package(frame) in BETWEEN:
         level, frame = level + 1, frame.f_back
-    return level
+    return level if _package(frame) not in BETWEEN else 1
+
+
+def _package(frame):
+    return (frame.f_globals.get("__name__") or "").partition(".")[0]

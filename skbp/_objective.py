@@ -16,7 +16,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from skbp._activations import LINEAR_GROWTH
 from skbp._network import backward, backward_tangent, forward, forward_tangent, parameter_gradient
-from skbp._predict import CHUNK_ROWS, ROOM, plain_logits, predict_logits
+from skbp._predict import CHUNK_ROWS, ROOM, plain_logits
 from skbp._tape import TangentTape, Tape
 from skbp._threads import blas_threads
 
@@ -252,7 +252,7 @@ class Objective:
         # To the layers up to l, and no others, z_l are the logits.
         for end in range(1, len(params.weights)):
             below = params.weights[:end], params.biases[:end], self._activations[: end - 1]
-            tape.z[end] = predict_logits(*below, self._X)
+            tape.z[end] = np.concatenate([z for _, z in plain_logits(*below, self._X)])
         return tape
 
     def row_losses(self, rows):

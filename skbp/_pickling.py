@@ -29,12 +29,12 @@ class VersionedState:
                 )
             )
         cls: Any = type(self)
-        super().__setstate__({**_defaults(cls), **state})  # type: ignore[misc]
+        super().__setstate__({**defaults(cls), **state})  # type: ignore[misc]
         self.__dict__.pop("_skbp_version", None)
 
 
 @cache
-def _defaults(cls: Any) -> dict[str, Any]:
+def defaults(cls: Any) -> dict[str, Any]:
     """The parameters of the constructor that have a default."""
     parameters = inspect.signature(cls.__init__).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}

@@ -35,8 +35,8 @@ def predict_logits(weights, biases, activations, X, *, to_scale=True):
     activations : sequence of Activation
     X : {ndarray, CSR array} of shape (n_rows, n_features)
     to_scale : bool, default=True
-        What becomes of a row with a logit beyond the largest number: True scales its logits down by one factor, False cuts
-        off those beyond.
+        What becomes of a row of several logits with one beyond the largest number: True scales all of them down by one
+        factor, False cuts off those beyond. A single logit is cut off.
 
     Returns
     -------
@@ -46,7 +46,8 @@ def predict_logits(weights, biases, activations, X, *, to_scale=True):
     Raises
     ------
     ValueError
-        If an activation gives nan for a finite number, or the weights are not finite.
+        If an activation gives nan for a finite number, if the weights are not finite, or if sums overflow before an
+        activation that grows faster than its argument.
     """
     logits = []
     with blas_threads([X.shape[1], *map(len, biases)], min(X.shape[0], CHUNK_ROWS), issparse(X)):
@@ -56,7 +57,7 @@ def predict_logits(weights, biases, activations, X, *, to_scale=True):
             if overflows or not math.isfinite(np.add.reduce(chunk, axis=None)):
                 overflow = np.logical_or.reduce([~np.isfinite(chunk).all(axis=1), *overflows])
                 c, x = _wide_logits(weights, biases, activations, X[rows][overflow])
-                chunk[overflow] = _narrowed(c, x, chunk.dtype, to_scale)
+                chunk[overflow] = _narrowed(c, x, chunk.dtype, to_scale and chunk.shape[1] > 1)
             logits.append(chunk)
     return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
@@ -103,7 +104,7 @@ def plain_logits(weights, biases, activations, X):
 
 
 def _wide_logits(weights, biases, activations, X):
-    """Logits as numbers c and exponents x >= 0, which stand for c * 2**x; abs(c) is at most 2**WIDE.
+    """Logits as numbers c and exponents x >= 0, which stand for c * 2**x. Where x > 0, abs(c) is near 2**WIDE.
 
     A layer's numbers are scaled by the largest of the row, and its weights by the largest of the unit, each by a power of 2.
     """
@@ -114,11 +115,12 @@ def _wide_logits(weights, biases, activations, X):
         c, x = _wide_product(c, x, weight.astype(np.float64))
         c += np.where(x > 0, 0.0, bias.astype(np.float64).clip(-largest, largest))
         if layer < len(activations):
-            a = activations[layer].function(c.copy(), out=np.zeros_like(c)).clip(-largest, largest)
-            # Of numbers this large an activation is their multiple or bounded.
-            x = np.where(np.abs(a) > 2.0 ** (WIDE // 2), x, 0)
-            c = a
-    if np.isnan(c).any():
+            if x.any() and not activations[layer].grows_linearly:
+                raise ValueError("Sums overflow before an activation that grows faster than its argument: scale X.")
+            c = activations[layer].function(c.copy(), out=np.zeros_like(c))
+            # Of numbers this large, an activation that does not is their multiple or bounded.
+            x = np.where(np.abs(c) > 2.0 ** (WIDE // 2), x, 0)
+    if not np.isfinite(c).all():
         raise ValueError("The network's output is nan: its weights are not finite, or its activation gives nan.")
     return c, x
 
@@ -138,12 +140,13 @@ def _wide_product(c, x, weight):
 
 def _narrowed(c, x, dtype, to_scale):
     """Numbers and exponents as numbers of a type, rows scaled down or numbers cut off where they are beyond the largest."""
-    limit = ROOM * float(np.finfo(dtype).max)
+    limit = float(np.finfo(dtype).max)
     if not to_scale:
         return np.where(x > 0, np.sign(c) * limit, c).clip(-limit, limit)
     mantissa, exponent = np.frexp(c)
     exponent = np.where(mantissa == 0.0, 0, exponent + x)
-    shift = (exponent.max(axis=1, keepdims=True) - math.frexp(limit)[1] + 1).clip(0, None)
+    # With room for the sums of losses.
+    shift = (exponent.max(axis=1, keepdims=True) - math.frexp(ROOM * limit)[1] + 1).clip(0, None)
     return np.ldexp(mantissa, (exponent - shift).clip(-2000, None))
 
 

@@ -49,7 +49,7 @@ class Outcome:
         there was none.
     warning : str
         What the user should know of it and do; empty if all is well.
-    at_a_loss : bool
+    wants_advice : bool
         Whether the data or the network may be the cause, so that advice on them belongs to the warning.
     optimize_result : dict or None
         Of a SciPy method, figures of the final parameters and of the work done, as numbers and strings.
@@ -59,7 +59,7 @@ class Outcome:
     loss: float
     warning: str = ""
     optimize_result: dict | None = None
-    at_a_loss: bool = False
+    wants_advice: bool = False
 
 
 def _interrupted(monitor, loss):
@@ -83,7 +83,7 @@ def _diverged(monitor, loss, advice=""):
         f"Training diverged: the objective was not finite in iteration {monitor.n_iter + 1}. The weights after iteration "
         f"{monitor.n_iter} are kept.{advice}"
     )
-    return Outcome("diverged", loss, warning, at_a_loss=True)
+    return Outcome("diverged", loss, warning, wants_advice=True)
 
 
 @dataclass
@@ -400,8 +400,8 @@ _STOPPED = {
 class _AfterIteration:
     """The callback of a SciPy method: tells the monitor, and stops the method where there is reason to."""
 
-    def __init__(self, function, params, monitor, scale, max_iter, max_fun, tol):
-        self._function, self._params, self._monitor, self._scale = function, params, monitor, scale
+    def __init__(self, scaled, params, monitor, max_iter, max_fun, tol):
+        self._scaled, self._function, self._params, self._monitor = scaled, scaled.function, params, monitor
         self._max_iter, self._max_fun, self._tol = max_iter, max_fun, tol
         self.reason = ""
 
@@ -410,7 +410,7 @@ class _AfterIteration:
             self.reason = "diverged"
             raise _Stop
         np.copyto(self._params.vector, intermediate_result.x)
-        value = float(intermediate_result.fun) / self._scale
+        value = float(intermediate_result.fun) / self._scaled.scale
         # After a rejected step F is as before, and the gradient at hand is that of the rejected point.
         moved = self._monitor.loss_curve[-1:] != [value]
         self._monitor.record(value, self._params)
@@ -435,25 +435,33 @@ class _AfterIteration:
 
 
 class _Scaled:
-    """The objective times a factor, as SciPy's methods want it: inf where it is not finite, and never products with nan."""
+    """The objective times a factor, as SciPy's methods want it.
+
+    Where the value or the gradient is not finite, the value is inf: SciPy's methods step back from it, not all of them from
+    nan. A product with the Hessian that is not finite ends the method.
+
+    Attributes
+    ----------
+    always_finite : bool
+        Whether all was finite so far.
+    """
 
     def __init__(self, function, scale):
-        self._function, self._scale = function, scale
+        self.function, self.scale = function, scale
         self.always_finite = True
 
     def value_and_gradient(self, theta):
-        value, gradient = self._function.value_and_gradient(theta)
+        value, gradient = self.function.value_and_gradient(theta)
         if not (math.isfinite(value) and np.isfinite(gradient).all()):
-            # SciPy's methods step back from infinity, not all of them from nan.
             self.always_finite, value = False, math.inf
-        return self._scale * value, self._scale * gradient
+        return self.scale * value, self.scale * gradient
 
     def hessp(self, theta, v):
-        product = self._function.hessp(theta, v)
+        product = self.function.hessp(theta, v)
         if not np.isfinite(product).all():
             self.always_finite = False
             raise _Stop
-        return self._scale * product
+        return self.scale * product
 
 
 @dataclass
@@ -492,13 +500,12 @@ class ScipySolver:
         # A power of 2 near the number of rows: scaling by it rounds nothing.
         scale = 2.0 ** math.ceil(math.log2(objective.n_rows)) if method.summed else 1.0
         largest_gradient = options[method.tol] if method.stops_on_norm else None
+        scaled = _Scaled(function, scale)
         after_iteration = _AfterIteration(
-            function, params, monitor, scale, options["maxiter"], options["maxfun"], largest_gradient
+            scaled, params, monitor, options["maxiter"], options["maxfun"], largest_gradient
         )
         result = OptimizeResult(status=-1, message="", success=False)
         reason = ""
-        scaled = _Scaled(function, scale)
-
         try:
             monitor.begin_iteration()
             if not math.isfinite(scaled.value_and_gradient(function.theta0)[0]):
@@ -573,11 +580,14 @@ class ScipySolver:
                 f"scipy.optimize.minimize, which solver={self.method!r} calls, ended in an error with tol={self.tol} and "
                 f"solver_options={_SHORT.repr(self.options)}: {type(error).__name__}: {error}."
             ) from error
-        # Most methods take a StopIteration of the user's function for ours.
-        for own in ours:
-            if not isinstance(own, _Stop):
-                raise own
-        return result
+        else:
+            # Most methods take a StopIteration of the user's function for ours.
+            for own in ours:
+                if not isinstance(own, _Stop):
+                    raise own
+            return result
+        finally:
+            ours.clear()  # their tracebacks hold the frames that hold the data
 
     def _all_options(self, method, max_iter, dtype):
         """The user's options over those that the parameters set, limits that the method does not know included."""
@@ -637,7 +647,7 @@ class ScipySolver:
                 f"evaluations: {figures['message']} The largest element of the gradient is "
                 f"{figures['max_gradient']:.2g}. {remedies[status]}."
             )
-            outcome.at_a_loss = True
+            outcome.wants_advice = True
         outcome.optimize_result = figures
         return outcome
 

@@ -350,9 +350,12 @@ def for_each_block(function, size):
 
     # Not by concurrent.futures: there is no more of it once the main thread has ended, while other threads may still train.
     others = [threading.Thread(target=copy_context().run, args=(every_nth, k)) for k in range(1, n_threads)]
-    for other in others:
-        other.start()
-    every_nth(0)
+    try:
+        for other in others:
+            other.start()
+        every_nth(0)
+    except BaseException as error:  # noqa: BLE001, as above
+        errors.append(error)
     for other in others:
         while other.is_alive():
             try:

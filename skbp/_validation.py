@@ -109,9 +109,13 @@ class Validation:
         return score, loss
 
     def score_of_constant(self, constant):
-        """The score of a `DummyClassifier`; None where it cannot be told, or these rows cannot tell it from a good one."""
+        """The score of a constant prediction; None where it cannot be told, or these rows cannot tell it from a good one.
+
+        It is that of a `DummyClassifier`, fitted on the rows to train on, or for "loss" of the frequencies in these rows.
+        """
         rows = self._rows
-        if (rows.codes == rows.codes[0]).all():
+        weighty = rows.codes if self._row_weight is None else rows.codes[self._row_weight > 0.0]
+        if (weighty == weighty[0]).all():
             return None
         if self._scoring == "loss":
             share = shares(rows.row_weight, np.arange(len(rows.codes)))

@@ -2,7 +2,7 @@
 
 Only the ratios of the weights s_i matter to the mean loss, but a user's weights may have any common factor: those of
 AdaBoost sum to 1, those of a physicist's events may be 1e-8 or 1e30. So the common factor, a power of 2, is split off
-before anything is summed or cast. What remains is exact. The penalty, whose share is alpha / sum_i s_i, takes it back.
+before anything is summed or cast. The penalty, whose share is alpha / sum_i s_i, takes it back.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def checked_weight(weight, n_rows, name):
 
 
 def relative_weights(*factors):
-    """The product of weights, brought to a largest value between 1/2 and 2 by a power of 2.
+    """The product of weights, brought by a power of 2 to a largest value of at least 1 and less than 2.
 
     Parameters
     ----------

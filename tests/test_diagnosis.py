@@ -538,7 +538,7 @@ def convergence_warning(clf, X, y):
     return found
 
 
-KINKED = {"relu", "leaky_relu", "relu6"}
+KINKED = {"relu", "leaky_relu", "relu6", "selu"}
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "bfgs", "cg"])

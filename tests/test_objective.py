@@ -14,8 +14,9 @@ from scipy.stats import norm
 from skbp import _objective
 from skbp._activations import ACTIVATIONS, Activation
 from skbp._losses import LOSSES
-from skbp._objective import CHUNK_ROWS, Objective, predict_logits
+from skbp._objective import CHUNK_ROWS, Objective
 from skbp._parameters import Parameters
+from skbp._predict import predict_logits
 
 HIDDEN = [(), (3,), (4, 3), (3, 4, 2)]
 OUTPUTS = [(name, n_outputs) for name in LOSSES for n_outputs in ((3,) if name == "softmax" else (1, 3))]

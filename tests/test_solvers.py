@@ -306,7 +306,7 @@ class TestMiniBatchSolver:
         assert (outcome.loss, solver.progress.samples_seen, monitor.n_iter) == (expected.loss, 20, 2)
         assert_array_equal(on.params.vector, whole.params.vector)
         assert "not finite in iteration 3" in outcome.warning
-        assert outcome.at_a_loss  # so that advice on the data is added
+        assert outcome.wants_advice  # so that advice on the data is added
         assert "learning_rate_init=0.1" in outcome.warning
 
     def test_divergence_under_validation_keeps_the_best_parameters(self):

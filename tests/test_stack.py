@@ -13,8 +13,9 @@ from skbp._activations import ACTIVATIONS, activation_record
 from skbp._dropout import Dropout
 from skbp._losses import LOSSES
 from skbp._monitor import Monitor, StackMonitor
-from skbp._objective import CHUNK_ROWS, Objective, predict_logits
+from skbp._objective import CHUNK_ROWS, Objective
 from skbp._parameters import Parameters
+from skbp._predict import predict_logits
 from skbp._schedules import SCHEDULES, Progress, learning_rate_factor
 from skbp._solvers import MiniBatchSolver
 from skbp._updates import UPDATES
