@@ -605,7 +605,10 @@ class BackpropClassifier(NetworkEstimator):
         array([0, 0, 0, 1])
         """
         dtype = np.float32 if all(getattr(w, "dtype", None) == np.float32 for w in coefs) else np.float64
-        coefs = [check_array(w, dtype=dtype, copy=True, input_name="coefs") for w in coefs]
+        try:
+            coefs = [check_array(w, dtype=dtype, copy=True, input_name="coefs") for w in coefs]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"coefs must be a list of matrices, one for each layer of weights: {error}") from error
         if not coefs:
             raise ValueError("coefs is empty: give the weights of at least one layer.")
         units = [coefs[0].shape[0], *(w.shape[1] for w in coefs)]
@@ -939,7 +942,9 @@ class BackpropClassifier(NetworkEstimator):
                     f"{far[0]}. A pipeline transforms it like X if it is made with transform_input=['X_val']."
                 )
         elif sample_weight_val is not None:
-            raise ValueError("sample_weight_val is given without X_val and y_val: give all three, or neither.")
+            raise ValueError(
+                "sample_weight_val is given without X_val and y_val, whose rows it is to weigh: give them too."
+            )
         elif self.early_stopping:
             train, held_out = self._hold_out(rows.codes, resume)
             rows, held_out = rows.take(train), rows.take(held_out)

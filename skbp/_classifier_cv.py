@@ -560,7 +560,7 @@ class BackpropClassifierCV(NetworkEstimator):
         wanted = DEFAULT_FOLDS if self.cv is None else int(self.cv)
         n_folds = min(wanted, limits[limit])
         if n_folds < wanted:
-            there_are = n_folds if n_folds > 1 else "none"
+            there_are = n_folds if n_folds > 1 else "none, and one member, which is not calibrated"
             note(f"cv={wanted} folds are more than {limit}, {limits[limit]}: there are {there_are}.")
         return n_folds
 
@@ -652,7 +652,7 @@ class BackpropClassifierCV(NetworkEstimator):
             warning = (
                 f"{monitor.diverged.sum()} of {len(members)} members diverged and keep their best weights. {warning}"
             )
-        if monitor.diverged.any():
+        if outcome.wants_advice or monitor.diverged.any():
             warning += _diagnosis.advice(members[0], rows)
         return kept, warning, outcome.status == "interrupted", monitor.finish
 
@@ -834,6 +834,8 @@ def _checked_groups(groups, n_rows):
         np.unique(groups)
     except (TypeError, ValueError) as error:
         raise ValueError(f"groups must have a label for each row: {error}") from error
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        raise ValueError("groups has missing values: give each row a group.")
     if len(groups) != n_rows:
         raise ValueError(f"groups has {len(groups)} labels for {n_rows} rows.")
     return groups

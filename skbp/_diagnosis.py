@@ -210,7 +210,7 @@ def remedies(clf, rows, batch_rows, mean, constant=1.0):
         found.append("set scoring='loss', which notices progress that other scores do not")
     if is_unscaled(rows.X):
         found.append(SCALE)
-    if penalty_strength(clf.alpha, rows, batch_rows) > RULING_STRENGTH:
+    if penalty_strength(clf.alpha, rows, batch_rows) > 10.0 * RULING_STRENGTH:
         found.append(f"lower alpha={clf.alpha}")
     if clf.solver in UPDATES and not mean < HIGH_LOSS * max(1.0, constant):
         found.append(f"lower learning_rate_init={clf.learning_rate_init}")

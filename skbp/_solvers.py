@@ -199,7 +199,7 @@ class MiniBatchSolver:
             f"Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet. Raise max_iter, or "
             "learning_rate_init if the loss still falls slowly."
         )
-        return Outcome("max_iter", loss, warning)
+        return Outcome("max_iter", loss, warning, wants_advice=True)
 
     def advance(self, share_of_epoch, step):
         """Set the progress to a share of the present epoch, of which the next step is another."""
