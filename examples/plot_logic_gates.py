@@ -42,7 +42,7 @@ for name, gate in gates.items():
 # no line separates the one pair from the other, and at most three inputs of four come out right.
 #
 # Training looks for the smallest loss, which for one unit has a single minimum. By symmetry it is at zero weights: the
-# unit says 1/2 everywhere, whatever it started from.
+# unit says 1/2 everywhere, whatever it started from. ``fit`` warns that nothing was learned.
 
 single = BackpropClassifier(hidden_layer_sizes=(), solver="lbfgs", random_state=0).fit(X, TRUTH["XOR"])
 print(f"A single unit trained on XOR: P(1) = {single.predict_proba(X)[:, 1].round(3)}")
