@@ -279,7 +279,7 @@ def test_an_interrupt_anywhere_leaves_no_limit(function):
                 break
         except KeyboardInterrupt:  # whose traceback still has all frames
             assert_nothing_is_left()
-    assert k > 200
+    assert k > (20 if function is for_scipy else 200)  # SciPy may have no copy of BLAS of its own
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -295,7 +295,6 @@ FOREIGN = [
     ("trust-krylov", {"initial_trust_radius": 10.0, "max_trust_radius": 1.0}),
     ("cg", {"c1": 0.9, "c2": 0.1}),
     ("newton-cg", {"c1": 0.9, "c2": 0.1}),
-    ("lbfgs", {"maxls": 2**40}),
     ("tnc", {"scale": 2.5}),
     ("tnc", {"offset": [1.0]}),
 ]
