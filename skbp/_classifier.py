@@ -813,7 +813,7 @@ class BackpropClassifier(NetworkEstimator):
         if not (incremental and hasattr(self, "_random_state")):
             self._random_state = check_random_state(self.random_state)
         rows = self._labelled_rows(X, y, sample_weight, resume, same_labels=not incremental, incremental=incremental)
-        too_strong = _diagnosis.penalty_warning(self.alpha, rows, self._batch_rows(rows))
+        too_strong = _diagnosis.penalty_warning(self.alpha, rows, _wiring.batch_rows(self, rows.X.shape[0]))
         if too_strong:
             note(too_strong)
         params = self._starting_parameters(rows, resume, *initial)
@@ -841,7 +841,7 @@ class BackpropClassifier(NetworkEstimator):
 
     def _warn_if_nothing_learned(self, rows, params, validate):
         """Compare the fitted network with a constant prediction."""
-        batch_rows = self._batch_rows(rows)
+        batch_rows = _wiring.batch_rows(self, rows.X.shape[0])
         figures = _diagnosis.has_learned(self._objective_on(rows, params), rows, self._loss(), self.n_outputs_)
         if figures is not None:
             mean, constant = figures
@@ -900,7 +900,9 @@ class BackpropClassifier(NetworkEstimator):
         if outcome.status == "interrupted" and not resume and monitor.is_at_start(params):
             raise KeyboardInterrupt
         if outcome.status == "diverged" and not (resume or monitor.n_iter):
-            raise NothingTrainedError(_diagnosis.diverged_at_once(self, rows, self._batch_rows(rows)))
+            raise NothingTrainedError(
+                _diagnosis.diverged_at_once(self, rows, _wiring.batch_rows(self, rows.X.shape[0]))
+            )
         if outcome.wants_advice:
             outcome.warning += _diagnosis.advice(self, rows, outcome.status == "diverged")
         self._publish(self._results(params, monitor, extend=True))

@@ -746,7 +746,9 @@ class BackpropClassifierCV(NetworkEstimator):
         if out_of_fold.saturates():
             note(
                 "A member has logits beyond the largest number on its fold: temperature_ is 1. "
-                + _diagnosis.remedies(self.members_[0], rows, self.members_[0]._batch_rows(rows), np.inf),
+                + _diagnosis.remedies(
+                    self.members_[0], rows, _wiring.batch_rows(self.members_[0], rows.X.shape[0]), np.inf
+                ),
                 ConvergenceWarning,
             )
         else:
@@ -805,7 +807,9 @@ class BackpropClassifierCV(NetworkEstimator):
             note(
                 f"Nothing was learned that holds for other rows: the out-of-fold log loss is {mean:.4g}, and predicting "
                 f"the class frequencies gives {constant:.4g}. "
-                + _diagnosis.remedies(self.members_[0], rows, self.members_[0]._batch_rows(rows), mean, constant),
+                + _diagnosis.remedies(
+                    self.members_[0], rows, _wiring.batch_rows(self.members_[0], rows.X.shape[0]), mean, constant
+                ),
                 NothingLearnedWarning,
             )
 

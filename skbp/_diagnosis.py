@@ -110,20 +110,26 @@ def constant_score(validation, y_train):
     return validation.score_of_constant(DummyClassifier(strategy="prior").fit(np.zeros((len(y), 1)), y))
 
 
+def _mean_weight(rows):
+    if rows.row_weight is None:
+        return 1.0
+    return times_power_of_2(float(rows.row_weight.mean()), rows.weight_exponent)
+
+
 def penalty_strength(alpha, rows, batch_rows):
     """alpha / S for a batch of rows of mean weight: what the penalty weighs beside the mean loss."""
-    weight = 1.0 if rows.row_weight is None else times_power_of_2(float(rows.row_weight.mean()), rows.weight_exponent)
-    largest = float(np.max(alpha))
-    return largest / (weight * batch_rows) if weight * batch_rows > 0.0 else np.inf if largest else 0.0
+    largest, weight_sum = float(np.max(alpha)), _mean_weight(rows) * batch_rows
+    if weight_sum > 0.0:
+        return largest / weight_sum
+    return np.inf if largest else 0.0
 
 
 def penalty_warning(alpha, rows, batch_rows):
     """What to say where light sample weights let the penalty rule, else nothing."""
     if rows.row_weight is None:
         return ""
-    mean = times_power_of_2(float(rows.row_weight.mean()), rows.weight_exponent)
-    strength = penalty_strength(alpha, rows, batch_rows)
-    if mean > LIGHT or strength <= RULING_STRENGTH:
+    mean = _mean_weight(rows)
+    if mean > LIGHT or penalty_strength(alpha, rows, batch_rows) <= RULING_STRENGTH:
         return ""
     return (
         f"The penalty rules over the loss: alpha={alpha} is divided by the sum of the weights, and the mean of "

@@ -269,11 +269,6 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, ClassifierMixin, Ba
         context = self._init_callback_context(task_name=task_name, max_subtasks=max_subtasks)
         return EpochCallbacks(self, context, arguments, attributes_at)
 
-    def _batch_rows(self, rows):
-        """Rows in a step of one network."""
-        n_rows = rows.X.shape[0]
-        return min(200 if self.batch_size == "auto" else self.batch_size, n_rows) if self.solver in UPDATES else n_rows
-
     def _most_iterations(self):
         """Epochs, or iterations of SciPy's methods, at the most."""
         given = None if self.solver in UPDATES else (self.solver_options or {}).get("maxiter")

@@ -161,11 +161,10 @@ def check_layers(arrays, like, name):
 
 
 def batch_rows(clf, n_rows):
-    """Rows in a mini-batch."""
-    batch_size = 200 if clf.batch_size == "auto" else clf.batch_size
-    if batch_size > n_rows and clf.batch_size != "auto":
-        note(f"batch_size={batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.")
-    return min(int(batch_size), n_rows)
+    """Rows in a step of one network: a mini-batch, or all with SciPy's methods."""
+    if clf.solver not in UPDATES:
+        return n_rows
+    return min(200 if clf.batch_size == "auto" else int(clf.batch_size), n_rows)
 
 
 def make_solver(clf, n_rows, rngs):
@@ -182,6 +181,8 @@ def make_solver(clf, n_rows, rngs):
     """
     if SOLVERS[clf.solver] is ScipySolver:
         return ScipySolver(clf.solver, clf.tol, clf.max_fun, clf.hessian, clf.solver_options)
+    if clf.batch_size != "auto" and clf.batch_size > n_rows:
+        note(f"batch_size={clf.batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.")
     rule = UPDATES[clf.solver]
     return MiniBatchSolver(
         rule(**{name: getattr(clf, name) for name in rule.parameters}),
