@@ -50,9 +50,9 @@ from threadpoolctl import threadpool_limits
 
 import skbp
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._activations import ACTIVATIONS
-from skbp._solvers import SCIPY_METHODS
-from skbp._updates import UPDATES
+from skbp._network.activations import ACTIVATIONS
+from skbp._training.solvers import SCIPY_METHODS
+from skbp._training.updates import UPDATES
 
 REST = 0.03
 ROWS_AT_LEAST, BATCHES_AT_LEAST = 4_000, 4

@@ -34,7 +34,7 @@ from threadpoolctl import threadpool_limits
 
 import skbp
 from skbp import BackpropClassifier
-from skbp._solvers import SCIPY_METHODS
+from skbp._training.solvers import SCIPY_METHODS
 
 LARGEST_FOR_BFGS = 700
 GRADIENT_OF_A_MINIMUM = 1e-6

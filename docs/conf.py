@@ -83,7 +83,7 @@ sphinx_gallery_conf = {
 
 
 class Equations(MathDomain):
-    """The label of an equation is its number: the one that it has in skbp._network, on whatever page it stands."""
+    """The label of an equation is its number: the one that it has in skbp._network.equations, on whatever page it stands."""
 
     def note_equation(self, docname, labelid, location=None):
         super().note_equation(docname, labelid, location)

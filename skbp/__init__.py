@@ -2,10 +2,10 @@
 
 __version__ = "0.1.0"
 
-from skbp._activations import Activation
-from skbp._classifier import BackpropClassifier
-from skbp._classifier_cv import BackpropClassifierCV
-from skbp._features import HiddenFeatures
+from skbp._estimators.classifier import BackpropClassifier
+from skbp._estimators.classifier_cv import BackpropClassifierCV
+from skbp._estimators.hidden_features import HiddenFeatures
+from skbp._network.activations import Activation
 from skbp._notices import InconsistentVersionWarning, NothingLearnedWarning, UnusedParameterWarning
 
 __all__ = [

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from skbp._losses import LOSSES
+from skbp._network.losses import LOSSES
 from skbp.inspection import _subject
 
 # Rows and columns of an array that are printed; in place of the others there are dots.

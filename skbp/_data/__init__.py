@@ -1,0 +1,1 @@
+"""What comes in and what goes out: rows, weights, targets and splits."""

@@ -1,0 +1,151 @@
+"""Hidden layers as transformers: what a network has learnt, as features for other estimators."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Integral
+from typing import ClassVar
+
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
+from sklearn.utils.validation import check_is_fitted
+
+from skbp._estimators.pickling import VersionedState
+
+
+class HiddenFeatures(
+    VersionedState, ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator
+):
+    """Transform rows to the activations of a hidden layer of a network.
+
+    Parameters
+    ----------
+    classifier : BackpropClassifier
+        The network. `fit` trains a clone of it.
+    layer : int, default=-1
+        Which hidden layer: 0 is the first, -1 the last.
+
+    Attributes
+    ----------
+    classifier_ : BackpropClassifier or FrozenEstimator
+        The fitted network; frozen if `classifier` is.
+    n_features_in_ : int
+        Number of features of the network's input.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, where the data had them.
+
+    See Also
+    --------
+    BackpropClassifier.as_transformer : The hidden layer of a network that is already fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skbp import BackpropClassifier, HiddenFeatures
+    >>> X, y = load_iris(return_X_y=True)
+    >>> features = HiddenFeatures(BackpropClassifier(8, "tanh", solver="lbfgs", alpha=1.0, random_state=0))
+    >>> make_pipeline(StandardScaler(), features, LogisticRegression()).fit(X, y).score(X, y) > 0.95
+    True
+    """
+
+    # Where the HTML representation links to.
+    _doc_link_module = "skbp"
+    _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
+
+    _parameter_constraints: ClassVar[dict] = {
+        "classifier": [HasMethods(["fit", "hidden_features"])],
+        "layer": [Integral],
+    }
+
+    def __init__(self, classifier, layer=-1):
+        self.classifier = classifier
+        self.layer = layer
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, **fit_params):
+        """Train a clone of the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to train the network on.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their labels.
+        **fit_params : dict
+            Passed on to the network's `fit`.
+
+        Returns
+        -------
+        self : HiddenFeatures
+            The fitted transformer itself.
+
+        Raises
+        ------
+        ValueError
+            If the network does not have this hidden layer, or its `fit` raises.
+        """
+        if _routing_enabled():
+            fit_params = process_routing(self, "fit", **fit_params).classifier.fit
+        network = clone(self.classifier)
+        try:
+            network.fit(X, y, **fit_params)
+        finally:
+            # A warning that a filter turns into an error loses nothing that was trained.
+            if hasattr(network, "coefs_"):
+                self._of(network)
+        return self
+
+    def transform(self, X):
+        """The activations of the hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_units)
+            What each unit of the layer puts out.
+        """
+        check_is_fitted(self)
+        return self.classifier_.hidden_features(X, self.layer)
+
+    def get_metadata_routing(self):
+        """The metadata that `fit` passes on: what the network's `fit` requests.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Who wants what.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
+        return MetadataRouter(owner=type(self).__name__).add(classifier=self.classifier, method_mapping=mapping)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = copy.deepcopy(get_tags(self.classifier).input_tags)
+        tags.target_tags = copy.deepcopy(get_tags(self.classifier).target_tags)
+        return tags
+
+    def _of(self, fitted):
+        """This transformer with a fitted network."""
+        self._n_features_out = fitted.coefs_[fitted._hidden_layer(self.layer)].shape[1]
+        self.classifier_ = fitted
+        self.n_features_in_ = fitted.n_features_in_
+        if hasattr(fitted, "feature_names_in_"):
+            self.feature_names_in_ = fitted.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # of data with names that it was fitted on before
+        return self

@@ -1,0 +1,1 @@
+"""The mathematics: passes through the network, losses, the objective and its derivatives, in NumPy and SciPy only."""

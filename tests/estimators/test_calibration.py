@@ -1,0 +1,465 @@
+"""The temperature is the best one, and whatever comes while it is sought loses nothing, takes no memory and little time."""
+
+import math
+import sys
+import time
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, log_loss
+
+import skbp
+from skbp import Activation, BackpropClassifierCV
+from skbp._estimators.calibration import CHUNK_ELEMENTS, FEW_ELEMENTS, OutOfFold, row_chunks
+from skbp._network.activations import ACTIVATIONS
+
+# Most tests train for a few epochs only, and are not about where those lead.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
+]
+
+KINDS = ["binary", "multiclass", "multilabel"]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def link(kind):
+    """From logits to probabilities, written down anew."""
+    if kind == "binary":
+        return lambda z: np.hstack([expit(-z), expit(z)])
+    if kind == "multiclass":
+        return lambda z: softmax(z, axis=1)
+    return lambda z: np.clip(expit(z), 1e-300, 1 - 1e-16)
+
+
+def make_logits(kind, n, n_classes=4, temperature=1.7, seed=0, dtype=np.float32):
+    """Logits that are calibrated when divided by the temperature, and the labels."""
+    rng = np.random.RandomState(seed)
+    z = rng.normal(size=(n, {"binary": 1}.get(kind, n_classes))) * 2.0
+    if kind == "multiclass":
+        codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    else:
+        codes = (z + rng.logistic(size=z.shape) > 0.0).astype(int)
+        codes = codes[:, 0] if kind == "binary" else codes
+    return (temperature * z).astype(dtype), codes
+
+
+def row_losses(kind, z, codes):
+    """The log loss of each row of float64 logits."""
+    if kind == "binary":
+        return np.logaddexp(0.0, (1 - 2 * codes) * z[:, 0])
+    if kind == "multiclass":
+        return np.logaddexp.reduce(z, axis=1) - z[np.arange(len(z)), codes]
+    return np.logaddexp(0.0, (1 - 2 * codes) * z).sum(axis=1)
+
+
+def mean_log_loss(kind, folds, logits, codes, weight):
+    """As a function of the temperature."""
+    rows, z = np.concatenate(folds), np.concatenate(logits).astype(np.float64)
+    weight = np.ones(len(rows)) if weight is None else weight[rows]
+    return lambda temperature: np.average(row_losses(kind, z / temperature, codes[rows]), weights=weight)
+
+
+def brute_force(loss):
+    """The log of the best temperature: the best of a grid, refined."""
+    grid = np.linspace(-2.0, 2.0, 81)
+    k = np.argmin([loss(math.exp(t)) for t in grid])
+    bounds = grid[max(k - 1, 0)], grid[min(k + 1, 80)]
+    return minimize_scalar(lambda t: loss(math.exp(t)), bounds=bounds, method="bounded", options={"xatol": 1e-9}).x
+
+
+def folds_of(n, n_folds=3, seed=0):
+    return np.array_split(np.random.RandomState(seed).permutation(n), n_folds)
+
+
+def found(kind, folds, logits, codes, weight=None, deadline=math.inf):
+    return OutOfFold(folds, logits, link(kind)).temperature(codes, weight, deadline)
+
+
+# The temperature
+
+
+@every_kind
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_temperature_is_that_of_the_least_log_loss(dtype, temperature, weighted, kind):
+    z, codes = make_logits(kind, 400, temperature=temperature, dtype=dtype)
+    folds = folds_of(400)
+    logits = [z[fold] for fold in folds]
+    weight = np.random.RandomState(0).exponential(size=400) if weighted else None
+    best = brute_force(mean_log_loss(kind, folds, logits, codes, weight))
+    assert abs(best) < 2.0
+    assert_allclose(math.log(found(kind, folds, logits, codes, weight)), best, atol=2e-5)
+
+
+@every_kind
+def test_a_row_counts_in_every_fold_that_it_is_in_and_others_do_not(kind):
+    rng = np.random.RandomState(0)
+    z, codes = make_logits(kind, 300)
+    folds = [rng.permutation(200)[:90] for _ in range(4)]  # overlap, and leave out the last third
+    logits = [z[fold] + rng.normal(size=z[fold].shape).astype(z.dtype) for fold in folds]
+    weight = rng.exponential(size=300)
+    loss = mean_log_loss(kind, folds, logits, codes, weight)
+    assert_allclose(math.log(found(kind, folds, logits, codes, weight)), brute_force(loss), atol=2e-5)
+    weight[200:] = 1e6
+    assert found(kind, folds, logits, codes, weight) == found(
+        kind, folds, logits, codes, np.where(weight > 1e5, 0.0, weight)
+    )
+
+
+@every_kind
+@pytest.mark.parametrize("temperature", [0.01, 100.0])
+def test_the_temperature_is_bounded(temperature, kind):
+    z, codes = make_logits(kind, 200, temperature=temperature, dtype=np.float64)
+    log_temperature = math.log(found(kind, [np.arange(200)], [z], codes))
+    assert_allclose(log_temperature, math.copysign(2.0, math.log(temperature)), atol=1e-3)
+
+
+@every_kind
+def test_where_no_row_weighs_anything_all_weigh_alike(kind):
+    z, codes = make_logits(kind, 100)
+    folds = folds_of(100)
+    logits = [z[fold] for fold in folds]
+    assert found(kind, folds, logits, codes, np.zeros(100)) == found(kind, folds, logits, codes)
+
+
+@every_kind
+def test_the_common_factor_of_weights_does_not_count(kind):
+    z, codes = make_logits(kind, 100)
+    weight = np.random.RandomState(0).exponential(size=100)
+    one, other = (found(kind, [np.arange(100)], [z], codes, weight * size) for size in (1.0, 1e-200))
+    assert_allclose(one, other, rtol=1e-6)
+
+
+# Chunks
+
+
+def large(kind, n_classes=150):
+    """More elements than one chunk has, in folds of several sizes."""
+    n = int(2.5 * CHUNK_ELEMENTS) // (1 if kind == "binary" else n_classes)
+    z, codes = make_logits(kind, n, n_classes)
+    ends = [n // 10, n // 5, n]
+    folds = np.split(np.random.RandomState(1).permutation(n), ends[:-1])
+    return folds, [z[fold] for fold in folds], codes
+
+
+@every_kind
+def test_chunks_change_nothing(kind):
+    folds, logits, codes = large(kind)
+    assert max(z.size for z in logits) > CHUNK_ELEMENTS
+    loss = mean_log_loss(kind, folds, logits, codes, None)
+    temperature = found(kind, folds, logits, codes)
+    assert loss(temperature) <= min(loss(temperature * 1.001), loss(temperature / 1.001))
+    proba = OutOfFold(folds, logits, link(kind)).mean_proba(len(codes), 0.5)
+    expected = np.zeros_like(proba)
+    for fold, z in zip(folds, logits, strict=True):
+        expected[fold] = link(kind)(0.5 * z.astype(np.float64))
+    assert_allclose(proba, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(1, 1), (0, 3), (10, 10**6), (10**6, 1), (700_001, 3), (1000, 1000)])
+def test_chunks_of_rows_follow_one_another(n_rows, n_columns):
+    chunks = row_chunks(n_rows, n_columns)
+    assert_array_equal(np.concatenate([np.arange(n_rows)[c] for c in chunks] or [[]]), np.arange(n_rows))
+    assert all((c.stop - c.start) * n_columns <= max(CHUNK_ELEMENTS, n_columns) for c in chunks)
+    assert len(chunks) <= n_rows * max(1, 2 * n_columns / CHUNK_ELEMENTS)
+
+
+@every_kind
+def test_mean_proba_of_rows_in_several_folds_and_in_none(kind):
+    rng = np.random.RandomState(0)
+    folds = [np.array([0, 1, 2]), np.array([2, 3]), np.array([5, 2, 0])]
+    n_outputs = 1 if kind == "binary" else 3
+    logits = [rng.normal(size=(len(fold), n_outputs)).astype(np.float32) for fold in folds]
+    with np.errstate(invalid="ignore"):
+        proba = OutOfFold(folds, logits, link(kind)).mean_proba(6, 0.7)
+    assert proba.dtype == np.float64
+    by_row = [[] for _ in range(6)]
+    for fold, z in zip(folds, logits, strict=True):
+        for row, p in zip(fold, link(kind)(0.7 * z.astype(np.float64)), strict=True):
+            by_row[row].append(p)
+    assert [len(p) for p in by_row] == [2, 1, 3, 1, 0, 1]
+    for row in (0, 1, 2, 3, 5):
+        assert_allclose(proba[row], np.mean(by_row[row], axis=0), rtol=1e-14)
+    assert np.isnan(proba[4]).all()
+
+
+# Time
+
+
+@every_kind
+def test_where_the_time_is_up_the_temperature_of_a_sample_is_near(kind):
+    folds, logits, codes = large(kind)
+    assert sum(z.size for z in logits) > 2 * FEW_ELEMENTS
+    full, few = (found(kind, folds, logits, codes, deadline=d) for d in (math.inf, 0.0))
+    assert full != few
+    assert_allclose(few, full, rtol=0.05)
+    # The sample has rows of every fold, by their weights.
+    weight = np.random.RandomState(0).exponential(size=len(codes))
+    full, few = (found(kind, folds, logits, codes, weight, deadline=d) for d in (math.inf, 0.0))
+    assert_allclose(few, full, rtol=0.05)
+
+
+@every_kind
+def test_few_rows_are_all_looked_at_however_late_it_is(kind):
+    z, codes = make_logits(kind, 50)
+    assert found(kind, [np.arange(50)], [z], codes, deadline=0.0) == found(kind, [np.arange(50)], [z], codes)
+
+
+@pytest.mark.parametrize("n_looks", [1, 2, 3, 5])
+def test_a_search_that_is_cut_short_is_no_worse_than_none(n_looks):
+    z, codes = make_logits("multiclass", 300, temperature=1.0)
+    seconds, calls = 0.15, []
+
+    def slow(logits):
+        calls.append(len(logits))
+        time.sleep(seconds)
+        return softmax(logits, axis=1)
+
+    out_of_fold = OutOfFold([np.arange(300)], [z], slow)
+    temperature = out_of_fold.temperature(codes, None, time.perf_counter() + (n_looks - 0.5) * seconds)
+    assert len(calls) <= n_looks + 1
+    loss = mean_log_loss("multiclass", [np.arange(300)], [z], codes, None)
+    assert loss(temperature) <= loss(1.0) + 1e-6
+
+
+# Saturated logits
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logits_near_the_largest_number_saturate(dtype):
+    limit = np.finfo(dtype).max / 64
+    for size, expected in ((1.0, False), (0.99 * limit, False), (1.01 * limit, True), (-1.01 * limit, True)):
+        logits = [np.zeros((3, 2), dtype), np.array([[0.0, size]], dtype)]
+        assert OutOfFold([np.arange(3), np.array([3])], logits, link("multiclass")).saturates() is expected
+
+
+# In a fit
+
+
+def make_data(kind="multiclass", n=90, seed=0):
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(n, 4))
+    noisy = X[:, :3] + rng.normal(size=(n, 3))
+    if kind == "multilabel":
+        return X, (noisy > 0.3).astype(int)
+    return X, noisy.argmax(axis=1) if kind == "multiclass" else (noisy[:, 0] > 0.3).astype(int)
+
+
+def small(**params):
+    given = {"hidden_layer_sizes": (5,), "cv": 3, "max_iter": 8, "random_state": 0, "learning_rate_init": 0.02}
+    return BackpropClassifierCV(**given | params)
+
+
+@every_kind
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_a_fit_publishes_is_what_its_members_say_of_rows_not_seen(weighted, kind):
+    X, y = make_data(kind)
+    weight = np.random.RandomState(0).exponential(size=len(X)) if weighted else None
+    clf = small(dtype="float64").fit(X, y, weight)
+    logits = [
+        np.reshape(member.decision_function(X[fold]), (len(fold), -1))
+        for member, fold in zip(clf.members_, clf.oof_indices_, strict=True)
+    ]
+    best = brute_force(mean_log_loss(kind, clf.oof_indices_, logits, y, weight))
+    assert_allclose(math.log(clf.temperature_), best, atol=2e-5)
+    expected = np.zeros_like(clf.oof_proba_)
+    for fold, z in zip(clf.oof_indices_, logits, strict=True):
+        expected[fold] = link(kind)(z / clf.temperature_)
+    assert_allclose(clf.oof_proba_, expected, rtol=1e-12)
+    losses = -np.log(np.where(y == 1, expected, 1 - expected)).sum(axis=1) if kind == "multilabel" else None
+    loss = log_loss(y, expected, sample_weight=weight) if losses is None else np.average(losses, weights=weight)
+    assert_allclose(clf.oof_log_loss_, loss, rtol=1e-12)
+    predicted = expected > 0.5 if kind == "multilabel" else expected.argmax(axis=1)
+    assert_allclose(clf.oof_score_, accuracy_score(y, predicted, sample_weight=weight), rtol=1e-12)
+
+
+@every_kind
+def test_saturated_logits_give_a_temperature_of_1_and_a_warning(kind):
+    X, y = make_data(kind)
+    # A member of a method that looks at its own rows alone, with a fold that lies far off.
+    X = X.astype(np.float32)
+    X[60:90] *= np.float32(3e38) / np.abs(X[60:90]).max()
+    rows = np.arange(len(X))
+    split = [(np.delete(rows, np.s_[60:90]), rows[60:90])]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf = small(solver="lbfgs", cv=split, max_iter=20).fit(X, y)
+    said = [str(w.message) for w in caught if "logits beyond the largest number" in str(w.message)]
+    assert len(said) == 1
+    assert "temperature_ is 1" in said[0]
+    assert "StandardScaler" in said[0]
+    assert clf.temperature_ == 1.0
+    covered = np.concatenate(clf.oof_indices_)
+    for values in (
+        clf.oof_proba_[covered],
+        clf.oof_decision_function_[covered],
+        clf.predict_proba(X),
+        clf.decision_function(X),
+    ):
+        assert np.isfinite(values).all()
+    assert np.isfinite([clf.oof_log_loss_, clf.oof_score_]).all()
+
+
+def counting(relu=ACTIVATIONS["relu"]):
+    """relu that counts its calls and interrupts at one of them."""
+    at = {"count": 0, "interrupt": math.inf}
+
+    def function(z, out):
+        at["count"] += 1
+        if at["count"] == at["interrupt"]:
+            raise KeyboardInterrupt
+        return relu.function(z, out)
+
+    activation = Activation(function, relu.slope, initial_scale=relu.initial_scale)
+    at["count"] = 0
+    return activation, at
+
+
+def assert_kept_without_calibration(clf, whole, X, caught):
+    """All of a whole fit but what calibration sets."""
+    assert sum("Calibration interrupted by user" in str(w.message) for w in caught) == 1
+    assert {w.category for w in caught} <= {ConvergenceWarning, skbp.NothingLearnedWarning}
+    assert len(clf.members_) == len(whole.members_)
+    for one, other in zip(clf.members_, whole.members_, strict=True):
+        for a, b in zip(one.coefs_ + one.intercepts_, other.coefs_ + other.intercepts_, strict=True):
+            assert_array_equal(a, b)
+    assert_array_equal(clf.best_iters_, whole.best_iters_)
+    assert clf.temperature_ == 1.0
+    assert clf.oof_proba_ is clf.oof_decision_function_ is clf.oof_log_loss_ is clf.oof_score_ is None
+    assert_allclose(clf.predict_proba(X), clf.predict_proba_members(X).mean(axis=0), rtol=1e-6)
+    assert_array_equal(clf.predict(X), whole.predict(X) if whole.temperature_ == 1.0 else clf.predict(X))
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_interrupt_while_the_members_predict_their_folds_keeps_them(solver):
+    X, y = make_data()
+    activation, at = counting()
+    params = {"activation": activation, "solver": solver}
+    params |= {"learning_rate_init": "auto"} if solver == "lbfgs" else {}
+    whole = small(**params).fit(X, y)
+    n_calls = at["count"]
+    # The last calls are those of the three folds, one hidden layer each.
+    for back in range(3):
+        at |= {"count": 0, "interrupt": n_calls - back}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            clf = small(**params).fit(X, y)
+        assert at["count"] == at["interrupt"]
+        at["interrupt"] = math.inf
+        assert_kept_without_calibration(clf, whole, X, caught)
+
+
+def interrupted_within(name, k, function):
+    """Call a function and interrupt it at the k-th line of skbp within its function of that name; whether it came so far.
+
+    A KeyboardInterrupt that `function` lets through is an error of the test.
+    """
+    left, inside = k, False
+
+    def trace(frame, event, arg):
+        nonlocal left, inside
+        own = frame.f_globals.get("__name__", "").startswith("skbp")
+        if event == "call":
+            inside = inside or (own and frame.f_code.co_name == name)
+            return trace if own else None
+        if inside and event == "line" and own:
+            left -= 1
+            if left < 0:
+                sys.settrace(before)
+                raise KeyboardInterrupt
+        if event == "return" and frame.f_code.co_name == name:
+            inside = False
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except KeyboardInterrupt:
+        sys.settrace(before)
+        pytest.fail(f"the interrupt at line {k} within {name} has come through")
+    finally:
+        sys.settrace(before)
+    return left < 0
+
+
+@every_kind
+def test_an_interrupt_anywhere_in_calibration_keeps_the_members(kind):
+    X, y = make_data(kind, 40)
+    whole = small(max_iter=2).fit(X, y)
+    n_interrupts = 0
+    for k in [*range(0, 60, 3), *np.geomspace(60, 20_000, 40).astype(int)]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            clf = small(max_iter=2)
+            if not interrupted_within("_estimate", k, lambda clf=clf: clf.fit(X, y)):
+                break
+        n_interrupts += 1
+        assert_kept_without_calibration(clf, whole, X, caught)
+    assert n_interrupts > 30
+
+
+def test_an_interrupt_after_calibration_keeps_the_members():
+    # While the out-of-fold predictions are compared with the class frequencies, for which there may be many rows.
+    X, y = make_data(n=40)
+    whole = small(max_iter=2).fit(X, y)
+    for k in (0, 5, 15):
+        clf = small(max_iter=2)
+        assert interrupted_within("_warn_if_nothing_learned", k, lambda clf=clf: clf.fit(X, y))
+        assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
+        assert clf.temperature_ == whole.temperature_
+
+
+def test_an_interrupt_after_training_keeps_the_network():
+    # While the loss is compared with that of the class frequencies, for which all rows may be gone through.
+    X, y = make_data(n=40)
+    params = {"max_iter": 3, "random_state": 0}
+    whole = skbp.BackpropClassifier(**params).fit(X, y)
+    for k in (0, 5, 15):
+        clf = skbp.BackpropClassifier(**params)
+        assert interrupted_within("_warn_if_nothing_learned", k, lambda clf=clf: clf.fit(X, y))
+        assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_max_time_bounds_the_whole_fit(solver):
+    X, y = np.random.default_rng(0).standard_normal((10_000, 5)), np.arange(10_000) % 1000
+    start = time.perf_counter()
+    clf = BackpropClassifierCV((5,), max_iter=50, max_time=0.5, solver=solver, random_state=0).fit(X, y)
+    assert time.perf_counter() - start < 3.0
+    assert clf.oof_proba_.shape == (10_000, 1000)
+    assert np.isfinite(clf.oof_log_loss_)
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+def test_memory_beside_what_is_published_is_one_copy_of_the_logits(kind):
+    n_rows, n_classes = 24_000, 200
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(n_rows, 3)).astype(np.float32)
+    y = np.arange(n_rows) % n_classes
+    published = 2
+    if kind == "multilabel":
+        y = np.eye(n_classes, dtype=np.int8)[y]
+        y[:, 0] = 1 - y[:, 1]
+    clf = small(max_iter=1)
+    tracemalloc.start()
+    try:
+        clf.fit(X, y)
+        used, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    elements = 8 * n_rows * n_classes
+    assert used > published * elements
+    if kind == "multilabel":
+        # The labels as codes and as booleans, and the probabilities that labels are absent.
+        published += 1 + 1 / 8 + 1
+    assert peak < (published + 0.5) * elements + 2.5e7

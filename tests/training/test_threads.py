@@ -1,0 +1,419 @@
+"""BLAS is held to one thread while products are small, and has its threads back once the last fit is over."""
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from weakref import ref
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from skbp import BackpropClassifier
+from skbp._training import threads
+from skbp._training.threads import (
+    BLOCK,
+    LONG,
+    MOST_THREADS,
+    SMALL_PRODUCT,
+    TINY_PRODUCTS,
+    _Limit,
+    _OneThread,
+    blas_threads,
+    for_each_block,
+)
+
+# To look for the libraries takes some 10 ms.
+BLAS = ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def n_threads(of_scipy=None):
+    """Of SciPy's own copy of BLAS, of the others, or of all."""
+    return {one.num_threads for one in BLAS if of_scipy in {None, Path(one.filepath).parent.name == "scipy.libs"}}
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    with threadpool_limits(2, user_api="blas"):
+        if n_threads(of_scipy=False) != {2}:
+            pytest.skip("The threads of this machine's BLAS cannot be set.")
+        yield
+
+
+TINY = {"units": (20, 64, 64, 1), "n_rows": 1}
+SMALL = {"units": (20, 64, 64, 1), "n_rows": 1000}
+LARGE = {"units": (10, 1024, 3), "n_rows": SMALL_PRODUCT // (10 * 1024) + 1}
+
+
+def assert_nothing_is_left():
+    """BLAS has its threads, no lock is taken, and the next fit is limited and gives the threads back."""
+    assert n_threads() == {2}
+    assert not threads._numpys._taken.locked()
+    assert not threads._scipys._taken.locked()
+    with blas_threads(**SMALL):
+        assert n_threads() == {1}
+    assert n_threads() == {2}
+
+
+# Which products are limited
+
+
+def test_small_products_are_left_to_one_thread():
+    with blas_threads(**SMALL):
+        assert n_threads() == {1}
+    assert n_threads() == {2}
+
+
+def test_large_products_keep_their_threads():
+    with blas_threads(**LARGE):
+        assert n_threads() == {2}
+
+
+@pytest.mark.parametrize("units", [(20, 64, 64, 1), (64, 100, 10), (3, 2), (3,), ()])
+def test_nothing_is_limited_for_tiny_products(units):
+    with blas_threads(units, n_rows=1):
+        assert n_threads() == {2}
+    with blas_threads(units, n_rows=1, by_scipy=True):  # which works on vectors too
+        assert n_threads() == {1}
+    assert n_threads() == {2}
+
+
+def test_it_is_all_layers_together_that_are_tiny():
+    with blas_threads((1, TINY_PRODUCTS // 2 - 1, 1), n_rows=1):
+        assert n_threads() == {2}
+    with blas_threads((1, TINY_PRODUCTS // 2, 1), n_rows=1):
+        assert n_threads() == {1}
+
+
+def test_one_row_by_large_weights_is_left_to_one_thread():
+    with blas_threads((784, 1024, 1024, 10), n_rows=1):
+        assert n_threads() == {1}
+
+
+def test_large_products_for_scipys_methods_keep_those_of_numpys_blas_but_not_of_scipys():
+    if not n_threads(of_scipy=True):
+        pytest.skip("NumPy and SciPy did not come with a BLAS each.")
+    with blas_threads(**LARGE, by_scipy=True):
+        assert n_threads(of_scipy=False) == {2}
+        assert n_threads(of_scipy=True) == {1}
+        with blas_threads(**SMALL):  # another fit, of small products
+            assert n_threads() == {1}
+        assert n_threads(of_scipy=False) == {2}
+        assert n_threads(of_scipy=True) == {1}
+    assert n_threads() == {2}
+
+
+def test_the_products_of_sparse_rows_are_none_of_blas():
+    with blas_threads(**LARGE, sparse=True):
+        assert n_threads() == {1}
+    with blas_threads(**SMALL | {"units": (10**6, 20, 3)}, sparse=True):
+        assert n_threads() == {2}
+
+
+# Fits within and beside one another
+
+
+def test_a_fit_within_another_leaves_it_the_limit():
+    with blas_threads(**SMALL):
+        with blas_threads(**SMALL):
+            assert n_threads() == {1}
+        assert n_threads() == {1}
+    assert_nothing_is_left()
+
+
+def test_an_error_inside_gives_the_threads_back():
+    with pytest.raises(RuntimeError), blas_threads(**SMALL):
+        raise RuntimeError
+    assert_nothing_is_left()
+
+
+class Fit(threading.Thread):
+    """A thread that is within a limit until it is told to leave, and that looks at something within and afterwards."""
+
+    def __init__(self, limit=lambda: blas_threads(**SMALL), look=n_threads):
+        super().__init__(daemon=True)
+        self.limit, self.look = limit, look
+        self.entered, self.told = threading.Event(), threading.Event()
+        self.start()
+        assert self.entered.wait(60)
+
+    def run(self):
+        with self.limit():
+            self.while_in = self.look()
+            self.entered.set()
+            self.told.wait(60)
+        self.afterwards = self.look()
+
+    def leave(self):
+        self.told.set()
+        self.join()
+
+
+def test_of_fits_that_overlap_the_last_to_leave_gives_the_threads_back():
+    first, second = Fit(), Fit()
+    assert n_threads() == {1}
+    first.leave()
+    third = Fit()
+    second.leave()
+    assert n_threads() == {1}
+    third.leave()
+    assert [fit.while_in for fit in (first, second, third)] == [{1}] * 3
+    assert [fit.afterwards for fit in (first, second, third)] == [{1}, {1}, {2}]
+    assert_nothing_is_left()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_fits_that_overlap_give_the_same_bits_as_each_alone():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(800, 64))
+    y = (X[:, :3] + rng.normal(size=(800, 3))).argmax(axis=1)
+    # Products of 200 x 64 x 128 multiplications, which BLAS shares between threads unless it is limited.
+    fits = [BackpropClassifier((128,), max_iter=n, tol=0.0, random_state=n, verbose=False) for n in (2, 4, 6, 8)]
+    alone = [np.concatenate([coef.ravel() for coef in clf.fit(X, y).coefs_]) for clf in fits]
+    start = threading.Barrier(len(fits))
+    threads = [threading.Thread(target=lambda clf=clf: start.wait(60) >= 0 and clf.fit(X, y)) for clf in fits]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for clf, expected in zip(fits, alone, strict=True):
+        np.testing.assert_array_equal(np.concatenate([coef.ravel() for coef in clf.coefs_]), expected)
+    assert_nothing_is_left()
+
+
+def test_a_number_that_a_user_sets_meanwhile_or_afterwards_is_his():
+    with threadpool_limits(2, user_api="blas"):
+        with blas_threads(**SMALL):
+            for one in BLAS:
+                one.set_num_threads(3)
+        assert n_threads() == {3}
+    with threadpool_limits(1, user_api="blas"):
+        with blas_threads(**SMALL):
+            assert n_threads() == {1}
+        assert n_threads() == {1}
+    assert_nothing_is_left()
+
+
+class StandIn:
+    """As one of threadpoolctl's controllers, of a library with one number of threads or with one for every thread."""
+
+    def __init__(self, internal_api, threading_layer, number):
+        self.internal_api, self.threading_layer, self._number = internal_api, threading_layer, number
+        number.n = 4
+
+    def get_num_threads(self):
+        return getattr(self._number, "n", 4)
+
+    def set_num_threads(self, n):
+        self._number.n = n
+
+
+@pytest.mark.parametrize("api", ["mkl", "blis", "openblas"])
+def test_a_number_of_the_process_is_restored_by_whoever_leaves_last(api):
+    library = StandIn(api, "pthreads", SimpleNamespace())
+    one = _OneThread(lambda: [library])
+    other = Fit(lambda: _Limit((one,)), library.get_num_threads)
+    with _Limit((one,)):
+        other.leave()
+        assert library.get_num_threads() == 1
+        assert one.n_threads() == 4
+    assert (other.while_in, other.afterwards, library.get_num_threads()) == (1, 1, 4)
+
+
+def test_where_every_thread_has_a_number_each_sets_and_restores_its_own():
+    library = StandIn("openblas", "openmp", threading.local())
+    one = _OneThread(lambda: [library])
+    other = Fit(lambda: _Limit((one,)), library.get_num_threads)
+    assert library.get_num_threads() == 4
+    with _Limit((one,)):
+        assert library.get_num_threads() == 1
+        assert one.n_threads() == 4
+        other.leave()
+        assert library.get_num_threads() == 1
+    assert (other.while_in, other.afterwards, library.get_num_threads()) == (1, 4, 4)
+
+
+def test_the_next_fit_starts_from_the_numbers_that_a_dead_one_found():
+    library = StandIn("mkl", "intel", SimpleNamespace())
+    one, holder = _OneThread(lambda: [library]), threading.Event()
+    one.enter("dead", ref(holder))
+    del holder
+    assert library.get_num_threads() == 1
+    assert one.n_threads() == 4
+    with _Limit((one,)):
+        assert library.get_num_threads() == 1
+    assert library.get_num_threads() == 4
+
+
+# Processes
+
+
+FORK = """
+import os, threading, warnings
+from threadpoolctl import ThreadpoolController
+from skbp._training.threads import _numpys, blas_threads
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: a process of several threads forks
+blas = ThreadpoolController().select(user_api="blas").lib_controllers
+small = {"units": (20, 64, 64, 1), "n_rows": 1000}
+
+def n_threads():
+    return {one.num_threads for one in blas}
+
+def forked():
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    report = [n_threads() == {2}, not _numpys._taken.locked()]
+    with blas_threads(**small):
+        report.append(n_threads() == {1})
+    report.append(n_threads() == {2})
+    os._exit(0 if all(report) else 1)
+
+def trains():
+    with blas_threads(**small):
+        entered.set()
+        assert leave.wait(60)
+
+entered, leave = threading.Event(), threading.Event()
+other = threading.Thread(target=trains)
+other.start()
+assert entered.wait(60) and n_threads() == {1}
+print("beside a fit", forked())
+with blas_threads(**small):
+    print("within a fit", forked())
+with _numpys._taken:
+    print("while the lock is taken", forked())
+assert n_threads() == {1}
+leave.set()
+other.join()
+print("after the fits", forked(), n_threads())
+"""
+
+
+def in_a_process(script):
+    """What a script prints in a process that starts with two threads."""
+    environ = os.environ | {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert not run.returncode, run.stderr
+    return run.stdout.splitlines()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_has_its_threads_back_and_is_limited_again():
+    assert in_a_process(FORK) == [
+        "beside a fit 0",
+        "within a fit 0",
+        "while the lock is taken 0",
+        "after the fits 0 {2}",
+    ]
+
+
+# Long vectors
+
+
+def threads_that_work(size, together=1):
+    """Which threads `for_each_block` uses; each waits for the others, so that none does all before the rest begin."""
+    seen, vector, barrier = set(), np.zeros(size, np.int8), threading.Barrier(together)
+
+    def function(block):
+        if threading.get_ident() not in seen:
+            seen.add(threading.get_ident())
+            barrier.wait(10)
+        vector[block] += 1
+
+    for_each_block(function, size)
+    assert (vector == 1).all()
+    return seen
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK, BLOCK + 1, LONG - 1])
+def test_short_vectors_stay_in_the_calling_thread(size):
+    assert threads_that_work(size) <= {threading.get_ident()}
+
+
+@pytest.mark.parametrize("size", [LONG, LONG + 1])
+def test_long_vectors_are_shared_between_as_many_threads_as_blas_has(size):
+    assert len(threads_that_work(size, 2)) == 2
+    with blas_threads(**SMALL):  # a limit of our own is for products
+        assert len(threads_that_work(size, 2)) == 2
+    with blas_threads(**LARGE, by_scipy=True):
+        assert len(threads_that_work(size, 2)) == 2
+
+
+def test_no_more_threads_take_part_than_there_is_work_for():
+    with threadpool_limits(16, user_api="blas"):
+        if n_threads() != {16}:
+            pytest.skip("BLAS does not take more threads than there are cores.")
+        assert len(threads_that_work(LONG, 2)) == 2
+        assert len(threads_that_work(2 * LONG, 4)) == 4
+        assert len(threads_that_work(16 * LONG, MOST_THREADS)) == MOST_THREADS
+
+
+def test_a_users_limit_holds_for_long_vectors():
+    with threadpool_limits(1, user_api="blas"):
+        assert threads_that_work(4 * LONG) == {threading.get_ident()}
+        with blas_threads(**SMALL):
+            assert threads_that_work(4 * LONG) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("size", [LONG + BLOCK, LONG + 2 * BLOCK])  # the last block is one thread's, then the other's
+def test_an_error_in_any_block_is_raised(size):
+    def fails_at_the_last(block):
+        if block.stop == size:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        for_each_block(fails_at_the_last, size)
+
+
+def test_an_error_ends_the_other_threads_too():
+    n_calls = 0
+
+    def fails(block):
+        nonlocal n_calls
+        n_calls += 1
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        for_each_block(fails, 16 * LONG)
+    assert n_calls <= 2
+
+
+@pytest.mark.parametrize("first", [0, BLOCK])
+def test_numpys_settings_for_errors_hold_in_every_thread(first):
+    zeros = np.zeros(LONG)
+
+    def divide(block):
+        if block.start == first:  # one thread's, then the other's
+            zeros[block] / zeros[block]
+
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.simplefilter("error")
+        for_each_block(divide, LONG)
+    with np.errstate(invalid="raise"), pytest.raises(FloatingPointError):
+        for_each_block(divide, LONG)
+
+
+AFTER_THE_MAIN_THREAD = """
+import threading, time
+import numpy as np
+from skbp._training.threads import LONG, for_each_block
+
+def late():
+    threading.main_thread().join()
+    vector = np.zeros(LONG)
+    for_each_block(lambda block: np.add(vector[block], 1.0, out=vector[block]), LONG)
+    print(vector.sum() == LONG, flush=True)
+
+threading.Thread(target=late).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_one_can_go_on_training():
+    assert in_a_process(AFTER_THE_MAIN_THREAD) == ["True"]
