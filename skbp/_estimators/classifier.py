@@ -1029,8 +1029,7 @@ class BackpropClassifier(NetworkEstimator):
             for name, value in state["rule"].items()
         }
         solver.progress.stalls, solver.progress.epochs = state["stalls"], state["epochs"]
-        monitor.no_improvement_count = state["no_improvement_count"]
-        monitor.best_loss = state["best_loss"]
+        monitor.go_on(state["no_improvement_count"], state["best_loss"])
         if dropout is not None and state["dropout"]:
             dropout.state = state["dropout"]
         solver.advance(0.0, 0.0)
@@ -1081,7 +1080,8 @@ class BackpropClassifier(NetworkEstimator):
         before it.
         """
         before = len(self.loss_curve_)
-        new = {"loss_curve_": monitor.loss_curve}
+        losses = monitor.loss_curve
+        new = {"loss_curve_": losses}
         if self.solver in UPDATES:
             new["learning_rate_curve_"] = monitor.learning_rate_curve
         if monitor.validates:
@@ -1094,9 +1094,9 @@ class BackpropClassifier(NetworkEstimator):
             **_layers(params),
             "n_iter_": monitor.n_iter,
             "t_": self.t_ if monitor.samples_seen is None else monitor.samples_seen,
-            "loss_": monitor.loss_curve[-1] if monitor.loss_curve else np.nan,
+            "loss_": losses[-1] if losses else np.nan,
             "best_iter_": best_iter,
-            "best_loss_": None if monitor.early_stopping else min([self._least_loss(), *monitor.loss_curve]),
+            "best_loss_": None if monitor.early_stopping else min([self._least_loss(), *losses]),
             "best_validation_score_": monitor.best_validation_score if monitor.validates else None,
         }
         for name in CURVES:

@@ -11,7 +11,7 @@ import shutil
 import sys
 import textwrap
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,8 +31,32 @@ LIVE_SECONDS = 0.1
 LINE_WIDTH = 80
 
 
+class _Epoch(NamedTuple):
+    """The figures of a finished epoch."""
+
+    loss: float
+    learning_rate: float | None
+    score: float
+    validation_loss: float
+
+
+class _Standing(NamedTuple):
+    """Where training stands after some epochs."""
+
+    n_iter: int = 0
+    samples_seen: int | None = None
+    best_loss: float = math.inf
+    no_improvement_count: int = 0
+    best_validation_score: float = -math.inf
+    best_iter: int = 0
+    best: np.ndarray | None = None
+
+
 class Monitor:
     """History, patience and best weights of one fit.
+
+    An interrupt may come at any moment. So an epoch counts from one single assignment on, that of `_standing`: it is in the
+    history with all of its figures or not at all.
 
     Parameters
     ----------
@@ -89,18 +113,59 @@ class Monitor:
         self._callbacks = callbacks
         self._started = time.perf_counter()
         self._printer = _Printer(verbose, score_is_loss)
-        self.n_iter = 0
-        self.samples_seen: int | None = None
-        self.loss_curve: list[float] = []
-        self.learning_rate_curve: list[float] = []
-        self.validation_scores: list[float] = []
-        self.validation_loss_curve: list[float] = []
-        self.best_loss = math.inf
-        self.best_validation_score = -math.inf
-        self.best_iter = 0
-        self.no_improvement_count = 0
+        # Of these as many count as `_standing` says.
+        self._epochs: list[_Epoch] = []
+        self._standing = _Standing()
         self.stop_reason = ""
-        self._best: np.ndarray | None = None
+
+    @property
+    def n_iter(self) -> int:
+        return self._standing.n_iter
+
+    @property
+    def samples_seen(self) -> int | None:
+        return self._standing.samples_seen
+
+    @property
+    def best_loss(self) -> float:
+        return self._standing.best_loss
+
+    @property
+    def best_validation_score(self) -> float:
+        return self._standing.best_validation_score
+
+    @property
+    def best_iter(self) -> int:
+        return self._standing.best_iter
+
+    @property
+    def no_improvement_count(self) -> int:
+        return self._standing.no_improvement_count
+
+    @property
+    def last_loss(self) -> float | None:
+        """The loss of the last epoch."""
+        return self._epochs[self.n_iter - 1].loss if self.n_iter else None
+
+    @property
+    def loss_curve(self) -> list[float]:
+        return [epoch.loss for epoch in self._epochs[: self.n_iter]]
+
+    @property
+    def learning_rate_curve(self) -> list[float]:
+        return [epoch.learning_rate for epoch in self._epochs[: self.n_iter] if epoch.learning_rate is not None]
+
+    @property
+    def validation_scores(self) -> list[float]:
+        return [epoch.score for epoch in self._epochs[: self.n_iter]] if self.validates else []
+
+    @property
+    def validation_loss_curve(self) -> list[float]:
+        return [epoch.validation_loss for epoch in self._epochs[: self.n_iter]] if self.validates else []
+
+    def go_on(self, no_improvement_count, best_loss):
+        """Continue the history of an earlier call."""
+        self._standing = self._standing._replace(no_improvement_count=no_improvement_count, best_loss=best_loss)
 
     @property
     def validates(self) -> bool:
@@ -124,8 +189,8 @@ class Monitor:
         """Remember the weights that training starts from; if they are `trained` ones, they are the best so far."""
         self._last = params.vector.copy()
         if trained and self.early_stopping and self._validate is not None:
-            self.best_validation_score, _ = self._validate(params)
-            self._best = params.vector.copy()
+            score, _ = self._validate(params)
+            self._standing = self._standing._replace(best_validation_score=score, best=params.vector.copy())
 
     def begin_iteration(self):
         """Say that an epoch begins."""
@@ -146,43 +211,41 @@ class Monitor:
         samples_seen : int, default=None
             Rows gone through so far.
         """
-        self.samples_seen = samples_seen
         # An interrupt may come while the score is computed: then the epoch counts for nothing yet.
         score, validation_loss = self._validate(params) if self._validate is not None else (math.nan, math.nan)
-        self.note(loss, params.vector, learning_rate, score, validation_loss)
+        self.note(_Epoch(loss, learning_rate, score, validation_loss), params.vector, samples_seen)
         self._tell(loss, params, learning_rate, score)
 
-    def note(self, loss, vector, learning_rate, score, validation_loss):
+    def note(self, epoch, vector, samples_seen):
         """Put the figures of a finished epoch into the history, and keep its weights if they are the best."""
-        self.n_iter += 1
-        self.loss_curve.append(loss)
+        before = self._standing
+        del self._epochs[before.n_iter :]
+        self._epochs.append(epoch)
         np.copyto(self._last, vector)
-        if learning_rate is not None:
-            self.learning_rate_curve.append(learning_rate)
-        if self.validates:
-            self.validation_scores.append(score)
-            self.validation_loss_curve.append(validation_loss)
         if self.early_stopping:
-            improved = score >= self.best_validation_score + self.tol
+            improved = epoch.score >= before.best_validation_score + self.tol
         else:
-            improved = loss <= self.best_loss - self.tol
-        self.no_improvement_count = 0 if improved else self.no_improvement_count + 1
-        self.best_loss = min(self.best_loss, loss)
-        if self.validates:
-            self._keep_if_best(score, vector)
+            improved = epoch.loss <= before.best_loss - self.tol
+        standing = before._replace(
+            n_iter=before.n_iter + 1,
+            samples_seen=samples_seen,
+            best_loss=min(before.best_loss, epoch.loss),
+            no_improvement_count=0 if improved else before.no_improvement_count + 1,
+        )
+        self._standing = standing if self._validate is None else self._with_best(standing, epoch.score, vector)
 
-    def _keep_if_best(self, score, vector):
-        """Keep the weights of the last epoch if their validation score is the best."""
-        if score > self.best_validation_score:
-            self.best_validation_score = score
-            self.best_iter = self.n_iter
-            if self.early_stopping:
-                self._best = vector.copy()
+    def _with_best(self, standing, score, vector):
+        """The standing with the weights of the last epoch if their validation score is the best."""
+        if not score > standing.best_validation_score:
+            return standing
+        best = vector.copy() if self.early_stopping else None
+        return standing._replace(best_validation_score=score, best_iter=standing.n_iter, best=best)
 
     def look_again(self, score, validation_loss):
         """Put a score and a loss in the place of those of the last epoch."""
-        self.validation_scores[-1], self.validation_loss_curve[-1] = score, validation_loss
-        self._keep_if_best(score, self._last)
+        last = self._epochs[self.n_iter - 1]
+        self._epochs[self.n_iter - 1] = last._replace(score=score, validation_loss=validation_loss)
+        self._standing = self._with_best(self._standing, score, self._last)
 
     def _tell(self, loss, params, learning_rate, score):
         """Print the figures of a finished epoch, tell the callbacks, look at the clock."""
@@ -195,7 +258,7 @@ class Monitor:
 
     def reset_patience(self):
         """Count from 0 how long nothing has improved."""
-        self.no_improvement_count = 0
+        self._standing = self._standing._replace(no_improvement_count=0)
 
     def announce_stall(self, decision):
         """Say that nothing has improved, and what is done about it."""
@@ -216,8 +279,8 @@ class Monitor:
 
     def restore_best(self, params):
         """Set the parameters to those with the best validation score, if that decides."""
-        if self._best is not None:
-            np.copyto(params.vector, self._best)
+        if self._standing.best is not None:
+            np.copyto(params.vector, self._standing.best)
 
 
 class StackMonitor(Monitor):
@@ -283,10 +346,10 @@ class StackMonitor(Monitor):
         if looks:
             scores, validation_losses = self._validate(params)
         for i, member in self._left:
-            figures = float(scores[i]), float(validation_losses[i])
-            member.samples_seen = samples_seen
-            member.note(float(loss[i]), params.vector[i], learning_rate, *figures)
-        self.n_iter, self._looked = n_iter, looks or not self.validates
+            epoch = _Epoch(float(loss[i]), learning_rate, float(scores[i]), float(validation_losses[i]))
+            member.note(epoch, params.vector[i], samples_seen)
+        self._standing = self._standing._replace(n_iter=n_iter)
+        self._looked = looks or not self.validates
         left = ~self.diverged
         self._tell(float(np.mean(loss[left])), params, learning_rate, float(np.mean(scores[left])))
 

@@ -412,7 +412,7 @@ class _AfterIteration:
         np.copyto(self._params.vector, intermediate_result.x)
         value = float(intermediate_result.fun) / self._scaled.scale
         # After a rejected step F is as before, and the gradient at hand is that of the rejected point.
-        moved = self._monitor.loss_curve[-1:] != [value]
+        moved = self._monitor.last_loss != value
         self._monitor.record(value, self._params)
         if self._monitor.early_stopping and self._monitor.stalled:
             self._monitor.announce_stall("Stopping.")

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import re
+import sys
 import threading
 import time
 
@@ -431,3 +432,52 @@ def test_otherwise_it_is_silent(capsys):
     monitor.announce_stall("Stopping.")
     monitor.finish()
     assert capsys.readouterr().out == ""
+
+
+def interrupted_at(k, monitor, params):
+    """Record an epoch and interrupt that at its k-th bytecode; whether there was one."""
+    left = k
+
+    def trace(frame, event, arg):
+        nonlocal left
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if left < 0:
+                sys.settrace(before)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        monitor.record(1.0, params)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_an_interrupt_leaves_an_epoch_with_all_its_figures_or_with_none():
+    k, lengths = 0, set()
+    while True:
+        monitor, params = stopping(0.0, 10, False, 0.1, 0.2, 0.3), parameters(1.0)
+        monitor.start(params, trained=False)
+        monitor.record(2.0, params)
+        params.vector[...] = 2.0
+        if not interrupted_at(k, monitor, params):
+            break
+        n_iter = monitor.n_iter
+        assert len(monitor.loss_curve) == n_iter
+        assert monitor.validation_scores == [0.1, 0.2][:n_iter]
+        assert monitor.validation_loss_curve == [1.0, 2.0][:n_iter]
+        assert (monitor.best_validation_score, monitor.best_iter) == (monitor.validation_scores[-1], n_iter)
+        monitor.restore_best(params)
+        assert params.vector[0] == n_iter
+        monitor.record(0.5, params)
+        assert monitor.loss_curve == ([2.0, 1.0, 0.5] if n_iter == 2 else [2.0, 0.5])
+        lengths.add(n_iter)
+        k += 1
+    assert k > 100
+    assert lengths == {1, 2}
