@@ -1,49 +1,30 @@
-"""BackpropClassifier: scikit-learn's face of the network.
-
-`fit` validates once and wires the parts: labels become a target, the weights a flat vector, the two an objective; a
-solver minimises it and reports to a monitor; the result is published as plain arrays, lists and numbers.
-"""
+"""BackpropClassifier: one network that predicts classes."""
 
 from __future__ import annotations
 
-import copy
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from numbers import Real
+from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.utils import check_array, check_random_state
+from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
-from skbp._data import targets
-from skbp._data.scales import far_columns
-from skbp._data.validation import Rows, Validation, split
-from skbp._data.weights import checked_weight
-from skbp._estimators.hidden_features import HiddenFeatures
-from skbp._estimators.network import CURVES, NetworkEstimator, as_vector, one_fit
-from skbp._network.losses import LOSSES
-from skbp._network.parameters import Parameters
-from skbp._network.predict import predict_logits
-from skbp._notices import NothingLearnedWarning, note
-from skbp._training import diagnosis, recipe
-from skbp._training.monitor import Monitor
-from skbp._training.solvers import MiniBatchSolver, SolverError
-from skbp._training.threads import blas_threads
-from skbp._training.updates import UPDATES, is_stochastic
+from skbp._data.labels import check_known_labels, check_labels, target_type
+from skbp._data.targets import fit_binarizer
+from skbp._estimators.classes import Classes
+from skbp._estimators.estimator import NetworkEstimator
+from skbp._estimators.fitting import one_fit
+from skbp._estimators.given_weights import checked_network
+from skbp._estimators.network import SingleNetwork
+from skbp._estimators.publishing import fitted_at
+from skbp._training.layers import activation_records
+from skbp._training.updates import is_stochastic
 
 
-class NothingTrainedError(ValueError):
-    """Training ended before there was anything to keep."""
-
-
-class BackpropClassifier(NetworkEstimator):
+class BackpropClassifier(Classes, SingleNetwork):
     r"""Multi-layer perceptron classifier, a drop-in for :class:`~sklearn.neural_network.MLPClassifier`.
 
     A network of fully connected layers, trained by backpropagation: by mini-batch gradient descent, or on all rows by a
@@ -501,11 +482,11 @@ class BackpropClassifier(NetworkEstimator):
         with one_fit(self):
             self._check_third_argument(sample_weight, classes)
             if classes is not None:
-                targets.check_labels(classes, "classes")
+                check_labels(classes, "classes")
             if _check_partial_fit_first_call(self, classes):
-                targets.check_labels(y)
-                multilabel = targets.target_type(y).startswith("multilabel")
-                self._label_binarizer = targets.fit_binarizer(y if multilabel else classes)
+                check_labels(y)
+                multilabel = target_type(y).startswith("multilabel")
+                self._label_binarizer = fit_binarizer(y if multilabel else classes)
                 if not np.array_equal(self.classes_, self._label_binarizer.classes_):
                     raise ValueError(
                         f"classes={classes!r} does not fit the multilabel y, whose classes are its columns' numbers, "
@@ -556,16 +537,7 @@ class BackpropClassifier(NetworkEstimator):
         >>> F.with_theta(result.x).score(X, y) > 0.95
         True
         """
-        self._validate_params()
-        clf = copy.copy(self)
-        clf.random_state = copy.deepcopy(self.random_state)
-        clf._random_state = check_random_state(clf.random_state)
-        resume = hasattr(self, "coefs_")
-        with np.errstate(all="ignore"):
-            rows = clf._labelled_rows(X, y, sample_weight, resume, same_labels=False)
-            params = clf._starting_parameters(rows, resume)
-        objective = clf._objective_on(rows, params)
-        return objective.as_function("exact" if self.hessian == "auto" else self.hessian, clf._classifier_at)
+        return self._objective(X, y, sample_weight)
 
     @classmethod
     def from_weights(cls, coefs, intercepts, *, classes, activation="relu", out_activation="auto", multilabel=False):
@@ -605,49 +577,18 @@ class BackpropClassifier(NetworkEstimator):
         >>> and_gate.predict(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]))
         array([0, 0, 0, 1])
         """
-        dtype = np.float32 if all(getattr(w, "dtype", None) == np.float32 for w in coefs) else np.float64
-        try:
-            coefs = [check_array(w, dtype=dtype, copy=True, input_name="coefs") for w in coefs]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"coefs must be a list of matrices, one for each layer of weights: {error}") from error
-        if not coefs:
-            raise ValueError("coefs is empty: give the weights of at least one layer.")
-        units = [coefs[0].shape[0], *(w.shape[1] for w in coefs)]
-        params = Parameters(units, np.dtype(dtype))
-        params.set(
-            recipe.check_layers(coefs, params.weights, "coefs"),
-            recipe.check_layers(intercepts, params.biases, "intercepts"),
-        )
-        classes = np.asarray(classes)
-        if classes.ndim != 1:
-            raise ValueError(f"classes must be a list of class labels; got {classes!r}.")
-        n_outputs, n_classes = units[-1], len(classes)
-        if multilabel and n_outputs < 2:
-            raise ValueError("A multilabel target has at least two labels: for one, leave multilabel=False.")
-        if out_activation == "auto":
-            out_activation = "logistic" if n_outputs == 1 or multilabel else "softmax"
-        if n_outputs != n_classes and not (out_activation == "logistic" and (n_outputs, n_classes) == (1, 2)):
-            raise ValueError(
-                f"{n_classes} classes need {n_classes} output units, or a single logistic one if there are two; the last "
-                f"of coefs has {n_outputs} columns."
-            )
-        if not np.array_equal(np.unique(classes), classes):
-            raise ValueError(f"classes must be sorted, each named once, as in `classes_`; got {classes!r}.")
-        if multilabel and not np.array_equal(classes, np.arange(n_outputs)):
-            raise ValueError(f"The classes of a multilabel target are its columns' numbers, {[*range(n_outputs)]}.")
-        binarizer = targets.fit_binarizer(np.eye(n_outputs, dtype=int) if multilabel else classes)
-        targets.output_layer(out_activation, binarizer)
-        natural = (out_activation, n_outputs) == targets.output_layer("auto", binarizer)
+        given = checked_network(coefs, intercepts, classes, out_activation, multilabel)
+        units = given.params.units
         clf = cls(
             hidden_layer_sizes=tuple(units[1:-1]),
             activation=activation,
-            out_activation="auto" if natural else out_activation,
+            out_activation="auto" if given.is_auto else given.out_activation,
         )
         clf._validate_params()
-        recipe.activation_records(activation, len(units) - 2)
-        clf._label_binarizer, clf.classes_ = binarizer, binarizer.classes_
-        clf.n_features_in_, clf.n_outputs_, clf.out_activation_ = units[0], n_outputs, out_activation
-        return clf._classifier_at(params)
+        activation_records(activation, len(units) - 2)
+        clf._label_binarizer, clf.classes_ = given.binarizer, given.binarizer.classes_
+        clf.n_features_in_, clf.n_outputs_, clf.out_activation_ = units[0], units[-1], given.out_activation
+        return fitted_at(clf, given.params)
 
     def predict(self, X):
         """Predict class labels.
@@ -662,7 +603,7 @@ class BackpropClassifier(NetworkEstimator):
             The most probable class of each row; for a multilabel target 1 where a label's probability exceeds 0.5, as a
             sparse matrix if the classifier was trained on one.
         """
-        return self._predicted(lambda rows: targets.decode(self._logits(rows), self._label_binarizer), X)
+        return self._predicted(lambda logits: self._target.predict(logits), X)  # noqa: PLW0108, there is no target before the check
 
     def decision_function(self, X):
         """The logits: the output layer's weighted sums, before the output activation.
@@ -676,7 +617,7 @@ class BackpropClassifier(NetworkEstimator):
         logits : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
             For two classes the log odds of the second, log(p / (1 - p)).
         """
-        return self._predicted(lambda rows: self._by_class(targets.decision, rows), X)
+        return self._predicted(lambda logits: self._target.decision(logits), X)  # noqa: PLW0108, there is no target before the check
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -691,7 +632,7 @@ class BackpropClassifier(NetworkEstimator):
             In the order of `classes_`; in the type of X if that is float32, else float64. Rows sum to 1, except for a
             multilabel target, where each column is the probability of one label, strictly between 0 and 1.
         """
-        return self._predicted(lambda rows: self._by_class(targets.class_proba, rows), X)
+        return self._predicted(lambda logits: self._target.proba(logits), X)  # noqa: PLW0108, there is no target before the check
 
     def predict_log_proba(self, X):
         """Predict the logarithms of class probabilities, computed from the logits.
@@ -705,160 +646,16 @@ class BackpropClassifier(NetworkEstimator):
         log_proba : ndarray of shape (n_samples, n_classes)
             Finite also where `predict_proba` rounds to 0.
         """
-        return self._predicted(lambda rows: self._by_class(targets.class_log_proba, rows), X)
+        return self._predicted(lambda logits: self._target.log_proba(logits), X)  # noqa: PLW0108, there is no target before the check
 
-    def hidden_features(self, X, layer=-1):
-        """The activations of a hidden layer: the features that the network has made of its input.
+    def _checked_like_y(self, y_val, n_rows):
+        check_labels(y_val, "y_val")
+        y_val = super()._checked_like_y(y_val, n_rows)
+        check_known_labels(y_val, self._label_binarizer, all_of_them=False, name="y_val")
+        return y_val
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        layer : int, default=-1
-            Which hidden layer: 0 is the first, -1 the last.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_units)
-            In the type of X if that is float32, else float64.
-
-        Raises
-        ------
-        ValueError
-            If there is no such hidden layer.
-        """
-        with np.errstate(all="ignore"):
-            X = self._checked_rows(X)
-            end = self._hidden_layer(layer) + 1
-            activations = self._activations()
-            below = self.coefs_[:end], self.intercepts_[:end], activations[: end - 1]
-            z = predict_logits(*below, X, to_scale=False)
-            features = activations[end - 1].function(z, out=z)
-        if np.isnan(features).any():
-            raise ValueError("The activation gives nan for a finite number.")
-        limit = np.finfo(features.dtype).max
-        return features.clip(-limit, limit, out=features)
-
-    def as_transformer(self, layer=-1):
-        """A fitted scikit-learn transformer to the activations of a hidden layer.
-
-        Parameters
-        ----------
-        layer : int, default=-1
-            Which hidden layer: 0 is the first, -1 the last.
-
-        Returns
-        -------
-        transformer : HiddenFeatures
-            It keeps the weights of now, whatever is made of this classifier later, and `fit` does not change it: as a step
-            of a pipeline it brings what this network has learnt to another task.
-
-        Raises
-        ------
-        ValueError
-            If there is no such hidden layer.
-        """
-        check_is_fitted(self)
-        frozen = FrozenEstimator(copy.copy(self))
-        return HiddenFeatures(frozen, layer)._of(frozen)
-
-    def __getstate__(self):
-        # What only further training needs is left behind, the larger part of a fitted classifier, unless that is to come.
-        state = dict(super().__getstate__())
-        # Further training makes them longer in place, which is not to show in a copy.
-        state.update({name: list(state[name]) for name in CURVES if isinstance(state.get(name), list)})
-        training_state = state.get("_training_state", {})
-        # SciPy's methods have no state, and nothing goes on from them but a warm start.
-        ended = training_state or not is_stochastic(self.solver)
-        if ended and not (np.any(self.warm_start) or training_state.get("incremental")):
-            if training_state:
-                state["_training_state"] = {}
-            for name in ("_random_state", "_split_state"):
-                state.pop(name, None)
-        return state
-
-    def _check_stochastic(self):
-        if not is_stochastic(self.solver):
-            raise AttributeError(
-                f"partial_fit is only available for stochastic solvers; {self.solver!r} is not stochastic."
-            )
-        return True
-
-    def _by_class(self, of_logits, rows):
-        """What a function of _targets makes of the logits of rows."""
-        return of_logits(self._logits(rows), self.out_activation_, self._label_binarizer)
-
-    def _logits(self, rows):
-        """The logits of rows that are validated, (n_samples, n_outputs), in their type."""
-        return predict_logits(self.coefs_, self.intercepts_, self._activations(), rows)
-
-    def _activations(self):
-        return recipe.activation_records(self.activation, len(self.coefs_) - 1)
-
-    def _hidden_layer(self, layer):
-        """The number of a hidden layer, counted from 0."""
-        n_hidden = len(self.coefs_) - 1
-        if not (isinstance(layer, Integral) and -n_hidden <= int(layer) < n_hidden):
-            raise ValueError(
-                f"layer={layer!r} is none of the {n_hidden} hidden layers: they are 0, the first, to {n_hidden - 1}, or -1, "
-                f"the last, to {-n_hidden}."
-                if n_hidden
-                else f"layer={layer!r}: the network has no hidden layer, since hidden_layer_sizes=()."
-            )
-        return int(layer) % n_hidden
-
-    def _fit(self, X, y, sample_weight, *, validation_data=(None, None, None), initial=(None, None), incremental=False):
-        """Validate, train, publish: `fit`, and one epoch of it for `partial_fit`."""
-        resume = hasattr(self, "coefs_") and (incremental or self.warm_start)
-        if not (incremental and resume):
-            recipe.warn_of_unused_parameters(self, self.early_stopping, validation_data[0] is not None)
-        if not (incremental and hasattr(self, "_random_state")):
-            self._random_state = check_random_state(self.random_state)
-        rows = self._labelled_rows(X, y, sample_weight, resume, same_labels=not incremental, incremental=incremental)
-        too_strong = diagnosis.penalty_warning(self.alpha, rows, recipe.batch_rows(self, rows.X.shape[0]))
-        if too_strong:
-            note(too_strong)
-        params = self._starting_parameters(rows, resume, *initial)
-        if not resume:
-            self._start_history()
-        train = validate = None
-        if not incremental:
-            rows, validate, train = self._set_aside(rows, validation_data, resume)
-        callbacks = self._epoch_callbacks(
-            (X, y, sample_weight),
-            self._results,
-            1 if incremental else self._most_iterations(),
-            train,
-            "partial_fit" if incremental else "fit",
-        )
-        outcome = self._train(rows, params, validate, callbacks, resume=resume, incremental=incremental)
-        if outcome.warning and not (incremental and outcome.status == "max_iter"):
-            note(outcome.warning, ConvergenceWarning)
-        if not (incremental or outcome.status == "interrupted"):
-            try:
-                self._warn_if_nothing_learned(rows, params, validate)
-            except KeyboardInterrupt:
-                note("Interrupted by user after training, which is complete.", ConvergenceWarning)
-        return self
-
-    def _warn_if_nothing_learned(self, rows, params, validate):
-        """Compare the fitted network with a constant prediction."""
-        batch_rows = recipe.batch_rows(self, rows.X.shape[0])
-        figures = diagnosis.has_learned(self._objective_on(rows, params), rows, self._loss(), self.n_outputs_)
-        if figures is not None:
-            mean, constant = figures
-            note(
-                f"Nothing was learned: the mean loss on the training rows is {mean:.4g}, and predicting the class "
-                f"frequencies gives {constant:.4g}. " + diagnosis.remedies(self, rows, batch_rows, mean, constant),
-                NothingLearnedWarning,
-            )
-        elif validate is not None and self.early_stopping:
-            constant = diagnosis.constant_score(validate, rows.y)
-            if constant is not None and not self.best_validation_score_ > constant:
-                note(
-                    f"Nothing was learned by the validation score: the best one is {self.best_validation_score_:.4g}, and a "
-                    f"constant prediction has {constant:.4g}. " + diagnosis.remedies(self, rows, batch_rows, 0.0),
-                    NothingLearnedWarning,
-                )
+    def _weights_of_validation(self, weight, codes):
+        return self._times_class_weight(weight, codes)
 
     def _check_third_argument(self, sample_weight, classes):
         """In other classifiers the third argument of partial_fit is classes."""
@@ -871,272 +668,9 @@ class BackpropClassifier(NetworkEstimator):
         if weight.shape == self.classes_.shape and (weight.astype(object) == self.classes_.astype(object)).all():
             raise ValueError(f"sample_weight={weight.tolist()} equals classes_. {meant}")
 
-    def _train(self, rows, params, validate=None, callbacks=None, *, resume=False, incremental=False):
-        """Train from these parameters and publish the results."""
-        dropout = recipe.make_dropout(self, len(params.weights) - 1, [self._random_state])
-        objective = self._objective_on(rows, params, dropout)
-        solver = recipe.make_solver(self, objective.n_rows, [self._random_state])
-        max_iter = 1 if incremental else self._most_iterations()
-        monitor = Monitor(
-            self.tol,
-            self.n_iter_no_change,
-            self.verbose,
-            validate,
-            early_stopping=self.early_stopping and validate is not None,
-            max_time=None if incremental else self.max_time,
-            callbacks=callbacks,
-            score_is_loss=self.scoring == "loss",
-        )
-        if incremental:
-            self._go_on(solver, monitor, dropout, params.vector.dtype)
-        monitor.start(params, trained=resume)
-        # Overflow is found by looking at the objective of every step, and reported once.
-        by_scipy = self.solver not in UPDATES
-        n_rows = objective.rows_at_once if by_scipy else min(solver.batch_size, objective.rows_at_once)
-        try:
-            with blas_threads(params.units, n_rows, issparse(rows.X), by_scipy):
-                outcome = solver.run(objective, monitor, max_iter)
-        except SolverError as error:
-            raise NothingTrainedError(f"{error} {diagnosis.after_an_error(rows)}") from error.__cause__
-        if outcome.status == "interrupted" and not resume and monitor.is_at_start(params):
-            raise KeyboardInterrupt
-        if outcome.status == "diverged" and not (resume or monitor.n_iter):
-            raise NothingTrainedError(diagnosis.diverged_at_once(self, rows, recipe.batch_rows(self, rows.X.shape[0])))
-        if outcome.wants_advice:
-            outcome.warning += diagnosis.advice(self, rows, outcome.status == "diverged")
-        self._publish(self._results(params, monitor, extend=True))
-        self._publish_end(outcome, solver, monitor, dropout, incremental)
-        monitor.finish()
-        return outcome
-
-    def _starting_parameters(self, rows, resume, coef_init=None, intercept_init=None):
-        """Parameters drawn at random or as a former call left them, with what the caller gives in their place."""
-        hidden = recipe.hidden_units(self.hidden_layer_sizes)
-        activations = recipe.activation_records(self.activation, len(hidden))
-        units, dtype = recipe.checked_units([rows.X.shape[1], *hidden, self.n_outputs_], rows.X.dtype), rows.X.dtype
-        if resume:
-            trained = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
-            if trained != units:
-                raise ValueError(
-                    f"The layers trained so far are of {trained} units, from the input to the output, but the parameters "
-                    f"(hidden_layer_sizes={self.hidden_layer_sizes}) now ask for {units}. For a network of another shape "
-                    "call fit with warm_start=False, or use a fresh clone."
-                )
-            params = Parameters(units, dtype)
-            params.set(self.coefs_, self.intercepts_)
-        else:
-            params = Parameters(units, dtype)
-            params.draw(recipe.initial_scales(self.activation, activations), self._random_state)
-        recipe.set_given(params, coef_init, intercept_init)
-        return params
-
-    def _set_aside(self, rows, validation_data, resume):
-        """The rows to train on, what to validate with, and the indices of the former if some are held out."""
-        X_val, y_val, sample_weight_val = validation_data
-        train = None
-        if X_val is not None or y_val is not None:
-            held_out = self._own_validation_rows(X_val, y_val, sample_weight_val, rows.X.dtype)
-            far = far_columns(rows.X, held_out.X)
-            if len(far):
-                note(
-                    f"X_val lies on another scale than X in {len(far)} of {rows.X.shape[1]} columns, such as column "
-                    f"{far[0]}. A pipeline transforms it like X if it is made with transform_input=['X_val']."
-                )
-        elif sample_weight_val is not None:
-            raise ValueError(
-                "sample_weight_val is given without X_val and y_val, whose rows it is to weigh: give them too."
+    def _check_stochastic(self):
+        if not is_stochastic(self.solver):
+            raise AttributeError(
+                f"partial_fit is only available for stochastic solvers; {self.solver!r} is not stochastic."
             )
-        elif self.early_stopping:
-            train, held_out = self._hold_out(rows.codes, resume)
-            rows, held_out = rows.take(train), rows.take(held_out)
-            if rows.row_weight is not None and not rows.row_weight.any():
-                raise ValueError(
-                    "The weights of all rows left to train on are zero once early_stopping has held out some: give more "
-                    "rows a positive weight, or lower validation_fraction."
-                )
-        else:
-            return rows, None, None
-        return rows, self._validation(held_out), train
-
-    def _validation(self, rows):
-        """The score and the loss on rows that are not trained on."""
-        n_hidden = len(recipe.hidden_units(self.hidden_layer_sizes))
-        return Validation(
-            rows,
-            targets.encode(rows.codes, self.out_activation_, self.n_outputs_),
-            self._label_binarizer,
-            recipe.activation_records(self.activation, n_hidden),
-            LOSSES[self.out_activation_],
-            self.scoring if self.scoring in (None, "loss") else check_scoring(self, scoring=self.scoring),
-            self._nameless_classifier_at,
-        )
-
-    def _own_validation_rows(self, X_val, y_val, sample_weight_val, dtype):
-        """The user's validation data as labelled rows."""
-        if X_val is None or y_val is None:
-            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
-            raise ValueError(f"{given} is given without {missing}: validation takes both.")
-        X_val = self._checked_like_X(X_val, dtype)
-        targets.check_labels(y_val, "y_val")
-        try:
-            y_val = check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"y_val must hold labels of the kind that y has: {error}") from error
-        y_val = as_vector(y_val)
-        if X_val.shape[0] != y_val.shape[0]:
-            raise ValueError(f"X_val has {X_val.shape[0]} rows and y_val {y_val.shape[0]}: they must be as many.")
-        targets.check_known_labels(y_val, self._label_binarizer, all_of_them=False, name="y_val")
-        codes = targets.class_codes(y_val, self._label_binarizer)
-        weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
-        return Rows(X_val, y_val, codes, *self._times_class_weight(weight, codes))
-
-    def _checked_like_X(self, X_val, dtype):
-        """X_val as floats of a type, with the features of X."""
-        names, known = _get_feature_names(X_val), getattr(self, "feature_names_in_", None)
-        try:
-            X_val = check_array(X_val, accept_sparse="csr", dtype=(np.float64, np.float32), input_name="X_val")
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"X_val must be rows like those of X: {error}") from error
-        if X_val.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X_val has {X_val.shape[1]} features, but X has {self.n_features_in_}: give the same columns."
-            )
-        if names is not None and known is not None and not np.array_equal(names, known):
-            raise ValueError(
-                f"X_val has the columns {names.tolist()}, but X has {known.tolist()}: give the same in the same order."
-            )
-        return self._cast(X_val, dtype, "X_val")
-
-    def _hold_out(self, codes, resume):
-        """Indices of the rows to train on and of those to validate on."""
-        # A warm start goes on with the split it had: rows once trained on must not judge the weights.
-        if resume and hasattr(self, "_split_state"):
-            rng = np.random.RandomState()
-            rng.set_state(self._split_state)
-        else:
-            rng = self._random_state
-            self._split_state: tuple = rng.get_state()
-        return split(codes, self._label_binarizer, self.validation_fraction, rng)
-
-    def _go_on(self, solver, monitor, dropout, dtype):
-        """Bring the parts into the state in which the last call left them."""
-        state = self._training_state
-        if state.get("solver") != self.solver:
-            return
-        # Copies: a failing call must leave the state as it was.
-        solver.rule.state = {
-            name: value.astype(dtype) if isinstance(value, np.ndarray) else value
-            for name, value in state["rule"].items()
-        }
-        solver.progress.stalls, solver.progress.epochs = state["stalls"], state["epochs"]
-        monitor.go_on(state["no_improvement_count"], state["best_loss"])
-        if dropout is not None and state["dropout"]:
-            dropout.state = state["dropout"]
-        solver.advance(0.0, 0.0)
-        if solver.learning_rate == 0.0 and solver.progress.epochs >= solver.horizon:
-            note(
-                f"learning_rate={self.learning_rate!r} has come to 0 after max_iter={self.max_iter} epochs, those of all "
-                "calls together: this call learns nothing. Raise max_iter, or use a schedule that does not end."
-            )
-
-    def _start_history(self):
-        self._publish(
-            {
-                "n_iter_": 0,
-                "t_": 0,
-                "optimize_result_": None,
-                "loss_": np.inf,
-                "best_loss_": np.inf,
-                "best_iter_": 0,
-                "loss_curve_": [],
-                "learning_rate_curve_": None,
-                "validation_scores_": None,
-                "validation_loss_curve_": None,
-                "best_validation_score_": None,
-                "_training_state": {},
-            }
-        )
-
-    def _classifier_at(self, params):
-        """A fitted classifier with these parameters and no history."""
-        fitted = copy.copy(self)
-        if hasattr(fitted, "_random_state"):
-            fitted._random_state = copy.deepcopy(fitted._random_state)
-        fitted._start_history()
-        fitted._publish(_layers(params))
-        return fitted
-
-    def _nameless_classifier_at(self, params):
-        """The same for rows that have been validated, which have no feature names any more."""
-        fitted = self._classifier_at(params)
-        if hasattr(fitted, "feature_names_in_"):
-            del fitted.feature_names_in_
-        return fitted
-
-    def _results(self, params, monitor, extend=False):
-        """The fitted attributes after the epochs that the monitor has seen.
-
-        With `extend` the curves so far are made longer in place: a call of `partial_fit` must not cost more than the one
-        before it.
-        """
-        before = len(self.loss_curve_)
-        losses = monitor.loss_curve
-        new = {"loss_curve_": losses}
-        if self.solver in UPDATES:
-            new["learning_rate_curve_"] = monitor.learning_rate_curve
-        if monitor.validates:
-            new["validation_scores_"] = monitor.validation_scores
-            new["validation_loss_curve_"] = monitor.validation_loss_curve
-        best_iter = before + monitor.n_iter
-        if monitor.early_stopping:
-            best_iter = before + monitor.best_iter if monitor.best_iter else self.best_iter_
-        results = {
-            **_layers(params),
-            "n_iter_": monitor.n_iter,
-            "t_": self.t_ if monitor.samples_seen is None else monitor.samples_seen,
-            "loss_": losses[-1] if losses else np.nan,
-            "best_iter_": best_iter,
-            "best_loss_": None if monitor.early_stopping else min([self._least_loss(), *losses]),
-            "best_validation_score_": monitor.best_validation_score if monitor.validates else None,
-        }
-        for name in CURVES:
-            results[name] = self._longer_curve(name, new[name], before, extend) if name in new else None
-        return results
-
-    def _least_loss(self):
-        """The least loss of the calls that this one continues."""
-        return min(self.loss_curve_, default=np.inf) if self.best_loss_ is None else self.best_loss_
-
-    def _longer_curve(self, name, new, before, extend):
-        """A curve of the calls that this one continues, nan where they had none, and of this one."""
-        curve = getattr(self, name)
-        if curve is None:
-            return [np.nan] * before + new
-        if not extend:
-            return curve + new
-        curve.extend(new)
-        return curve
-
-    def _publish_end(self, outcome, solver, monitor, dropout, incremental):
-        """What is known only when training has ended."""
-        self.loss_, self.optimize_result_ = outcome.loss, outcome.optimize_result
-        if not monitor.early_stopping:
-            self.best_loss_: Any = min(self.best_loss_, outcome.loss)
-        self._training_state = {}
-        if isinstance(solver, MiniBatchSolver):
-            self._training_state = {
-                "solver": self.solver,
-                "incremental": incremental,
-                # The moments of a step that diverged are no start for another.
-                "rule": {} if outcome.status == "diverged" else solver.rule.state,
-                "stalls": solver.progress.stalls,
-                "epochs": solver.progress.epochs,
-                "no_improvement_count": monitor.no_improvement_count,
-                "best_loss": monitor.best_loss,
-                "dropout": [] if dropout is None else dropout.state,
-            }
-
-
-def _layers(params):
-    coefs, intercepts = params.copies()
-    return {"coefs_": coefs, "intercepts_": intercepts, "n_layers_": len(params.units)}
+        return True

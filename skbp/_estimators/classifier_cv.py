@@ -1,64 +1,25 @@
-"""BackpropClassifierCV: a few small networks, each judged on rows that it did not see, calibrated and averaged.
-
-`fit` splits the rows into folds. Every member trains on all folds but one and keeps the weights of the epoch that was best
-on that one. With a stochastic solver the members train side by side, as one stack: the arrays of a single network with a
-leading axis. What the members say of their own folds is an honest prediction for every row: on it a temperature is set
-that makes the probabilities neither too sure nor too timid, and from it the error on new rows is estimated.
-"""
+"""BackpropClassifierCV: a few small networks that predict classes, calibrated and averaged."""
 
 from __future__ import annotations
 
-import copy
-import math
-import time
-from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 
-from skbp._data import targets
-from skbp._data.validation import FoldValidation, checked_splits, dealt_out
-from skbp._data.weights import checked_weight, of_mean_one, shares
-from skbp._estimators.calibration import OutOfFold, row_chunks
-from skbp._estimators.classifier import BackpropClassifier, NothingTrainedError
-from skbp._estimators.network import NetworkEstimator, one_fit
-from skbp._network.losses import LOSSES
-from skbp._network.objective import Objective
-from skbp._network.parameters import Parameters
-from skbp._network.predict import CHUNK_ROWS, shrunk
-from skbp._notices import NothingLearnedWarning, note
-from skbp._training import diagnosis, recipe
-from skbp._training.monitor import StackMonitor
-from skbp._training.solvers import parameters_of
-from skbp._training.threads import blas_threads
-from skbp._training.updates import UPDATES
-
-# More rows than this are many: then larger batches at a higher learning rate save time at no loss.
-MANY_ROWS = 5_000
-# Rows in a batch and learning rate for few and for many rows.
-FEW_ROWS_SETTING = (64, 0.01)
-MANY_ROWS_SETTING = (256, 0.02)
-DROPOUT = 0.15
-
-# The folds are looked at once in this many steps, since on tiny data that would take longer than training.
-STEPS_BETWEEN_VALIDATIONS = 8
-
-# As many folds as scikit-learn makes where cv is None.
-DEFAULT_FOLDS = 5
-
-# Where the smallest of the sets to train on has less than this share of the rows of the largest, that is worth a warning.
-EVEN_SPLITS = 0.5
+from skbp._estimators.classes import Classes
+from skbp._estimators.classifier import BackpropClassifier
+from skbp._estimators.ensemble import Ensemble
+from skbp._estimators.estimator import NetworkEstimator
+from skbp._estimators.fitting import one_fit
+from skbp._estimators.publishing import publish, start_history
 
 
-class BackpropClassifierCV(NetworkEstimator):
+class BackpropClassifierCV(Classes, Ensemble):
     r"""Networks on cross-validation folds, calibrated and averaged: strong without tuning.
 
     Each of `cv` members, networks like :class:`BackpropClassifier`, trains on all folds but one and keeps the weights of
@@ -361,10 +322,9 @@ class BackpropClassifierCV(NetworkEstimator):
             The most probable class of each row; for a multilabel target 1 where a label's probability exceeds 0.5.
         """
 
-        def labels(rows):
-            binarizer = self._label_binarizer
-            codes = targets.codes_by_proba(self._mean_proba(rows), targets.is_multilabel(binarizer))
-            return binarizer.inverse_transform(codes) if codes.ndim == 2 else binarizer.classes_[codes]
+        def labels(logits):
+            target = self._target
+            return target.labels(target.codes_by_proba(self._mean_proba(logits)))
 
         return self._predicted(labels, X)
 
@@ -382,10 +342,9 @@ class BackpropClassifierCV(NetworkEstimator):
             target log(p / (1 - p)) of each label.
         """
 
-        def decision(rows):
-            z = self._member_logits(rows).astype(np.float64)
-            proba = self._decision(lambda sign: self._linked(sign * z, self.temperature_).mean(axis=0))
-            return proba.astype(rows.dtype)
+        def decision(logits):
+            z = logits.astype(np.float64)
+            return self._target.decision_by_proba(lambda sign: self._mean_proba(sign * z)).astype(logits.dtype)
 
         return self._predicted(decision, X)
 
@@ -431,26 +390,7 @@ class BackpropClassifierCV(NetworkEstimator):
         proba : ndarray of shape (n_members, n_samples, n_classes)
             Their mean over the first axis is `predict_proba`.
         """
-        with np.errstate(all="ignore"):
-            return self._linked(self._member_logits(self._checked_rows(X)), self.temperature_)
-
-    def _mean_proba(self, rows):
-        """The mean of the members' probabilities of rows that are validated."""
-        return self._linked(self._member_logits(rows), self.temperature_).mean(axis=0)
-
-    def _member_logits(self, rows):
-        """The logits of each member."""
-        return np.stack([member._logits(rows) for member in self.members_])
-
-    def _decision(self, mean_proba):
-        """The decision function of mean probabilities, which are asked for by the sign that their logits are to have.
-
-        The probability that a label is absent is that of the logits with their sign changed: as a difference from 1 it would
-        round to 0, and labels that are almost certain would tie.
-        """
-        if targets.is_multilabel(self._label_binarizer):
-            return np.log(mean_proba(1.0)) - np.log(mean_proba(-1.0))
-        return targets.decision_of_proba(mean_proba(1.0), self._label_binarizer)
+        return self._predicted(lambda logits: self._linked(logits, self.temperature_), X)
 
     def get_metadata_routing(self):
         """The metadata that `fit` takes: sample_weight for itself, what the splitter asks for, such as groups.
@@ -466,394 +406,15 @@ class BackpropClassifierCV(NetworkEstimator):
             router.add(splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
 
-    def _linked(self, logits, temperature):
-        """Class probabilities of logits of any leading axes."""
-        rows = (logits / temperature).reshape(-1, logits.shape[-1])
-        if not np.isfinite(rows).all():
-            rows = shrunk(logits.reshape(rows.shape)) / temperature
-        proba = targets.class_proba(rows, self.out_activation_, self._label_binarizer)
-        return proba.reshape(*logits.shape[:-1], -1)
+    def _mean_proba(self, logits):
+        """The mean of the members' probabilities."""
+        return self._linked(logits, self.temperature_).mean(axis=0)
 
-    def _fit(self, X, y, sample_weight, groups):
-        """Validate, split, train, publish, calibrate."""
-        deadline = math.inf if self.max_time is None else time.perf_counter() + self.max_time
-        recipe.warn_of_unused_parameters(self, early_stopping=True, own_validation_data=True)
-        rng = check_random_state(self.random_state)
-        rows = self._labelled_rows(X, y, sample_weight, resume=False)
-        if rows.row_weight is not None:
-            rows = replace(rows, row_weight=of_mean_one(rows.row_weight), weight_exponent=0)
-        splits = self._splits(rows, groups, rng)
-        members = self._new_members(rows, splits, rng)
-        train_sets, folds = zip(*splits, strict=True)
-        sizes = [len(train) for train in train_sets]
-        uneven = min(sizes) < EVEN_SPLITS * max(sizes)
-        if self.solver in UPDATES and uneven and max(sizes) - min(sizes) > members[0].batch_size:
-            note(
-                f"cv makes splits with {min(sizes)} to {max(sizes)} rows to train on. Members that train side by side take "
-                "as many steps as the smallest allows, and leave out rows in each epoch: make the splits more even."
-            )
-        self.temperature_ = 1.0  # for callbacks, who see a fitted classifier after every epoch
-        train = self._train_stack if self.solver in UPDATES else self._train_in_turn
-        trained, warning, interrupted, finish = train(members, rows, train_sets, folds, (X, y, sample_weight))
-        if len(trained) < len(members):
-            warning = (
-                f"Only {len(trained)} of {len(members)} members have been trained: {len(members) - len(trained)} of "
-                f"{len(members)} members are left out, which were not reached or never finite. {warning}"
-            )
-        self._publish(_ensemble(list(trained.values())))
-        self._calibrate(rows, [folds[i] for i in trained] if folds[0] is not None else [], sample_weight, deadline)
-        finish()
-        if warning:
-            note(warning, ConvergenceWarning)
-        if not interrupted:
-            try:
-                self._warn_if_nothing_learned(rows)
-            except KeyboardInterrupt:
-                note("Interrupted by user after training, which is complete.", ConvergenceWarning)
-        return self
-
-    def _splits(self, rows, groups, rng):
-        """For each member the rows to train on and those of its fold, or None for the latter."""
-        seed, labels = rng.randint(np.iinfo(np.int32).max), rows.codes
-        if groups is not None:
-            groups = _checked_groups(groups, len(labels))
-        if not isinstance(self.cv, Integral | None):
-            # Not by check_cv, which unpacks the pairs of an iterable unseen.
-            has_split = hasattr(self.cv, "split")
-            splits = list(check_cv(self.cv).split(rows.X, labels, groups) if has_split else self.cv)
-            if not splits:
-                raise ValueError(
-                    f"cv={self.cv!r} makes no split. If it is an iterator, it is used up after one fit: give a list of its "
-                    "pairs, or a splitter."
-                )
-        else:
-            n_folds = self._n_folds(labels, groups)
-            if n_folds < 2:
-                weighs = np.ones(len(labels)) if rows.row_weight is None else rows.row_weight
-                return [(np.flatnonzero(weighs > 0.0), None)]
-            splits = self._folds(rows.X, labels, groups, n_folds, seed)
-        return checked_splits(splits, len(labels), rows.row_weight)
-
-    def _folds(self, X, labels, groups, n_folds, seed):
-        """Shuffled folds, stratified by class. A class with fewer rows than folds is dealt out among them."""
-        if labels.ndim == 2 and groups is None:
-            return list(KFold(n_folds, shuffle=True, random_state=seed).split(X))
-        if labels.ndim == 2:
-            labels = labels[:, 0]  # the only splitter that knows groups and shuffles stratifies by one label
-        counts = np.bincount(labels)
-        rare = (counts > 0) & (counts < n_folds)
-        # scikit-learn's splitters warn of such a class, and a filter for that would be one of the whole process.
-        if groups is not None:
-            labels = np.where(rare[labels], counts.argmax(), labels)
-            return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(X, labels, groups))
-        if rare.any():
-            return dealt_out(labels, n_folds, np.random.RandomState(seed))
-        return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(X, labels))
-
-    def _n_folds(self, labels, groups):
-        """As many folds as are asked for, or as the rows can be dealt out to."""
-        limits = {"there are rows": len(labels)}
-        if labels.ndim == 1:
-            limits = {"any class has rows": int(np.bincount(labels).max())}
-        if groups is not None:
-            limits["there are groups"] = len(np.unique(groups))
-        limit = min(limits, key=lambda name: limits[name])
-        wanted = DEFAULT_FOLDS if self.cv is None else int(self.cv)
-        n_folds = min(wanted, limits[limit])
-        if n_folds < wanted:
-            there_are = n_folds if n_folds > 1 else "none, and one member, which is not calibrated"
-            note(f"cv={wanted} folds are more than {limit}, {limits[limit]}: there are {there_are}.")
-        return n_folds
-
-    def _new_members(self, rows, splits, rng):
-        """Networks to be trained, one for each split, with the parameters that this estimator's amount to."""
-        n_hidden = len(recipe.hidden_units(self.hidden_layer_sizes))
-        if not isinstance(self.dropout, str):
-            recipe.dropout_rates(self.dropout, n_hidden)  # refused also where the solver makes no use of it
-        n_rows = min(len(train) for train, _ in splits)
-        batch_rows, learning_rate_init = FEW_ROWS_SETTING if len(rows.codes) <= MANY_ROWS else MANY_ROWS_SETTING
-        auto = {
-            "batch_size": math.ceil(n_rows / math.ceil(n_rows / batch_rows)),
-            "learning_rate_init": learning_rate_init,
-            "dropout": DROPOUT if self.solver in UPDATES and n_hidden else 0.0,
-        }
-        unused = recipe.OF_SOME_SOLVERS - parameters_of(self.solver) - {"n_iter_no_change"}
-        params = {name: value for name, value in self.get_params(deep=False).items() if name not in unused | {"cv"}}
-        params |= {name: value for name, value in auto.items() if isinstance(params.get(name), str)}
-        if splits[0][1] is not None:
-            params |= {"early_stopping": True, "scoring": "loss"}
-        members = []
-        for _ in splits:
-            member = BackpropClassifier(**params | {"random_state": int(rng.randint(np.iinfo(np.int32).max))})
-            member._random_state = check_random_state(member.random_state)
-            for name in (*_OF_DATA, *(["feature_names_in_"] if hasattr(self, "feature_names_in_") else [])):
-                setattr(member, name, getattr(self, name))
-            member._start_history()
-            members.append(member)
-        return members
-
-    def _train_stack(self, members, rows, train_sets, folds, data):
-        """Train all members side by side.
-
-        Returns
-        -------
-        members : dict of int to BackpropClassifier
-            Those that have been trained, by their numbers: a member that was never finite on its fold is left out.
-        warning : str
-            What the user should know of it, or nothing.
-        interrupted : bool
-            Whether the user ended it.
-        finish : callable () -> None
-            To be called when all is published.
-        """
-        rngs = [member._random_state for member in members]
-        drawn = [member._starting_parameters(rows, resume=False) for member in members]
-        params = Parameters(drawn[0].units, rows.X.dtype, (len(members),))
-        np.stack([network.vector for network in drawn], out=params.vector)
-        n_hidden, n_rows = len(params.weights) - 1, min(map(len, train_sets))
-        objective = self._objective_on(rows, params, recipe.make_dropout(members[0], n_hidden, rngs))
-        solver = recipe.make_solver(members[0], n_rows, rngs)
-        validate = None
-        if folds[0] is not None:
-            validate = FoldValidation(self._loss_on(rows, params), folds, rows.row_weight)
-
-        def trained(params, monitor):
-            networks = [copy.copy(member) for member in members]
-            for i, network in enumerate(networks):
-                network._publish(network._results(params.member(i), monitor.members[i]))
-            return networks
-
-        monitor = StackMonitor(
-            len(members),
-            max(1, math.ceil(STEPS_BETWEEN_VALIDATIONS * solver.batch_size / n_rows)),
-            self.tol,
-            self.n_iter_no_change,
-            self.verbose,
-            validate,
-            early_stopping=validate is not None,
-            max_iter=self.max_iter,
-            max_time=self.max_time,
-            callbacks=self._epoch_callbacks(data, lambda *now: _ensemble(trained(*now)), self.max_iter),
-            score_is_loss=True,
-        )
-        monitor.start(params)
-        with blas_threads(params.units, solver.batch_size, issparse(rows.X)):
-            outcome = solver.run(objective, monitor, self.max_iter, list(train_sets))
-        if outcome.status == "interrupted" and monitor.is_at_start(params):
-            raise KeyboardInterrupt
-        kept = {
-            i: network
-            for i, network in enumerate(trained(params, monitor))
-            if _was_finite(network, monitor.diverged[i])
-        }
-        if not kept:
-            raise NothingTrainedError(diagnosis.diverged_at_once(members[0], rows, solver.batch_size))
-        warning = outcome.warning
-        if outcome.status != "diverged" and monitor.diverged.any():
-            warning = (
-                f"{monitor.diverged.sum()} of {len(members)} members diverged and keep their best weights. {warning}"
-            )
-        if outcome.wants_advice or monitor.diverged.any():
-            warning += diagnosis.advice(members[0], rows)
-        return kept, warning, outcome.status == "interrupted", monitor.finish
-
-    def _train_in_turn(self, members, rows, train_sets, folds, data):
-        """Train one member after the other on all its rows at once; returns what `_train_stack` does."""
-        started = time.perf_counter()
-        done: dict[int, BackpropClassifier] = {}
-        warned: list[str] = []
-        n_tried, interrupted = 0, False
-        callbacks = self._epoch_callbacks(data, None, len(members))
-        for i, member in enumerate(members):
-            of_member = None
-            if callbacks is not None:
-
-                def attributes_at(params, monitor, member=member):
-                    network = copy.copy(member)
-                    network._publish(network._results(params, monitor))
-                    return _ensemble([*done.values(), network])
-
-                of_member = callbacks.of_member(attributes_at, self._most_iterations())
-            if self.max_time is not None:
-                # Every member is to have its share: what is left is divided among those that are left.
-                left = self.max_time - (time.perf_counter() - started)
-                member.max_time = max(0.0, left) / (len(members) - i)
-            n_tried += 1
-            try:
-                outcome = self._train_one(member, rows, train_sets[i], folds[i], of_member)
-            except NothingTrainedError as error:
-                if n_tried == len(members) and not done:
-                    raise
-                warned.append(str(error))
-                continue
-            except KeyboardInterrupt:
-                if not done:
-                    raise
-                warned.append("Training interrupted by user.")
-                interrupted = True
-                break
-            if _was_finite(member, outcome.status == "diverged"):
-                done[i] = member
-            if outcome.warning:
-                warned.append(outcome.warning)
-            interrupted = outcome.status == "interrupted"
-            # A callback that ends one member's iterations leaves the others theirs, unless it ends the members too.
-            if interrupted or (of_member is not None and of_member.stops):
-                break
-        if not done:
-            raise NothingTrainedError(diagnosis.diverged_at_once(members[0], rows, len(train_sets[0])))
-        warning = f"{len(warned)} of {len(members)} members: {warned[0]}" if warned else ""
-        return done, warning, interrupted, callbacks.close if callbacks is not None else _nothing
-
-    def _train_one(self, member, rows, train, fold, callbacks):
-        """Train a member on its rows; how that ended."""
-        params = member._starting_parameters(rows, resume=False)
-        validate = None if fold is None else member._validation(rows.take(fold))
-        outcome = member._train(rows.take(train), params, validate, callbacks)
-        member.max_time = self.max_time
-        return outcome
-
-    def _loss_on(self, rows, params):
-        """The loss alone, by the labels as they are."""
-        activations = recipe.activation_records(self.activation, len(params.weights) - 1)
-        target = targets.encode(rows.codes, self.out_activation_, self.n_outputs_)
-        return Objective(params, activations, LOSSES[self.out_activation_], 0.0, rows.X, target)
-
-    def _calibrate(self, rows, folds, sample_weight, deadline):
-        """Set the temperature, and publish what the members predict for the rows that they did not see."""
-        self.oof_indices_: Any = list(folds) or None
-        self.oof_proba_: Any
-        self._forget_estimates()
-        if not folds:
-            return
-        try:
-            self._estimate(rows, folds, sample_weight, deadline)
-        except KeyboardInterrupt:
-            self.temperature_ = 1.0
-            self._forget_estimates()
-            note(
-                "Calibration interrupted by user: temperature_ is 1, and there are no out-of-fold estimates. The members "
-                "are kept.",
-                ConvergenceWarning,
-            )
-
-    def _forget_estimates(self):
-        self.oof_decision_function_ = self.oof_proba_ = self.oof_log_loss_ = self.oof_score_ = None
-
-    def _estimate(self, rows, folds, sample_weight, deadline):
-        n_rows = len(rows.codes)
-        logits = [self._fold_logits(m, rows.X, fold) for m, fold in zip(self.members_, folds, strict=True)]
-        out_of_fold = OutOfFold(folds, logits, lambda z: self._linked(z, 1.0))
-        if out_of_fold.saturates():
-            note(
-                "A member has logits beyond the largest number on its fold: temperature_ is 1. "
-                + diagnosis.remedies(
-                    self.members_[0], rows, recipe.batch_rows(self.members_[0], rows.X.shape[0]), np.inf
-                ),
-                ConvergenceWarning,
-            )
-        else:
-            self.temperature_ = out_of_fold.temperature(rows.codes, rows.row_weight, deadline)
-        self.oof_decision_function_ = self._mean_decision(out_of_fold, n_rows)
-        self.oof_proba_ = out_of_fold.mean_proba(n_rows, 1.0 / self.temperature_)
-        weight = checked_weight(sample_weight, n_rows, "sample_weight")
-        self.oof_log_loss_, self.oof_score_ = self._judged(rows.codes, weight)
-
-    def _fold_logits(self, member, X, fold):
-        """A member's logits of the rows of its fold, in the type of X."""
-        logits = np.zeros((len(fold), self.n_outputs_), X.dtype)
-        for start in range(0, len(fold), CHUNK_ROWS):
-            chunk = slice(start, start + CHUNK_ROWS)
-            logits[chunk] = member._logits(X[fold[chunk]])
-        return logits
-
-    def _mean_decision(self, out_of_fold, n_rows):
-        """The decision function of the mean probabilities at temperature 1."""
-        means = {1.0: out_of_fold.mean_proba(n_rows, 1.0)}
-        if targets.is_multilabel(self._label_binarizer):
-            means[-1.0] = out_of_fold.mean_proba(n_rows, -1.0)
-        result = means[1.0]
-        if len(self.classes_) <= 2 and len(means) == 1:
-            result = np.zeros(n_rows)
-        for chunk in row_chunks(n_rows, means[1.0].shape[1]):
-            result[chunk] = self._decision(lambda sign, chunk=chunk: means[sign][chunk])
-        return result
-
-    def _covered(self):
-        """The rows that are in a fold."""
-        return np.unique(np.concatenate(self.oof_indices_))
-
-    def _judged(self, codes, weight):
-        """Log loss and accuracy of `oof_proba_`, weighted."""
-        proba, covered = self.oof_proba_, self._covered()
-        share = shares(weight, covered)
-        log_loss = score = 0.0
-        for chunk in row_chunks(len(covered), proba.shape[1]):
-            predicted, truth = proba[covered[chunk]], codes[covered[chunk]]
-            right = targets.codes_by_proba(predicted, truth.ndim == 2) == truth
-            log_loss += float(targets.log_losses(predicted, truth) @ share[chunk])
-            score += float((right.all(axis=1) if truth.ndim == 2 else right) @ share[chunk])
-        return log_loss, min(score, 1.0)
-
-    def _warn_if_nothing_learned(self, rows):
-        """Compare the out-of-fold predictions with the class frequencies, by the weights of training."""
-        if self.oof_proba_ is None:
-            return
-        covered = self._covered()
-        kind, target = ("logistic", rows.codes.astype(bool)) if rows.codes.ndim == 2 else ("softmax", rows.codes)
-        frequencies = targets.frequencies(target[covered], shares(rows.row_weight, covered), len(self.classes_))
-        constant = LOSSES[kind].of_frequencies(frequencies)
-        mean, _ = self._judged(rows.codes, rows.row_weight)
-        if not diagnosis.is_below(mean, constant):
-            note(
-                f"Nothing was learned that holds for other rows: the out-of-fold log loss is {mean:.4g}, and predicting "
-                f"the class frequencies gives {constant:.4g}. "
-                + diagnosis.remedies(
-                    self.members_[0], rows, recipe.batch_rows(self.members_[0], rows.X.shape[0]), mean, constant
-                ),
-                NothingLearnedWarning,
-            )
-
-
-# What a member has from the data, and thus from the estimator that it is a member of.
-_OF_DATA = ("_label_binarizer", "_class_counts", "classes_", "n_features_in_", "n_outputs_", "out_activation_")
-
-
-def _ensemble(members):
-    """The fitted attributes that the members make up."""
-    for member in members:
-        vars(member).pop("_random_state", None)
-    validates = members[0].validation_loss_curve_ is not None
-    return {
-        "members_": members,
-        "best_iters_": np.array([member.best_iter_ for member in members]),
-        "n_iter_": max(member.n_iter_ for member in members),
-        "validation_loss_curves_": [m.validation_loss_curve_ for m in members] if validates else None,
-    }
-
-
-def _checked_groups(groups, n_rows):
-    """Groups as an array of labels that can be sorted, one for each row."""
-    try:
-        groups = column_or_1d(groups)
-        np.unique(groups)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"groups must have a label for each row: {error}") from error
-    if groups.dtype.kind == "f" and np.isnan(groups).any():
-        raise ValueError("groups has missing values: give each row a group.")
-    if len(groups) != n_rows:
-        raise ValueError(f"groups has {len(groups)} labels for {n_rows} rows.")
-    return groups
-
-
-def _was_finite(network, diverged):
-    """Whether a network has been seen to be finite: in an epoch of training, and on its fold if it has one."""
-    if diverged and not network.loss_curve_:
-        return False
-    return (
-        network.best_validation_score_ is None or network.best_validation_score_ > -math.inf or not network.loss_curve_
-    )
-
-
-def _nothing():
-    """Nothing is left to be done."""
+    def _member(self, params):
+        member = BackpropClassifier(**params)
+        of_data = ("_label_binarizer", "_class_counts", "classes_", "n_features_in_", "n_outputs_", "out_activation_")
+        publish(member, {name: getattr(self, name) for name in of_data})
+        if hasattr(self, "feature_names_in_"):
+            member.feature_names_in_ = self.feature_names_in_
+        start_history(member)
+        return member

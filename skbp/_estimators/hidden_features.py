@@ -1,4 +1,4 @@
-"""Hidden layers as transformers: what a network has learnt, as features for other estimators."""
+"""Hidden layers as transformers: the features of a network for other estimators."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routi
 from sklearn.utils.validation import check_is_fitted
 
 from skbp._estimators.pickling import VersionedState
+from skbp._training.layers import hidden_units
 
 
 class HiddenFeatures(
@@ -60,7 +61,7 @@ class HiddenFeatures(
     True
     """
 
-    # Where the HTML representation links to.
+    # The HTML representation links there.
     _doc_link_module = "skbp"
     _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
 
@@ -99,12 +100,14 @@ class HiddenFeatures(
         if _routing_enabled():
             fit_params = process_routing(self, "fit", **fit_params).classifier.fit
         network = clone(self.classifier)
+        if hasattr(network, "hidden_layer_sizes"):
+            hidden_layer_number(self.layer, len(hidden_units(network.hidden_layer_sizes)))  # before it is trained
         try:
             network.fit(X, y, **fit_params)
         finally:
             # A warning that a filter turns into an error loses nothing that was trained.
             if hasattr(network, "coefs_"):
-                self._of(network)
+                _publish(self, network)
         return self
 
     def transform(self, X):
@@ -139,13 +142,39 @@ class HiddenFeatures(
         tags.target_tags = copy.deepcopy(get_tags(self.classifier).target_tags)
         return tags
 
-    def _of(self, fitted):
-        """This transformer with a fitted network."""
-        self._n_features_out = fitted.coefs_[fitted._hidden_layer(self.layer)].shape[1]
-        self.classifier_ = fitted
-        self.n_features_in_ = fitted.n_features_in_
-        if hasattr(fitted, "feature_names_in_"):
-            self.feature_names_in_ = fitted.feature_names_in_
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # of data with names that it was fitted on before
-        return self
+
+def frozen_features(network, layer) -> HiddenFeatures:
+    """A fitted transformer with a network that `fit` does not change.
+
+    Parameters
+    ----------
+    network : FrozenEstimator
+    layer : int
+    """
+    transformer = HiddenFeatures(network, layer)
+    _publish(transformer, network)
+    return transformer
+
+
+def hidden_layer_number(layer, n_hidden) -> int:
+    """The number of a hidden layer, counted from 0, for a number that may count from the end."""
+    if not (isinstance(layer, Integral) and -n_hidden <= int(layer) < n_hidden):
+        raise ValueError(
+            f"layer={layer!r} is none of the {n_hidden} hidden layers: they are 0, the first, to {n_hidden - 1}, or -1, "
+            f"the last, to {-n_hidden}."
+            if n_hidden
+            else f"layer={layer!r}: the network has no hidden layer, since hidden_layer_sizes=()."
+        )
+    return int(layer) % n_hidden
+
+
+def _publish(transformer, fitted):
+    """Give a transformer its fitted network."""
+    end = hidden_layer_number(transformer.layer, len(fitted.coefs_) - 1)
+    transformer._n_features_out = fitted.coefs_[end].shape[1]
+    transformer.classifier_ = fitted
+    transformer.n_features_in_ = fitted.n_features_in_
+    if hasattr(fitted, "feature_names_in_"):
+        transformer.feature_names_in_ = fitted.feature_names_in_
+    elif hasattr(transformer, "feature_names_in_"):
+        del transformer.feature_names_in_  # of earlier data with names

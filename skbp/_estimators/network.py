@@ -1,326 +1,346 @@
-"""What both classifiers are: rows validated, labels encoded, weights of rows, the objective of them, callbacks.
-
-`BackpropClassifier` is one network, `BackpropClassifierCV` several on the same data. What concerns the data, and not the
-number of networks, is here once.
-"""
+"""An estimator that is one network: fit, go on, publish, pickle, and look inside. It knows no classes."""
 
 from __future__ import annotations
 
-import functools
-import math
-from contextlib import contextmanager
-from dataclasses import replace
-from numbers import Integral, Real
-from typing import Any, ClassVar
+import copy
+from functools import partial
+from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse, vstack
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import _safe_indexing, column_or_1d
-from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
-from skbp._data import targets
-from skbp._data.validation import Rows
-from skbp._data.weights import checked_weight, relative_weights, times_power_of_2
-from skbp._estimators.pickling import VersionedState, defaults
-from skbp._network.activations import ACTIVATIONS, Activation
-from skbp._network.losses import LOSSES
-from skbp._network.objective import Objective
-from skbp._network.predict import CHUNK_ROWS
-from skbp._notices import note, noting
-from skbp._training import recipe
-from skbp._training.monitor import CallbackSupportMixin, EpochCallbacks
-from skbp._training.names import check_names_and_numbers
-from skbp._training.schedules import SCHEDULES
-from skbp._training.solvers import SOLVERS
-from skbp._training.updates import UPDATES
+from skbp._data.labels import as_vector
+from skbp._data.rows import Rows
+from skbp._data.scales import far_columns
+from skbp._data.splits import hold_out
+from skbp._data.weights import checked_weight
+from skbp._estimators.estimator import NetworkEstimator
+from skbp._estimators.hidden_features import HiddenFeatures, frozen_features, hidden_layer_number
+from skbp._estimators.publishing import CURVES, fitted_at, publish, results, start_history
+from skbp._network.function import ObjectiveFunction
+from skbp._network.parameters import Parameters
+from skbp._network.predict import Forward
+from skbp._notices import NothingLearnedWarning, note
+from skbp._training import diagnosis
+from skbp._training.held_out import HeldOut
+from skbp._training.layers import activation_records, set_given
+from skbp._training.recipe import Recipe, warn_of_unused_parameters
+from skbp._training.threads import blas_threads
+from skbp._training.train import State, train
+from skbp._training.updates import is_stochastic
 
-# What scikit-learn's callbacks keep on an estimator while it is fitted.
-_CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
+class SingleNetwork(NetworkEstimator):
+    """An estimator that is one network. A subclass adds what its target needs: see NetworkEstimator."""
 
-class NetworkEstimator(VersionedState, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    """The part of a classifier that concerns its data, not the number of its networks.
+    coefs_: list[NDArray[Any]]
+    intercepts_: list[NDArray[Any]]
+    n_layers_: int
+    n_iter_: int
+    t_: int
+    loss_: float
+    best_loss_: float | None
+    best_iter_: int
+    loss_curve_: list[float]
+    learning_rate_curve_: list[float] | None
+    validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
+    best_validation_score_: float | None
+    optimize_result_: dict[str, Any] | None
 
-    A subclass has the parameters that are used here, and publishes its results as a dict from `_results`.
-    """
+    _training_state: dict[str, Any]
+    _random_state: np.random.RandomState
+    _split_state: Any
 
-    # The summed weight of each class of each target column so far, without the power of 2 whose exponent stands beside it.
-    _class_counts: tuple[list[np.ndarray], int]
-    classes_: np.ndarray
-
-    # Where the HTML representation links to.
-    _doc_link_module = "skbp"
-    _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
-
-    _parameter_constraints: ClassVar[dict] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
-        "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, list, None],
-        "out_activation": [StrOptions({"auto", *LOSSES})],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-        "dtype": [StrOptions({"float32", "float64"}), None],
-        "hessian": [StrOptions({"auto", "exact", "gauss-newton"})],
-        "solver_options": [dict, None],
-    }
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.classifier_tags.multi_label = self.out_activation != "softmax"
-        return tags
-
-    def _validate_params(self):
-        check_names_and_numbers(self, self._parameter_constraints)
-        super()._validate_params()
-
-    def _predicted(self, function, X):
-        """What a function makes of rows, a chunk at a time: beside the result no memory grows with their number."""
-        # Probabilities that round to 0 and sums that overflow are no errors, whatever the user's settings.
-        with np.errstate(all="ignore"):
-            return self._in_chunks(function, self._checked_rows(X))
-
-    def _in_chunks(self, function, X):
-        n_rows = X.shape[0]
-        if n_rows <= CHUNK_ROWS:
-            return function(X)
-        parts = (function(X[start : start + CHUNK_ROWS]) for start in range(0, n_rows, CHUNK_ROWS))
-        first = next(parts)
-        if issparse(first):  # labels, if the classifier was trained on such
-            return vstack([first, *parts], format=first.format)
-        result = np.zeros((n_rows, *first.shape[1:]), first.dtype)
-        end = len(first)
-        result[:end] = first
-        for part in parts:
-            start, end = end, end + len(part)
-            result[start:end] = part
-        return result
-
-    def _checked_rows(self, X):
-        """Rows to predict for, validated. To be called where NumPy ignores errors: sums may overflow."""
-        if self._pass_as_they_are(X):
-            return X
-        check_is_fitted(self)
-        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-
-    def _pass_as_they_are(self, X):
-        """Whether rows are what validation would make of them: it takes some ten times as long as predicting for one."""
-        if not (
-            type(X) is np.ndarray
-            and X.dtype in (np.float64, np.float32)
-            and X.ndim == 2
-            and len(X) > 0
-            and X.shape[1] == getattr(self, "n_features_in_", None)
-            and not hasattr(self, "feature_names_in_")
-        ):
-            return False
-        return math.isfinite(np.add.reduce(X, axis=None))  # a sum that overflows leaves the question to scikit-learn
-
-    def _labelled_rows(self, X, y, sample_weight, resume, same_labels=True, incremental=False):
-        """The data validated, the labels encoded; what follows from them for the output layer is published."""
-        X, y = self._check_data(X, y, resume)
-        codes = self._encode_labels(y, known=resume or incremental, same_labels=same_labels)
-        return Rows(X, y, codes, *self._row_weight(sample_weight, X, codes, incremental))
-
-    def _check_data(self, X, y, resume):
-        """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
-        dtype = self.dtype or (self.coefs_[0].dtype if resume else (np.float64, np.float32))
-        # float32 is looked at before the cast, in which large numbers become inf.
-        targets.check_labels(y)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            # Batches are gathered by rows; from any other order each gather would copy all of X first.
-            order="C" if self.solver in UPDATES else None,
-            reset=not resume,
+    def _fit(self, X, y, sample_weight, *, validation_data=(None, None, None), initial=(None, None), incremental=False):
+        """Validate, train, publish: `fit`, and one epoch of it for `partial_fit`."""
+        resume = hasattr(self, "coefs_") and (incremental or self.warm_start)
+        if not (incremental and resume):
+            warn_of_unused_parameters(self, self.early_stopping, validation_data[0] is not None)
+        if not (incremental and hasattr(self, "_random_state")):
+            self._random_state = check_random_state(self.random_state)
+        recipe = Recipe.of(self._params())
+        rows = self._training_rows(
+            X, y, sample_weight, recipe.hidden, resume=resume, same_labels=not incremental, incremental=incremental
         )
-        return self._cast(X, dtype, "X"), as_vector(y)
-
-    def _cast(self, X, dtype, name):
-        """Floats as those of a type, or of one of two types, that is to hold them."""
-        if X.dtype == dtype or isinstance(dtype, tuple):
-            return X
-        with np.errstate(all="ignore"):
-            cast = X.astype(dtype)
-            values = cast.data if issparse(cast) else cast
-            if np.isfinite(values.sum()) or np.isfinite(values).all():
-                return cast
-        largest = np.abs(X.data if issparse(X) else X).max()
-        which = "dtype='float32'" if self.dtype else "the float32 that the network was trained in"
-        cls: Any = type(self)
-        if defaults(cls)["dtype"] == self.dtype == "float32":
-            which += ", the default here,"
-        raise ValueError(
-            f"{name} has values up to {largest:.2g}, but {which} ends at 3.4e38. Scale {name}, for example with "
-            "sklearn.preprocessing.StandardScaler, or set dtype='float64'."
-        )
-
-    def _encode_labels(self, y, known, same_labels):
-        """Labels as integer codes; what follows from the labels for the output layer is published.
-
-        Labels that are `known` from before may not be joined by others nor, if `same_labels`, lack any.
-        """
-        if not known:
-            self._label_binarizer = targets.fit_binarizer(y)
-            self.classes_ = self._label_binarizer.classes_
+        recipe = recipe.for_loss(self._target.loss)
+        too_strong = diagnosis.penalty_warning(recipe, rows)
+        if too_strong:
+            note(too_strong)
+        params = self._starting_parameters(recipe, rows, resume, initial)
+        if not resume:
+            start_history(self)
+        held_out = kept = None
+        if incremental:
+            recipe = recipe.for_one_epoch()
         else:
-            targets.check_known_labels(y, self._label_binarizer, all_of_them=same_labels)
-        one_hot = targets.is_multilabel(self._label_binarizer) and targets.is_one_hot(y)
-        self.out_activation_, self.n_outputs_ = targets.output_layer(
-            self.out_activation, self._label_binarizer, one_hot
+            rows, held_out, kept = self._set_aside(recipe, rows, validation_data, resume)
+        task = "partial_fit" if incremental else "fit"
+        callbacks = self._epoch_callbacks(
+            (X, y, sample_weight), partial(results, self), recipe.max_iter, kept, task_name=task
         )
-        if one_hot and not known:
-            note("y looks one-hot: each row has a single 1. For classes that exclude each other pass y.argmax(axis=1).")
-        return targets.class_codes(y, self._label_binarizer)
+        watchers = [] if callbacks is None else [callbacks]
+        state = State([self._random_state], self.t_, resume, self._parts() if incremental else {})
+        trained = train(recipe, params, rows, held_out, watchers, state, verbose=self.verbose)
+        self._publish_training(params, trained, incremental)
+        outcome = trained.outcome
+        if outcome.warning and not (incremental and outcome.status == "max_iter"):
+            note(outcome.warning, ConvergenceWarning)
+        if not (incremental or outcome.status == "interrupted"):
+            try:
+                self._warn_if_nothing_learned(recipe, params, rows, held_out)
+            except KeyboardInterrupt:
+                note("Interrupted by user after training, which is complete.", ConvergenceWarning)
+        return self
 
-    def _row_weight(self, sample_weight, X, codes, incremental):
-        """The product of sample and class weights, without a common power of 2, and its exponent; None for ones."""
-        sample_weight = checked_weight(sample_weight, X.shape[0], "sample_weight")
-        relative, exponent = (None, 0) if sample_weight is None else relative_weights(sample_weight)
-        counts = targets.class_counts(codes, self._label_binarizer, relative)
-        if incremental and hasattr(self, "_class_counts"):
-            seen, seen_exponent = self._class_counts
-            common = max(exponent, seen_exponent)
-            counts = [
-                np.ldexp(new, exponent - common) + np.ldexp(old, seen_exponent - common)
-                for new, old in zip(counts, seen, strict=True)
-            ]
-            exponent = common
-        self._class_counts = counts, exponent
-        weight, exponent = self._times_class_weight(sample_weight, codes)
-        if weight is not None and not weight.any():
-            by = "sample_weight" if self.class_weight is None else "sample_weight and class_weight"
-            raise ValueError(f"The weights of all rows are zero by {by}: at least one must be positive.")
-        return weight, exponent
+    def _parts(self):
+        """What an earlier call of `partial_fit` with this solver left to go on from."""
+        return self._training_state if self._training_state.get("solver") == self.solver else {}
 
-    def _times_class_weight(self, sample_weight, codes):
-        factors = [] if sample_weight is None else [sample_weight]
-        if self.class_weight is not None:
-            factors += targets.class_weights_of_rows(
-                self.class_weight, codes, self._label_binarizer, self._class_counts[0]
+    def _publish_training(self, params, trained, incremental):
+        """Publish the results, then tell the watchers."""
+        outcome, history = trained.outcome, trained.history
+        publish(self, results(self, params, history, extend=True))
+        self.loss_, self.optimize_result_ = outcome.loss, outcome.optimize_result
+        if self.best_loss_ is not None:
+            self.best_loss_ = min(self.best_loss_, outcome.loss)
+        self._training_state = {}
+        if trained.parts:
+            self._training_state = {"solver": self.solver, "incremental": incremental, **trained.parts}
+        trained.close()
+
+    def _warn_if_nothing_learned(self, recipe, params, rows, held_out):
+        """Compare the fitted network with a constant prediction."""
+        with blas_threads(params.units, rows.rows_at_once, rows.sparse):
+            figures = diagnosis.has_learned(recipe.make_objective(params, rows), rows, self.n_outputs_)
+        if figures is not None:
+            mean, constant = figures
+            note(
+                f"Nothing was learned: the mean loss on the training rows is {mean:.4g}, and predicting the class "
+                f"frequencies gives {constant:.4g}. " + diagnosis.remedies(recipe, rows, mean, constant),
+                NothingLearnedWarning,
             )
-        return relative_weights(*factors) if factors else (None, 0)
+        elif held_out is not None and self.early_stopping:
+            constant = held_out.score_of_constant(rows)
+            if constant is not None and not self.best_validation_score_ > constant:
+                note(
+                    f"Nothing was learned by the validation score: the best one is {self.best_validation_score_:.4g}, and a "
+                    f"constant prediction has {constant:.4g}. " + diagnosis.remedies(recipe, rows, 0.0),
+                    NothingLearnedWarning,
+                )
 
-    def _loss(self):
-        """The loss that is trained on."""
-        return replace(LOSSES[self.out_activation_], label_smoothing=float(self.label_smoothing))
+    def _starting_parameters(self, recipe, rows, resume, initial=(None, None)) -> Parameters:
+        """Parameters drawn at random or left by an earlier call. Those that the user gives replace them."""
+        dtype = rows.X.dtype
+        units = recipe.units(rows.X.shape[1], self.n_outputs_, dtype)
+        if resume:
+            trained = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
+            if trained != units:
+                raise ValueError(
+                    f"The layers trained so far are of {trained} units, from the input to the output, but the parameters "
+                    f"(hidden_layer_sizes={self.hidden_layer_sizes}) now ask for {units}. For a network of another shape "
+                    "call fit with warm_start=False, or use a fresh clone."
+                )
+            params = Parameters(units, dtype)
+            params.set(self.coefs_, self.intercepts_)
+        else:
+            params = recipe.draw(units, dtype, self._random_state)
+        set_given(params, *initial)
+        return params
 
-    def _objective_on(self, rows, params, dropout=None):
-        """F on these rows."""
-        n_hidden = len(params.weights) - 1
-        return Objective(
-            params,
-            recipe.activation_records(self.activation, n_hidden),
-            self._loss(),
-            self._relative_alpha(rows, n_hidden),
-            rows.X,
-            targets.encode(rows.codes, self.out_activation_, self.n_outputs_),
-            rows.row_weight,
-            dropout,
+    def _set_aside(self, recipe, rows, validation_data, resume):
+        """The rows to train on, the held-out rows, and the indices of the former if some of the rows are held out."""
+        X_val, y_val, sample_weight_val = validation_data
+        train_indices = None
+        if X_val is not None or y_val is not None:
+            held_out = self._own_validation_rows(X_val, y_val, sample_weight_val, rows)
+            far = far_columns(rows.X, held_out.X)
+            if len(far):
+                note(
+                    f"X_val lies on another scale than X in {len(far)} of {rows.X.shape[1]} columns, such as column "
+                    f"{far[0]}. A pipeline transforms it like X if it is made with transform_input=['X_val']."
+                )
+        elif sample_weight_val is not None:
+            raise ValueError(
+                "sample_weight_val is given without X_val and y_val, whose rows it is to weigh: give them too."
+            )
+        elif self.early_stopping:
+            train_indices, indices = self._hold_out(rows.codes, resume)
+            rows, held_out = rows.subset(train_indices), rows.subset(indices)
+            if rows.weight is not None and not rows.weight.any():
+                raise ValueError(
+                    "The weights of all rows left to train on are zero once early_stopping has held out some: give more "
+                    "rows a positive weight, or lower validation_fraction."
+                )
+        else:
+            return rows, None, None
+        scoring = self.scoring if self.scoring in (None, "loss") else check_scoring(self, scoring=self.scoring)
+        judge = HeldOut(held_out, self._target, recipe.activations, scoring, self._nameless_at)
+        return rows, judge, train_indices
+
+    def _hold_out(self, codes, resume):
+        """Indices of the rows to train on and of those to hold out."""
+        # A warm start keeps its split: rows that were trained on must not judge the weights.
+        if resume and hasattr(self, "_split_state"):
+            rng = np.random.RandomState()
+            rng.set_state(self._split_state)
+        else:
+            rng = self._random_state
+            self._split_state = rng.get_state()
+        return hold_out(self._target.strata(codes), len(codes), self.validation_fraction, rng)
+
+    def _own_validation_rows(self, X_val, y_val, sample_weight_val, rows) -> Rows:
+        """The user's validation data as rows."""
+        if X_val is None or y_val is None:
+            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"{given} is given without {missing}: validation takes both.")
+        X_val = self._checked_like_X(X_val, rows.X.dtype)
+        y_val = self._checked_like_y(y_val, X_val.shape[0])
+        codes = self._target.codes(y_val)
+        weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
+        weight, exponent = self._weights_of_validation(weight, codes)
+        return Rows(X_val, y_val, codes, self._target.encode(codes), weight, exponent, rows.n_units)
+
+    def _checked_like_y(self, y_val, n_rows):
+        """y_val in the form of y."""
+        try:
+            y_val = check_array(y_val, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"y_val must hold labels of the kind that y has: {error}") from error
+        y_val = as_vector(y_val)
+        if n_rows != y_val.shape[0]:
+            raise ValueError(f"X_val has {n_rows} rows and y_val {y_val.shape[0]}: they must be as many.")
+        return y_val
+
+    def _weights_of_validation(self, weight, codes) -> tuple[NDArray[np.float64] | None, int]:
+        """The weights of validation rows without their common power of 2, and its exponent."""
+        raise NotImplementedError
+
+    def _checked_like_X(self, X_val, dtype):
+        """X_val as floats of a type, with the features of X."""
+        names, known = _get_feature_names(X_val), getattr(self, "feature_names_in_", None)
+        try:
+            X_val = check_array(X_val, accept_sparse="csr", dtype=(np.float64, np.float32), input_name="X_val")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"X_val must be rows like those of X: {error}") from error
+        if X_val.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X_val has {X_val.shape[1]} features, but X has {self.n_features_in_}: give the same columns."
+            )
+        if names is not None and known is not None and not np.array_equal(names, known):
+            raise ValueError(
+                f"X_val has the columns {names.tolist()}, but X has {known.tolist()}: give the same in the same order."
+            )
+        return self._cast(X_val, dtype, "X_val")
+
+    def _nameless_at(self, params):
+        """A fitted estimator for rows that have been validated. They have no feature names any more."""
+        fitted = fitted_at(self, params)
+        if hasattr(fitted, "feature_names_in_"):
+            del fitted.feature_names_in_
+        return fitted
+
+    def _objective(self, X, y, sample_weight) -> ObjectiveFunction:
+        """F on given data as a function of the parameters."""
+        self._validate_params()
+        clf = copy.copy(self)
+        clf.random_state = copy.deepcopy(self.random_state)
+        clf._random_state = check_random_state(clf.random_state)
+        resume = hasattr(self, "coefs_")
+        recipe = Recipe.of(clf._params())
+        with np.errstate(all="ignore"):
+            rows = clf._training_rows(X, y, sample_weight, recipe.hidden, resume=resume, same_labels=False)
+            params = clf._starting_parameters(recipe, rows, resume)
+            objective = recipe.for_loss(clf._target.loss).make_objective(params, rows)
+        return ObjectiveFunction(
+            objective,
+            rows,
+            "exact" if self.hessian == "auto" else self.hessian,
+            partial(fitted_at, clf),
+            partial(blas_threads, params.units, rows.rows_at_once, rows.sparse),
         )
 
-    def _relative_alpha(self, rows, n_hidden):
-        """alpha as it stands beside weights without their common factor."""
-        alpha = recipe.alphas(self.alpha, n_hidden)
-        if isinstance(alpha, float):
-            return times_power_of_2(alpha, -rows.weight_exponent)
-        return [times_power_of_2(one, -rows.weight_exponent) for one in alpha]
+    def _forward(self, dtype):
+        return Forward(self.coefs_, self.intercepts_, self._activations(), dtype)
 
-    def _epoch_callbacks(self, data, attributes_at, max_subtasks, train=None, task_name="fit"):
-        """The bridge to scikit-learn's callbacks, if there are any.
+    def _activations(self):
+        return activation_records(self.activation, len(self.coefs_) - 1)
 
-        They see the data, X, y and sample_weight, as the user gave them, of which the rows `train` are trained on.
+    def hidden_features(self, X, layer=-1):
+        """The activations of a hidden layer: the features that the network computes from its input.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        layer : int, default=-1
+            Which hidden layer: 0 is the first, -1 the last.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_units)
+            In the type of X if that is float32, else float64.
+
+        Raises
+        ------
+        ValueError
+            If there is no such hidden layer.
         """
-        if not getattr(self, "_skl_callbacks", None):
-            return None
+        check_is_fitted(self)
+        end = hidden_layer_number(layer, len(self.coefs_) - 1) + 1
+        *below, last = self._activations()[:end]
 
-        def trained_on(rows):
-            return rows if train is None or rows is None else _safe_indexing(rows, train)
+        def forward(dtype):
+            return Forward(self.coefs_[:end], self.intercepts_[:end], below, dtype, to_scale=False)
 
-        X, y, sample_weight = data
-        arguments: dict = {"X": functools.cache(lambda: trained_on(X)), "y": functools.cache(lambda: trained_on(y))}
-        if sample_weight is not None:
-            arguments["metadata"] = functools.cache(lambda: {"sample_weight": trained_on(sample_weight)})
-        context = self._init_callback_context(task_name=task_name, max_subtasks=max_subtasks)
-        return EpochCallbacks(self, context, arguments, attributes_at)
+        def activated(z):
+            features = last.function(z, out=z)
+            if np.isnan(features).any():
+                raise ValueError("The activation gives nan for a finite number.")
+            limit = np.finfo(features.dtype).max
+            return features.clip(-limit, limit, out=features)
 
-    def _most_iterations(self):
-        """Epochs, or iterations of SciPy's methods, at the most."""
-        given = None if self.solver in UPDATES else (self.solver_options or {}).get("maxiter")
-        return given if isinstance(given, Integral) else self.max_iter
+        return self._predicted(activated, X, forward)
 
-    def _publish(self, attributes):
-        for name, value in attributes.items():
-            setattr(self, name, value)
+    def as_transformer(self, layer=-1) -> HiddenFeatures:
+        """A fitted scikit-learn transformer to the activations of a hidden layer.
 
+        Parameters
+        ----------
+        layer : int, default=-1
+            Which hidden layer: 0 is the first, -1 the last.
 
-def as_vector(y):
-    """Labels of shape (n_samples, 1) as (n_samples,), with scikit-learn's warning."""
-    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        Returns
+        -------
+        transformer : HiddenFeatures
+            It keeps the present weights, and its `fit` does not change it. As a step of a pipeline it takes the features of
+            this network to another task.
 
+        Raises
+        ------
+        ValueError
+            If there is no such hidden layer.
+        """
+        check_is_fitted(self)
+        return frozen_features(FrozenEstimator(copy.copy(self)), layer)
 
-# Lists that further training makes longer, in place: what a call costs must not grow with the calls before it.
-CURVES = ("loss_curve_", "learning_rate_curve_", "validation_scores_", "validation_loss_curve_")
-
-
-@contextmanager
-def one_fit(estimator):
-    """The frame of a fit: it loses nothing and leaves nothing behind.
-
-    NumPy's settings for errors do not count in it. If it raises, the estimator and the generators given to it are as they
-    were. Its warnings are given when all is published.
-    """
-    with noting(), np.errstate(all="ignore"), unchanged_on_error(estimator):
-        yield
-
-
-@contextmanager
-def unchanged_on_error(estimator):
-    """Undo what a failing block set on an estimator: a failed fit loses nothing."""
-    before = estimator.__dict__.copy()
-    # All else is replaced and not changed.
-    lengths = [(curve, len(curve)) for curve in map(before.get, CURVES) if curve is not None]
-    drawn_from = [
-        before.get("_random_state"),
-        before.get("random_state"),
-        getattr(before.get("cv"), "random_state", None),
-    ]
-    states = [(rng, rng.get_state()) for rng in drawn_from if isinstance(rng, np.random.RandomState)]
-    try:
-        yield
-    except BaseException:
-        for rng, state in states:
-            rng.set_state(state)
-        for curve, length in lengths:
-            del curve[length:]
-        # All but what scikit-learn needs to take leave of its callbacks.
-        before.update({name: value for name, value in estimator.__dict__.items() if name in _CALLBACK_STATE})
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise
+    def __getstate__(self):
+        # A pickle leaves out what only further training needs, unless there is to be further training: that is the larger
+        # part of a fitted estimator.
+        state = dict(super().__getstate__())
+        # Further training makes these longer in place. A copy must not change with it.
+        state.update({name: list(state[name]) for name in CURVES if isinstance(state.get(name), list)})
+        training_state = state.get("_training_state", {})
+        # SciPy's methods have no state, and only a warm start goes on from them.
+        ended = training_state or not is_stochastic(self.solver)
+        if ended and not (np.any(self.warm_start) or training_state.get("incremental")):
+            if training_state:
+                state["_training_state"] = {}
+            for name in ("_random_state", "_split_state"):
+                state.pop(name, None)
+        return state

@@ -1,9 +1,9 @@
-r"""Losses on logits, their derivatives, and their inverse links from logits to probabilities.
+r"""Losses of the logits, their derivatives, and the probabilities that logits stand for.
 
-A loss takes the logits z, the network's last weighted sums, and not probabilities: log(softmax(z)) computed in one step
-stays exact where a probability would round to 0 or 1, whereas a logarithm of clipped probabilities is flat there while
-the gradient is not, and a line search that compares the two gives up. Both links are canonical: the derivative of the
-loss with respect to the logits is the predicted less the true output.
+A loss takes the logits z, the weighted sums of the last layer, and not probabilities. log(softmax(z)) in one step stays
+exact where a probability would round to 0 or 1. The logarithm of a clipped probability is flat there, while the gradient
+is not, and a line search that compares the two gives up. Both links are canonical: the derivative of the loss by the
+logits is the predicted output minus the true output.
 
 ``LOSSES`` maps the name of an output activation to its loss.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import entr
@@ -22,23 +23,34 @@ from skbp._network.activations import softplus
 
 @dataclass(frozen=True)
 class Loss(ABC):
-    """A loss of the logits and its link.
+    """A loss of the logits and the link from logits to probabilities.
+
+    A subclass keeps these rules:
+
+    1. `logits` has the shape (*members, n_rows, n_outputs). No method changes it.
+    2. `loss_gradient` writes all of `out`, which is in C order and has the shape of `logits`. It returns one number a row,
+       in the shape (*members, n_rows).
+    3. `hessian_product` writes all of `out`, which has the shape of `logits`.
+    4. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
+    5. `of_frequencies` returns a float. A fit whose loss is not below it has learned nothing.
+    6. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and no
+       logarithm is smaller than the logarithm of that number. So the two agree, and rounding makes neither 0 nor -inf.
 
     Parameters
     ----------
     label_smoothing : float, default=0.0
-        The share e of each row's target that is spread evenly: over the classes for softmax outputs, over 0 and 1 for
-        each logistic one. The target y becomes (1 - e) y + e / K, K the number of classes that exclude each other.
+        The share e of each row's target that is spread evenly over K values: over the classes if they exclude each other,
+        else over 0 and 1 for each output. The target y becomes (1 - e) y + e / K.
 
-    1. `logits` has the shape (*members, n_rows, n_outputs) and is never changed.
-    2. `loss_gradient` writes all of `out`, in C order and of the shape of `logits`, and returns one number a row, of the
-       shape (*members, n_rows).
-    3. `hessian_product` writes all of `out`, of the shape of `logits`; the losses' Hessians by the logits do not depend on
-       the target.
-    4. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
-    5. `of_frequencies` is a float: with it a fit is compared that may have learned nothing.
-    6. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and
-       no logarithm smaller than that number's: the two agree, and neither is 0 or -inf by rounding.
+    Attributes
+    ----------
+    name : str
+        Its key in ``LOSSES``, and a value of the estimators' `out_activation`.
+    exclusive : bool
+        True if the outputs are classes that exclude each other. Then the target is the index of a row's class and the
+        probabilities of a row sum to 1. False if each output is a yes or no of its own. Then the target is boolean.
+    formula : str
+        The loss of one row as text, in terms of the targets y_k and the probabilities p_k.
 
     References
     ----------
@@ -46,27 +58,72 @@ class Loss(ABC):
     https://doi.org/10.1109/CVPR.2016.308, for label smoothing.
     """
 
+    name: ClassVar[str]
+    exclusive: ClassVar[bool]
+    formula: ClassVar[str]
+
     label_smoothing: float = 0.0
 
     @abstractmethod
     def loss_gradient(self, logits, target, out):
-        """Each row's loss, with the derivative by its logits, link(z) - y, written to `out`."""
+        """Return each row's loss. Write its derivative by the logits to `out`: link(z) - y."""
 
     @abstractmethod
     def hessian_product(self, logits, tangent, out):
-        """Each row's Hessian of the loss by the logits, times the row of `tangent`, written to `out`."""
+        """Multiply each row's Hessian of the loss by the logits with the row of `tangent`. Write the product to `out`."""
 
     @abstractmethod
     def of_frequencies(self, frequencies):
-        """The least mean loss of one prediction for all rows, given how often each output is true, in [0, 1]."""
+        """The least mean loss of one prediction for all rows, if each output is true with these frequencies in [0, 1]."""
 
     @abstractmethod
     def proba(self, logits):
-        """The inverse link: the probabilities that the logits stand for."""
+        """The probability of each output."""
 
     @abstractmethod
     def log_proba(self, logits):
         """The logarithm of `proba`, computed from the logits."""
+
+    def target(self, codes, n_outputs):
+        """The target that `loss_gradient` takes.
+
+        Parameters
+        ----------
+        codes : ndarray of int of shape (n_rows,) or (n_rows, n_outputs)
+            The index of each row's class, or a 0 or 1 for each output.
+        n_outputs : int
+            One output for two classes stands for the second class.
+
+        Returns
+        -------
+        target : ndarray of int of shape (n_rows,) if `exclusive`, else ndarray of bool of shape (n_rows, n_outputs)
+        """
+        if self.exclusive:
+            return codes
+        if codes.ndim == 2:
+            return codes.astype(bool)
+        return codes[:, None] == (np.arange(n_outputs) if n_outputs > 1 else 1)
+
+    def frequencies(self, target, share, n_outputs):
+        """How often each output is true. The shares of the rows sum to 1."""
+        return np.bincount(target, share, minlength=n_outputs) if self.exclusive else share @ target
+
+    def class_scores(self, logits):
+        """Numbers with the property that their softmax is the probabilities of classes that exclude each other.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n_rows, n_outputs)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_rows, n_classes)
+            For one output there are two classes: the output is false or true.
+        """
+        if logits.shape[1] > 1:
+            return self.log_proba(logits)
+        proba = self.proba(logits)
+        return np.concatenate([np.log1p(-proba), np.log(proba)], axis=1)
 
 
 class SoftmaxLoss(Loss):
@@ -74,12 +131,16 @@ class SoftmaxLoss(Loss):
 
     .. math:: c(z, y) = \log \sum_k e^{z_k} - z_y, \qquad \partial c / \partial z_k = \operatorname{softmax}(z)_k - [k = y]
 
-    The target is an integer array of shape (*members, n_rows), the index of each row's class: unlike one-hot rows its
-    memory does not grow with the number of classes.
+    The target is an integer array of shape (*members, n_rows): the index of each row's class. Its memory does not grow
+    with the number of classes, as that of one-hot rows would.
     """
 
+    name = "softmax"
+    exclusive = True
+    formula = "c = -sum_k y_k log p_k"
+
     def loss_gradient(self, logits, target, out):
-        # Where the true classes lie in `out` seen as one long row, which is found faster than by row and column.
+        # The places of the true classes in `out` as one long row: NumPy finds them faster than by row and column.
         flat, true = out.reshape(-1), np.arange(0, out.size, out.shape[-1]).reshape(target.shape) + target
         # Shifted by their maximum the logits are at most 0: the exponentials cannot overflow, and one of them is 1.
         np.subtract(logits, _row_max(logits), out=out)
@@ -103,7 +164,7 @@ class SoftmaxLoss(Loss):
         return np.multiply(out, p, out=out)
 
     def of_frequencies(self, frequencies):
-        # The entropy of the target's mean, smoothed.
+        # The entropy of the smoothed mean target.
         smoothed = (1.0 - self.label_smoothing) * frequencies + self.label_smoothing / len(frequencies)
         return float(entr(smoothed).sum())
 
@@ -117,9 +178,12 @@ class SoftmaxLoss(Loss):
         shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         return np.maximum(shifted, np.log(_least(logits)), out=shifted)
 
+    def class_scores(self, logits):
+        return logits
+
 
 class LogisticLoss(Loss):
-    r"""Binary cross-entropy of each output unit, summed over the units.
+    r"""Binary cross-entropy of each output, summed over the outputs.
 
     .. math::
 
@@ -128,25 +192,29 @@ class LogisticLoss(Loss):
     The target is a boolean array of the shape of the logits.
     """
 
+    name = "logistic"
+    exclusive = False
+    formula = "c = -sum_k (y_k log p_k + (1 - y_k) log(1 - p_k))"
+
     def loss_gradient(self, logits, target, out):
-        # In terms of the logit of being wrong, (1 - 2 y) z, the loss is its softplus: no term cancels another, whatever
-        # the size of the logits.
+        # (1 - 2 y) z is the logit of being wrong. The loss is its softplus: no term cancels another, whatever the size of
+        # the logits.
         sign = 1.0 - 2.0 * target.astype(logits.dtype)
         wrong = logits * sign
         softplus(wrong, out=out)
         losses = _row_sum(out)
-        # The logistic function is exp(z - softplus(z)): exact in both tails, and softplus is at hand.
+        # The logistic function is exp(z - softplus(z)). It is exact in both tails, and softplus is already computed.
         np.subtract(wrong, out, out=out)
         np.exp(out, out=out)
         if self.label_smoothing > 0.0:
-            # Half of what is spread falls to the wrong label: (1 - e/2) softplus(w) + e/2 softplus(-w).
+            # Half of the smoothed share goes to the wrong label: (1 - e/2) softplus(w) + e/2 softplus(-w).
             losses -= 0.5 * self.label_smoothing * _row_sum(wrong)
             out -= 0.5 * self.label_smoothing
         out *= sign
         return losses
 
     def hessian_product(self, logits, tangent, out):
-        # The Hessian is diagonal, sigma(z) sigma(-z), of which neither factor is a difference.
+        # The Hessian is diagonal: sigma(z) sigma(-z). Neither factor is a difference.
         np.multiply(tangent, np.exp(log_sigmoid(logits)), out=out)
         return np.multiply(out, np.exp(log_sigmoid(-logits)), out=out)
 
@@ -161,18 +229,26 @@ class LogisticLoss(Loss):
 
     def log_proba(self, logits):
         log_proba = log_sigmoid(logits)
-        # Near 1 probabilities that differ in exact arithmetic round to one; their logarithms are then alike as well, so that
-        # both put the labels of a row into the same order.
+        # Near 1, probabilities that differ in exact arithmetic round to the same number. Their logarithms must be equal
+        # too, so that both put the labels of a row into the same order.
         np.log(self.proba(logits), out=log_proba, where=logits > 0.0)
         return np.maximum(log_proba, np.log(_least(logits)), out=log_proba)
 
+    def class_scores(self, logits):
+        if logits.shape[1] > 1:
+            return log_sigmoid(logits)
+        # The softmax of (0, z) is (1 - sigma(z), sigma(z)).
+        scores = np.zeros((len(logits), 2), logits.dtype)
+        scores[:, 1:] = logits
+        return scores
 
-# Rows shorter than this NumPy reduces so slowly that a transposed copy, reduced along its columns, takes a third of it.
+
+# NumPy reduces shorter rows slowly. A transposed copy, reduced along its columns, takes a third of the time.
 SHORT_ROW = 64
 
 
 def _row_max(logits):
-    """The largest of each row, as a column."""
+    """The largest number of each row, as a column."""
     if logits.shape[-1] < SHORT_ROW:
         return np.ascontiguousarray(logits.mT).max(axis=-2)[..., None]
     return logits.max(axis=-1, keepdims=True)
@@ -200,4 +276,4 @@ def _least(logits):
     return np.finfo(logits.dtype).tiny
 
 
-LOSSES: dict[str, Loss] = {"softmax": SoftmaxLoss(), "logistic": LogisticLoss()}
+LOSSES: dict[str, Loss] = {loss.name: loss() for loss in (SoftmaxLoss, LogisticLoss)}

@@ -1,10 +1,10 @@
 """All weights and biases of a network as one flat vector.
 
-Optimisers think of one vector theta; the mathematics of the network thinks of matrices W_1..W_L and vectors b_1..b_L.
-Both are right, and the memory is the same: `Parameters` holds the vector, and its matrices are views of it. An update
-rule is then a handful of operations on one array, whatever the number of layers.
+An optimiser works on one vector theta. The mathematics of a network works on matrices W_1..W_L and vectors b_1..b_L.
+`Parameters` is both: it holds the vector, and the matrices are views of the same memory. An update rule is then a few
+operations on one array, whatever the number of layers.
 
-Of a *stack*, several networks of one shape that are trained side by side, every array has a leading axis of members.
+A *stack* is several networks of one shape that train side by side. All of its arrays have a leading axis of members.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy as np
 class Parameters:
     """A flat vector seen as weights W_1..W_L and biases b_1..b_L.
 
-    The weights come first, layer by layer, each in C order, and then the biases, so that what is penalised, the
-    weights, is one slice. Writing to the vector changes the views and the other way round.
+    The vector holds the weights first, layer by layer, each in C order, and then the biases. So the penalised part, the
+    weights, is one slice. A change of the vector changes the views, and a change of the views changes the vector.
 
     Parameters
     ----------
     units : sequence of int
         Width of every layer from the input to the output, L + 1 numbers.
     dtype : dtype
-        Type of the vector, whose elements are not set.
+        Type of the vector. Its elements are not set.
     members : tuple of int, default=()
         ``(n_members,)`` for a stack; ``()`` for one network.
 
@@ -61,7 +61,7 @@ class Parameters:
 
     @property
     def members(self) -> tuple[int, ...]:
-        """``(n_members,)`` of a stack, ``()`` of one network."""
+        """``(n_members,)`` for a stack, ``()`` for one network."""
         return self.vector.shape[:-1]
 
     def member(self, i) -> Parameters:
@@ -80,12 +80,47 @@ class Parameters:
             mine[...] = theirs
 
     def draw(self, scales, rng) -> None:
-        """Draw layer by layer, uniformly from +-sqrt(scale / (fan_in + fan_out)), its weights first and then its biases."""
+        """Draw every layer uniformly from +-sqrt(scale / (fan_in + fan_out)), its weights first and then its biases."""
         for scale, weight, bias in zip(scales, self.weights, self.biases, strict=True):
             bound = math.sqrt(scale / sum(weight.shape))
             weight[...] = rng.uniform(-bound, bound, weight.shape)
             bias[...] = rng.uniform(-bound, bound, bias.shape)
 
     def copies(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Weights and biases as arrays of their own; views would come apart when pickled."""
+        """Weights and biases as separate arrays. Views would lose their common memory in a pickle."""
         return [w.copy() for w in self.weights], [b.copy() for b in self.biases]
+
+
+class Gradient(Parameters):
+    """The derivative of the objective by every parameter, and which of them a sparse batch leaves at 0.
+
+    Attributes
+    ----------
+    columns : ndarray of int or None
+        The features that occur in a sparse batch. The derivatives by the first layer's weights of all other features are
+        0 and have not been written. None means that every derivative has been written.
+    """
+
+    def __init__(self, units, dtype, members=()):
+        super().__init__(units, dtype, members)
+        self.columns: np.ndarray | None = None
+
+    def update(self, params, step) -> None:
+        """Let an update rule change the parameters, all of them or those that the batch reached.
+
+        Parameters
+        ----------
+        params : Parameters
+            Changed in place.
+        step : callable (theta, gradient) -> None
+            Changes the vector theta in place. The elements of theta must not depend on each other.
+        """
+        theta, gradient = params.vector.reshape(-1), self.vector.reshape(-1)
+        if self.columns is not None:
+            # The weights of the first layer are the first in the vector.
+            weights = params.weights[0]
+            moved = weights[self.columns]
+            step(moved.reshape(-1), self.weights[0][self.columns].reshape(-1))
+            weights[self.columns] = moved
+            theta, gradient = theta[weights.size :], gradient[weights.size :]
+        step(theta, gradient)

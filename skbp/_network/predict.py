@@ -1,9 +1,8 @@
-"""The forward pass of predictions: in chunks, and finite whatever the rows.
+"""The forward pass of predictions: chunk by chunk, with finite results for every finite row.
 
-A network with finite weights may have sums beyond the largest number of its type on rows that lie far from those that it
-was trained on. Plain arithmetic then gives inf, and inf - inf = nan, which a bounded activation may even hide. Such rows are
-computed anew in float64 with an exponent of its own beside each number, so that sums cannot overflow. Their probabilities
-saturate.
+A network with finite weights may have sums beyond the largest number of its type on rows far from its training data. Plain
+arithmetic then gives inf, and inf - inf = nan, which a bounded activation may even hide. Such rows are computed again in
+float64, with a separate exponent for each number, so that sums cannot overflow. Their probabilities saturate.
 """
 
 from __future__ import annotations
@@ -15,55 +14,83 @@ from scipy.sparse import issparse
 
 from skbp._network.equations import forward
 from skbp._network.tape import Tape
-from skbp._training.threads import blas_threads
 
-CHUNK_ROWS = 1024
-
-# The least share of the largest number at which a logit counts as beyond it: losses and differences of such are finite.
+# A logit above this share of the largest number counts as beyond it. So losses and differences of logits stay finite.
 ROOM = 1.0 / 16.0
 
-# Powers of 2 from which numbers have an exponent of their own: what activations make of them must not overflow.
+# Numbers from 2**WIDE on have a separate exponent. Activations must not overflow below it.
 WIDE = 1000
 
 
-def predict_logits(weights, biases, activations, X, *, to_scale=True):
-    """The logits of all rows of X, in chunks, computed in the type of X.
+class Forward:
+    """The forward pass of one network over chunks of rows.
 
     Parameters
     ----------
     weights, biases : lists of ndarray
+        Cast once to the type of the rows.
     activations : sequence of Activation
-    X : {ndarray, CSR array} of shape (n_rows, n_features)
+    dtype : dtype
+        Type of the rows and of the results.
     to_scale : bool, default=True
-        What becomes of a row of several logits with one beyond the largest number: True scales all of them down by one
-        factor, False cuts off those beyond. A single logit is cut off.
+        What happens to a row of several logits if one of them is beyond the largest number. True scales all of them down
+        by one factor. False cuts off those beyond. A single logit is cut off.
 
-    Returns
-    -------
-    logits : ndarray of shape (n_rows, n_outputs)
-        Finite.
-
-    Raises
-    ------
-    ValueError
-        If an activation gives nan for a finite number, if the weights are not finite, or if sums overflow before an
-        activation that grows faster than its argument.
+    Attributes
+    ----------
+    units : list of int
+        Width of every layer from the input to the output.
     """
-    logits = []
-    with blas_threads([X.shape[1], *map(len, biases)], min(X.shape[0], CHUNK_ROWS), issparse(X)):
-        watches = [_Watch(activation) for activation in activations]
-        for rows, chunk in plain_logits(weights, biases, watches, X):
-            overflows = [watch.overflows for watch in watches if watch.overflows is not None]
-            if overflows or not math.isfinite(np.add.reduce(chunk, axis=None)):
-                overflow = np.logical_or.reduce([~np.isfinite(chunk).all(axis=1), *overflows])
-                c, x = _wide_logits(weights, biases, activations, X[rows][overflow])
-                chunk[overflow] = _narrowed(c, x, chunk.dtype, to_scale and chunk.shape[1] > 1)
-            logits.append(chunk)
-    return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    def __init__(self, weights, biases, activations, dtype, *, to_scale=True):
+        self._weights = [w.astype(dtype, copy=False) for w in weights]
+        self._biases = [b.astype(dtype, copy=False) for b in biases]
+        self._exact = weights, biases
+        self._activations = activations
+        self._watches = [_Watch(activation) for activation in activations]
+        self._dtype, self._to_scale = dtype, to_scale
+        self._tape: Tape | None = None
+        self.units = [weights[0].shape[0], *map(len, biases)]
+
+    def logits(self, X):
+        """The logits of one chunk of rows.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR array} of shape (n_rows, n_features)
+            Finite.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_rows, n_outputs)
+            Finite. The next call overwrites it.
+
+        Raises
+        ------
+        ValueError
+            If an activation gives nan for a finite number, if the weights are not finite, or if sums overflow before an
+            activation that grows faster than its argument.
+        """
+        logits = forward(self._weights, self._biases, self._watches, X, self._tape_for(X.shape[0]))
+        overflows = [watch.overflows for watch in self._watches if watch.overflows is not None]
+        if overflows or not math.isfinite(np.add.reduce(logits, axis=None)):
+            overflow = np.logical_or.reduce([~np.isfinite(logits).all(axis=1), *overflows])
+            c, x = _wide_logits(*self._exact, self._activations, X[overflow])
+            logits[overflow] = _narrowed(c, x, logits.dtype, self._to_scale and logits.shape[1] > 1)
+        return logits
+
+    def plain_logits(self, X):
+        """The logits of one chunk of rows by plain arithmetic, which may overflow. The next call overwrites them."""
+        return forward(self._weights, self._biases, self._activations, X, self._tape_for(X.shape[0]))
+
+    def _tape_for(self, n_rows):
+        if self._tape is None or self._tape.n_rows < n_rows:
+            self._tape = Tape(n_rows, self.units, self._dtype, passes="forward")
+        return self._tape.head(n_rows)
 
 
 class _Watch:
-    """An activation that notices the rows of a chunk whose sums overflow before it is applied to them."""
+    """An activation that notes the rows with sums that overflowed before it."""
 
     def __init__(self, activation):
         self._function = activation.function
@@ -76,37 +103,29 @@ class _Watch:
         return self._function(z, out)
 
 
-def plain_logits(weights, biases, activations, X):
-    """The logits of one chunk of rows after the other, by plain arithmetic, which may overflow.
+def logits_of_all(network, batches):
+    """The logits of all rows as one array, by plain arithmetic if they would be nan.
 
     Parameters
     ----------
-    weights, biases, activations, X
-        As for `predict_logits`.
+    network : Forward
+    batches : sequence of Batch
 
-    Yields
-    ------
-    rows : slice
-    logits : ndarray of shape (n_rows of the chunk, n_outputs)
-        An array of its own.
+    Returns
+    -------
+    logits : ndarray of shape (n_rows, n_outputs)
     """
-    n_rows = X.shape[0]
-    weights = [w.astype(X.dtype, copy=False) for w in weights]
-    biases = [b.astype(X.dtype, copy=False) for b in biases]
-    units = [X.shape[1], *(w.shape[1] for w in weights)]
-    tape = Tape(min(n_rows, CHUNK_ROWS), units, X.dtype, passes="forward")
-    if n_rows <= CHUNK_ROWS:
-        yield slice(0, n_rows), forward(weights, biases, activations, X, tape)
-        return
-    for start in range(0, n_rows, CHUNK_ROWS):
-        rows = slice(start, min(start + CHUNK_ROWS, n_rows))
-        yield rows, forward(weights, biases, activations, X[rows], tape.head(rows.stop - start)).copy()
+    try:
+        return np.concatenate([network.logits(batch.X).copy() for batch in batches])
+    except ValueError:  # a user's own activation is nan somewhere
+        return np.concatenate([network.plain_logits(batch.X).copy() for batch in batches])
 
 
 def _wide_logits(weights, biases, activations, X):
-    """Logits as numbers c and exponents x >= 0, which stand for c * 2**x. Where x > 0, abs(c) is near 2**WIDE.
+    """Logits as numbers c and exponents x >= 0 that stand for c * 2**x. Where x > 0, abs(c) is near 2**WIDE.
 
-    A layer's numbers are scaled by the largest of the row, and its weights by the largest of the unit, each by a power of 2.
+    The numbers of a layer are divided by the largest of their row, and its weights by the largest of their unit, each by a
+    power of 2.
     """
     c = (X.toarray() if issparse(X) else X).astype(np.float64)
     x = np.zeros(c.shape, dtype=np.int64)
@@ -118,7 +137,7 @@ def _wide_logits(weights, biases, activations, X):
             if x.any() and not activations[layer].grows_linearly:
                 raise ValueError("Sums overflow before an activation that grows faster than its argument: scale X.")
             c = activations[layer].function(c.copy(), out=np.zeros_like(c))
-            # Of numbers this large, an activation that does not is their multiple or bounded.
+            # For numbers this large a slowly growing activation gives a multiple of its argument, or is bounded.
             x = np.where(np.abs(c) > 2.0 ** (WIDE // 2), x, 0)
     if not np.isfinite(c).all():
         raise ValueError("The network's output is nan: its weights are not finite, or its activation gives nan.")
@@ -139,19 +158,19 @@ def _wide_product(c, x, weight):
 
 
 def _narrowed(c, x, dtype, to_scale):
-    """Numbers and exponents as numbers of a type, rows scaled down or numbers cut off where they are beyond the largest."""
+    """Numbers and exponents as numbers of a type. Beyond the largest number, rows are scaled down or numbers cut off."""
     limit = float(np.finfo(dtype).max)
     if not to_scale:
         return np.where(x > 0, np.sign(c) * limit, c).clip(-limit, limit)
     mantissa, exponent = np.frexp(c)
     exponent = np.where(mantissa == 0.0, 0, exponent + x)
-    # With room for the sums of losses.
+    # Sums of losses need room too.
     shift = (exponent.max(axis=1, keepdims=True) - math.frexp(ROOM * limit)[1] + 1).clip(0, None)
     return np.ldexp(mantissa, (exponent - shift).clip(-2000, None))
 
 
 def shrunk(z):
-    """Rows as they are, or scaled down to leave room below the largest number of their type."""
+    """Rows, scaled down if they leave too little room below the largest number of their type."""
     limit = ROOM * float(np.finfo(z.dtype).max)
     largest = np.abs(z).max(axis=1, keepdims=True)
     return np.where(largest > limit, z / largest * limit, z)

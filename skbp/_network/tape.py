@@ -11,6 +11,18 @@ import math
 
 import numpy as np
 
+# Large data go through a network in chunks of so many rows. The activations of a chunk stay in the processor's cache, and
+# their memory does not grow with the number of rows.
+CHUNK_ROWS = 1024
+
+# Sparse rows go in larger chunks, up to this many numbers in the activations: their cost beside the arithmetic is larger.
+SPARSE_CHUNK_ELEMENTS = 2**20
+
+
+def chunk_rows(n_units, sparse):
+    """Rows of a chunk for a network with this many units after the input."""
+    return max(CHUNK_ROWS, SPARSE_CHUNK_ELEMENTS // n_units) if sparse else CHUNK_ROWS
+
 
 class Tape:
     """What forward and backward passes over one batch of rows leave behind.

@@ -1,235 +1,223 @@
-"""From an estimator's parameters to the parts that train: layers, initial weights, objective, solver.
-
-What the constructor takes in several forms (one number or one a layer, a name or a record) is brought into one here, and
-what does not fit the network is refused.
-"""
+"""An estimator's parameters, resolved once: what training needs to know beside the data."""
 
 from __future__ import annotations
 
 import inspect
-import math
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from reprlib import Repr
+from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
 
-from skbp._network.activations import ACTIVATIONS, Activation, activation_record
+from skbp._network.activations import Activation
 from skbp._network.dropout import Dropout
+from skbp._network.losses import Loss
+from skbp._network.objective import Objective
+from skbp._network.parameters import Parameters
 from skbp._notices import UnusedParameterWarning, note
-from skbp._training.names import check_float
+from skbp._training.layers import activation_records, alphas, checked_units, dropout_rates, hidden_units, initial_scales
+from skbp._training.minibatch import MiniBatchSolver
 from skbp._training.schedules import OPEN_ENDED, Progress, learning_rate_factor
-from skbp._training.solvers import SOLVERS, MiniBatchSolver, ScipySolver, parameters_of
+from skbp._training.scipy_solver import ScipySolver
+from skbp._training.solvers import SOLVERS, parameters_of
 from skbp._training.updates import UPDATES
 
 _SHORT = Repr()
 
-# The initial scale of a network without hidden layers whose activation is a list, hence empty.
-GLOROT_SCALE = 6.0
+# Rows of a mini-batch where batch_size is "auto", as in MLPClassifier.
+AUTO_BATCH_SIZE = 200
 
 
-def hidden_units(hidden_layer_sizes):
-    """Widths of the hidden layers as a list of int."""
-    of_layers = not isinstance(hidden_layer_sizes, str) and np.iterable(hidden_layer_sizes)
-    sizes = list(hidden_layer_sizes) if of_layers else [hidden_layer_sizes]
-    no_integers = [size for size in sizes if not _is_integer(size)]
-    if no_integers:
-        wrong = no_integers[0]
-        hint = "it is a number of units, a sequence of them, one for each hidden layer, or () for none"
-        if isinstance(wrong, (float, np.floating)) and float(wrong).is_integer():
-            hint = f"write {float(wrong):.0f}, or convert what a search returns by int()"
-        elif isinstance(wrong, str):
-            hint = "it is text: pass the numbers themselves, which ast.literal_eval reads from it"
-        elif np.iterable(wrong):
-            hint = "one number for each hidden layer, as (10, 5), makes a network"
-        raise ValueError(f"hidden_layer_sizes must be integers > 0; got {_SHORT.repr(wrong)}: {hint}.")
-    if not all(int(size) > 0 for size in sizes):
-        raise ValueError(
-            f"hidden_layer_sizes must be > 0, got {hidden_layer_sizes}: it is a number of units, a sequence of them, one "
-            "for each hidden layer, or () for none."
-        )
-    return [int(size) for size in sizes]
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: a network's parameters in one form, checked against each other.
 
+    Fields without a description are the estimator's parameters of that name.
 
-def _is_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
-
-
-def activation_records(activation, n_hidden_layers):
-    """One record for each hidden layer."""
-    if isinstance(activation, (str, Activation)):
-        return [activation_record(activation)] * n_hidden_layers
-    for one in activation:
-        if not (isinstance(one, Activation) or (isinstance(one, str) and one in ACTIVATIONS)):
-            raise ValueError(f"activation has {one!r}; each must be one of {sorted(ACTIVATIONS)} or a skbp.Activation.")
-    if len(activation) != n_hidden_layers:
-        raise ValueError(
-            f"activation has {len(activation)} entries, one for each hidden layer, but hidden_layer_sizes makes "
-            f"{n_hidden_layers} hidden layers."
-        )
-    return [activation_record(one) for one in activation]
-
-
-def one_or_per_layer(value, n_layers, name, layers, below=math.inf):
-    """A number as it is, or a list of a number for each layer; each at least 0 and less than `below`."""
-    if isinstance(value, Real):
-        return float(value)
-    if not np.iterable(value) or isinstance(value, (str, dict, set)):
-        raise ValueError(f"{name}={value!r} must be a number, or a list of numbers, one for each of {layers}.")
-    numbers = list(value)
-    for number in numbers:
-        if isinstance(number, Real):
-            check_float(number, f"{name} has an element that")
-    if not all(isinstance(number, Real) and 0.0 <= float(number) < below for number in numbers):
-        allowed = "of at least 0" if below == math.inf else f"of at least 0 and less than {below:g}"
-        raise ValueError(f"{name}={value!r} must be a number {allowed}, or one such number for each of {layers}.")
-    if len(numbers) != n_layers:
-        raise ValueError(f"{name} has {len(numbers)} entries, one for each of {layers}, of which there are {n_layers}.")
-    return [float(number) for number in numbers]
-
-
-def alphas(alpha, n_hidden_layers):
-    """The strength of the penalty, one number or one for each layer of weights."""
-    return one_or_per_layer(alpha, n_hidden_layers + 1, "alpha", "the layers of weights, hidden and output")
-
-
-def dropout_rates(dropout, n_hidden_layers):
-    """The rate of each hidden layer."""
-    rates = one_or_per_layer(dropout, n_hidden_layers, "dropout", "the hidden layers", below=1.0)
-    return [rates] * n_hidden_layers if isinstance(rates, float) else rates
-
-
-def make_dropout(clf, n_hidden_layers, rngs):
-    """What leaves out units in training, or None if nothing does."""
-    rates = dropout_rates(clf.dropout, n_hidden_layers)
-    # SciPy's methods minimise one function of all rows, which a random part of the network is not.
-    return Dropout(rates, rngs) if any(rates) and clf.solver in UPDATES else None
-
-
-def checked_units(units, dtype):
-    """Widths of all layers, if the parameters between them can be held in memory at all."""
-    n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(units))
-    if n_parameters > np.iinfo(np.intp).max // dtype.itemsize:
-        raise ValueError(
-            f"hidden_layer_sizes={_SHORT.repr(tuple(units[1:-1]))} makes more parameters than can be addressed in memory: "
-            "use smaller layers."
-        )
-    return units
-
-
-def initial_scales(activation, activations):
-    """For each layer the scale by which its parameters are drawn.
-
-    A hidden layer's is that of its activation, the output layer's that of the last hidden one.
-    """
-    if activations:
-        scales = [*(record.initial_scale for record in activations), activations[-1].initial_scale]
-    else:
-        # Without hidden layers the activation has no other effect than this one, as in MLPClassifier.
-        named = isinstance(activation, (str, Activation))
-        scales = [activation_record(activation).initial_scale if named else GLOROT_SCALE]
-    for scale in scales:
-        if not (isinstance(scale, Real) and 0.0 < float(scale) < math.inf):
-            raise ValueError(
-                f"initial_scale of the Activation given as activation is {scale!r}; it must be a number > 0."
-            )
-    return scales
-
-
-def set_given(params, coef_init, intercept_init):
-    """Put what the caller gives in the place of initial parameters."""
-    if coef_init is None and intercept_init is None:
-        return
-    params.set(
-        params.weights if coef_init is None else check_layers(coef_init, params.weights, "coef_init"),
-        params.biases if intercept_init is None else check_layers(intercept_init, params.biases, "intercept_init"),
-    )
-
-
-def check_layers(arrays, like, name):
-    """Arrays, one for each layer, of the shapes and type of those in `like`."""
-    shapes = [array.shape for array in like]
-    if not isinstance(arrays, (list, tuple, np.ndarray)):
-        raise TypeError(f"{name} is {arrays!r}; it must be a list of arrays, one a layer, of shapes {shapes}.")
-    if len(arrays) != len(shapes):
-        raise ValueError(f"{name} has {len(arrays)} arrays for {len(shapes)} layers; their shapes must be {shapes}.")
-    checked = [check_array(a, ensure_2d=False, dtype=like[0].dtype, input_name=name) for a in arrays]
-    if [array.shape for array in checked] != shapes:
-        raise ValueError(f"{name} has arrays of shapes {[a.shape for a in checked]}; they must be {shapes}.")
-    return checked
-
-
-def batch_rows(clf, n_rows):
-    """Rows in a step of one network: a mini-batch, or all with SciPy's methods."""
-    if clf.solver not in UPDATES:
-        return n_rows
-    return min(200 if clf.batch_size == "auto" else int(clf.batch_size), n_rows)
-
-
-def make_solver(clf, n_rows, rngs):
-    """The solver that the parameters ask for.
-
-    Parameters
+    Attributes
     ----------
-    clf : BackpropClassifier
-        Whose parameters they are.
-    n_rows : int
-        To train on.
-    rngs : sequence of RandomState
-        For the network, or for each member of a stack, what puts its rows in order.
+    hidden : list of int
+        Widths of the hidden layers.
+    activations : list of Activation
+        One for each hidden layer.
+    scales : list of float
+        For each layer the scale of its initial parameters.
+    alpha : float or list of float
+    dropout : list of float
+        A rate for each hidden layer.
+    horizon : int
+        `max_iter`, the whole of training for the schedules. A call of `partial_fit` is one epoch of it.
+    loss : Loss or None
+        With label smoothing. It is known when the labels are.
     """
-    if SOLVERS[clf.solver] is ScipySolver:
-        return ScipySolver(clf.solver, clf.tol, clf.max_fun, clf.hessian, clf.solver_options)
-    if clf.batch_size != "auto" and clf.batch_size > n_rows:
-        note(f"batch_size={clf.batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.")
-    rule = UPDATES[clf.solver]
-    return MiniBatchSolver(
-        rule(**{name: getattr(clf, name) for name in rule.parameters}),
-        learning_rate_factor(clf.learning_rate, clf.power_t, clf.warmup_fraction),
-        clf.learning_rate_init,
-        batch_rows(clf, n_rows),
-        clf.shuffle,
-        rngs,
-        Progress(samples_seen=clf.t_),
-        clf.max_iter,
-        float(clf.weight_decay),
-        clf.max_grad_norm,
-        planned=callable(clf.learning_rate) or clf.learning_rate not in OPEN_ENDED,
-    )
+
+    solver: str
+    hidden: list[int]
+    activations: list[Activation]
+    scales: list[float]
+    alpha: float | list[float]
+    dropout: list[float]
+    batch_size: int | str
+    learning_rate: str | Callable[[float], float]
+    learning_rate_init: float
+    power_t: float
+    warmup_fraction: float
+    shuffle: bool
+    weight_decay: float
+    max_grad_norm: float | None
+    label_smoothing: float
+    max_iter: int
+    horizon: int
+    max_time: float | None
+    tol: float
+    n_iter_no_change: float
+    early_stopping: bool
+    scoring: Any
+    max_fun: int
+    hessian: str
+    solver_options: dict | None
+    of_rule: dict
+    loss: Loss | None = None
+
+    @classmethod
+    def of(cls, params, **changed) -> Recipe:
+        """The recipe of an estimator's parameters.
+
+        Parameters
+        ----------
+        params : dict
+            As `get_params` gives them.
+        **changed
+            Values in place of those of the estimator.
+        """
+        params = params | changed
+        hidden = hidden_units(params["hidden_layer_sizes"])
+        activations = activation_records(params["activation"], len(hidden))
+        rule = UPDATES.get(params["solver"])
+        options = params["solver_options"] or {}
+        most = params["max_iter"] if rule is not None else options.get("maxiter")
+        resolved = {
+            "hidden": hidden,
+            "activations": activations,
+            "scales": initial_scales(params["activation"], activations),
+            "alpha": alphas(params["alpha"], len(hidden)),
+            "dropout": dropout_rates(params["dropout"], len(hidden)),
+            "weight_decay": float(params["weight_decay"]),
+            "label_smoothing": float(params["label_smoothing"]),
+            "max_iter": most if isinstance(most, Integral) else params["max_iter"],
+            "horizon": params["max_iter"],
+            "of_rule": {name: params[name] for name in rule.parameters} if rule is not None else {},
+        }
+        taken = {field.name for field in fields(cls)} - set(resolved)
+        return cls(**resolved, **{name: value for name, value in params.items() if name in taken})
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the solver takes mini-batches."""
+        return self.solver in UPDATES
+
+    def for_loss(self, loss) -> Recipe:
+        """The recipe for a target with this loss."""
+        return replace(self, loss=replace(loss, label_smoothing=self.label_smoothing))
+
+    def for_one_epoch(self) -> Recipe:
+        """The recipe of a call of `partial_fit`."""
+        return replace(self, max_iter=1, max_time=None, early_stopping=False)
+
+    def batch_rows(self, n_rows) -> int:
+        """Rows in a step of one network: a mini-batch, or all rows with SciPy's methods."""
+        if not self.stochastic:
+            return n_rows
+        return min(AUTO_BATCH_SIZE if isinstance(self.batch_size, str) else int(self.batch_size), n_rows)
+
+    def units(self, n_features, n_outputs, dtype) -> list[int]:
+        """Width of every layer from the input to the output."""
+        return checked_units([n_features, *self.hidden, n_outputs], dtype)
+
+    def draw(self, units, dtype, rng) -> Parameters:
+        """Initial parameters, drawn at random."""
+        params = Parameters(units, dtype)
+        params.draw(self.scales, rng)
+        return params
+
+    def make_dropout(self, rngs) -> Dropout | None:
+        """What leaves out units in training; None if nothing does."""
+        # SciPy's methods minimise one fixed function of all rows. A random network is none.
+        return Dropout(self.dropout, rngs) if any(self.dropout) and self.stochastic else None
+
+    def make_objective(self, params, rows, dropout=None, *, skips_zeros=False) -> Objective:
+        """F at some parameters. The weights of `rows` lack a common factor, and so must alpha."""
+        exponent = -rows.weight_exponent
+        with np.errstate(over="ignore", under="ignore"):
+            alpha = np.ldexp(self.alpha, exponent)
+        alpha = float(alpha) if alpha.ndim == 0 else alpha.tolist()
+        return Objective(params, self.activations, self.loss, alpha, dropout, skips_zeros=skips_zeros)
+
+    def make_solver(self, n_rows, rngs: Sequence[np.random.RandomState], samples_seen=0):
+        """The solver.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows of an epoch.
+        rngs : sequence of RandomState
+            For the network, or for each member of a stack. They put the rows in order.
+        samples_seen : int, default=0
+            By earlier calls.
+        """
+        if SOLVERS[self.solver] is ScipySolver:
+            return ScipySolver(self.solver, self.tol, self.max_fun, self.hessian, self.solver_options)
+        if not isinstance(self.batch_size, str) and self.batch_size > n_rows:
+            note(f"batch_size={self.batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.")
+        return MiniBatchSolver(
+            UPDATES[self.solver](**self.of_rule),
+            learning_rate_factor(self.learning_rate, self.power_t, self.warmup_fraction),
+            self.learning_rate_init,
+            self.batch_rows(n_rows),
+            self.shuffle,
+            rngs,
+            Progress(samples_seen=samples_seen),
+            self.horizon,
+            self.weight_decay,
+            self.max_grad_norm,
+            planned=callable(self.learning_rate) or self.learning_rate not in OPEN_ENDED,
+        )
 
 
+# Parameters that some solvers use and others do not.
 OF_SOME_SOLVERS = set().union(*map(parameters_of, SOLVERS))
 
 
-def warn_of_unused_parameters(clf, early_stopping, own_validation_data):
-    """Warn of parameters at other than their defaults that have no effect, and say because of what.
+def warn_of_unused_parameters(estimator, early_stopping, own_validation_data):
+    """Warn of parameters that are not at their defaults and have no effect. The warning says why they have none.
 
     Parameters
     ----------
-    clf : BackpropClassifier or BackpropClassifierCV
+    estimator : BackpropClassifier or BackpropClassifierCV
     early_stopping : bool
     own_validation_data : bool
         Whether `fit` is given validation data.
     """
-    solver = f"solver={clf.solver!r}"
-    because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(clf.solver), solver)
-    if isinstance(clf.dropout, Real) and clf.dropout and not hidden_units(clf.hidden_layer_sizes):
-        because["dropout"] = f"hidden_layer_sizes={clf.hidden_layer_sizes!r}"
-    if not (isinstance(clf.dropout, str) or np.any(clf.dropout)):
+    solver = f"solver={estimator.solver!r}"
+    because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(estimator.solver), solver)
+    if isinstance(estimator.dropout, Real) and estimator.dropout and not hidden_units(estimator.hidden_layer_sizes):
+        because["dropout"] = f"hidden_layer_sizes={estimator.hidden_layer_sizes!r}"
+    if not (isinstance(estimator.dropout, str) or np.any(estimator.dropout)):
         because.pop("dropout", None)  # 0 asks for nothing
-    if clf.learning_rate != "invscaling":
-        because.setdefault("power_t", f"learning_rate={clf.learning_rate!r}")
+    if estimator.learning_rate != "invscaling":
+        because.setdefault("power_t", f"learning_rate={estimator.learning_rate!r}")
     if early_stopping:
         because.pop("n_iter_no_change", None)
     if own_validation_data:
         because["validation_fraction"] = "X_val given to fit"
     elif not early_stopping:
         because["validation_fraction"] = because["scoring"] = "early_stopping=False"
-    parameters = inspect.signature(type(clf).__init__).parameters
+    parameters = inspect.signature(type(estimator).__init__).parameters
     for name in parameters:
-        if name in because and not _equal(getattr(clf, name), parameters[name].default):
-            value = _SHORT.repr(getattr(clf, name))
+        if name in because and not _equal(getattr(estimator, name), parameters[name].default):
+            value = _SHORT.repr(getattr(estimator, name))
             note(f"{name}={value} has no effect with {because[name]}.", UnusedParameterWarning)
 
 

@@ -50,6 +50,15 @@ class Progress:
     fraction: float = 0.0
     step: float = 0.0
 
+    @property
+    def state(self) -> dict[str, int]:
+        """What further training needs of it, beside the rows seen."""
+        return {"stalls": self.stalls, "epochs": self.epochs}
+
+    @state.setter
+    def state(self, state) -> None:
+        self.stalls, self.epochs = state["stalls"], state["epochs"]
+
 
 def constant(progress, power_t):
     """1 throughout."""

@@ -287,7 +287,7 @@ def _leave(copies, key, *_):
 _NO_LIMIT = nullcontext()
 
 
-def blas_threads(units, n_rows, sparse=False, by_scipy=False) -> AbstractContextManager[None]:
+def blas_threads(units, n_rows, sparse=False, by_scipy=False, most_rows=0) -> AbstractContextManager[None]:
     """A context in which BLAS uses as many threads as are good for a network.
 
     To enter and leave takes 5 to 10 microseconds, and less than 1 where the products are tiny and nothing is limited. Call
@@ -302,7 +302,9 @@ def blas_threads(units, n_rows, sparse=False, by_scipy=False) -> AbstractContext
     sparse : bool, default=False
         Whether the rows are sparse, so that the first layer's products are none of BLAS.
     by_scipy : bool, default=False
-        Whether a method of SciPy's, which has vectors of its own to add and multiply, asks for the products.
+        Whether a method of SciPy asks for the products. It adds and multiplies vectors of its own.
+    most_rows : int, default=0
+        Rows in other products within the context, if those are more. Tiny products need no limit only if all are tiny.
 
     Returns
     -------
@@ -310,9 +312,9 @@ def blas_threads(units, n_rows, sparse=False, by_scipy=False) -> AbstractContext
     """
     total = largest = 0
     for fan_in, fan_out in pairwise(units[1:] if sparse else units):
-        product = n_rows * fan_in * fan_out
-        total += product
-        largest = max(largest, product)
+        weights = fan_in * fan_out
+        total += max(n_rows, most_rows) * weights
+        largest = max(largest, n_rows * weights)
     if total < TINY_PRODUCTS and not by_scipy:
         return _NO_LIMIT
     if largest < SMALL_PRODUCT:

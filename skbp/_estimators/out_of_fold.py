@@ -1,7 +1,7 @@
-"""What the members of an ensemble predict for rows that they did not see, and the temperature that calibrates it.
+"""The predictions of an ensemble's members for rows they did not train on, and the temperature that calibrates them.
 
-Logits are kept once, in the type of training. All that is made of them goes chunk by chunk: beside the results no memory
-grows with the rows times the classes.
+Logits are kept once, in the type of training. All that follows from them is computed chunk by chunk, so that no memory but
+that of the results grows with the rows times the classes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from skbp._data import targets
+from skbp._data.weights import shares
 from skbp._network.predict import ROOM
 
 # The temperature is sought between exp(-2) and exp(2).
@@ -21,12 +21,12 @@ LOG_TEMPERATURES = (-2.0, 2.0)
 # Elements of a chunk of probabilities: 2 MB.
 CHUNK_ELEMENTS = 2**18
 
-# Where the time is up, the temperature is sought on so many logits only, which takes a tenth of a second.
+# If the time is up, the temperature is sought on so many logits only. That takes a tenth of a second.
 FEW_ELEMENTS = 2**17
 
 
 class OutOfFold:
-    """The logits of every fold by the members that did not see it.
+    """The logits of every fold by the member that did not train on it.
 
     Parameters
     ----------
@@ -35,17 +35,25 @@ class OutOfFold:
     logits : sequence of ndarray of shape (n_rows of the fold, n_outputs)
     link : callable (ndarray of shape (n, n_outputs)) -> ndarray of shape (n, n_classes)
         The probabilities that logits stand for.
+    target : Target
+        For the log losses of probabilities.
+
+    Attributes
+    ----------
+    covered : ndarray of int
+        The rows that are in a fold, in order.
     """
 
-    def __init__(self, folds, logits, link):
-        self._folds, self._logits, self._link = folds, logits, link
+    def __init__(self, folds, logits, link, target):
+        self._folds, self._logits, self._link, self._target = folds, logits, link, target
+        self.covered = np.unique(np.concatenate(folds))
 
     def saturates(self):
-        """Whether a row has been scaled down since a logit was beyond the largest number of its type, or nearly so."""
+        """Whether a row was scaled down because a logit was beyond the largest number of its type, or nearly so."""
         return any((np.abs(z) >= 0.25 * ROOM * float(np.finfo(z.dtype).max)).any() for z in self._logits)
 
     def temperature(self, codes, weight, deadline):
-        """The temperature of the least log loss.
+        """The temperature with the least log loss.
 
         Parameters
         ----------
@@ -54,8 +62,8 @@ class OutOfFold:
         weight : ndarray or None
             Of all rows.
         deadline : float
-            As `time.perf_counter` counts. If it passes during the search, the best temperature so far is taken. If it has
-            passed before, the search uses a sample of the rows.
+            On the clock of `time.perf_counter`. If it passes during the search, the best temperature so far is taken. If it
+            has passed before, the search uses a sample of the rows.
         """
         step = 1
         if time.perf_counter() >= deadline:
@@ -72,7 +80,7 @@ class OutOfFold:
             factor = math.exp(-log_temperature)
             value = 0.0
             for rows, z in self._chunks(step):
-                losses = targets.log_losses(self._link(z * factor), codes[rows])
+                losses = self._target.log_losses(self._link(z * factor), codes[rows])
                 value += float(losses @ weight[rows])
             best = min(best, (value / total, log_temperature))
             return value / total
@@ -96,6 +104,29 @@ class OutOfFold:
         total /= count
         return total
 
+    def mean_decision(self, n_rows):
+        """For each row the decision function of the mean probabilities; nan for rows in no fold."""
+        means = {1.0: self.mean_proba(n_rows, 1.0)}
+        if self._target.multilabel:
+            means[-1.0] = self.mean_proba(n_rows, -1.0)
+        result = means[1.0]
+        if len(self._target.classes) <= 2 and not self._target.multilabel:
+            result = np.zeros(n_rows)
+        for chunk in _row_chunks(n_rows, means[1.0].shape[1]):
+            result[chunk] = self._target.decision_by_proba(lambda sign, chunk=chunk: means[sign][chunk])
+        return result
+
+    def judge(self, proba, codes, weight):
+        """The weighted log loss and accuracy of the probabilities of all rows."""
+        share = shares(weight, self.covered)
+        log_loss = score = 0.0
+        for chunk in _row_chunks(len(self.covered), proba.shape[1]):
+            predicted, truth = proba[self.covered[chunk]], codes[self.covered[chunk]]
+            right = self._target.codes_by_proba(predicted) == truth
+            log_loss += float(self._target.log_losses(predicted, truth) @ share[chunk])
+            score += float((right.all(axis=1) if truth.ndim == 2 else right) @ share[chunk])
+        return log_loss, min(score, 1.0)
+
     def _chunks(self, step=1):
         """Rows and their logits, in float64 so that no probability is rounded to 1."""
         for fold, z in zip(self._folds, self._logits, strict=True):
@@ -109,7 +140,7 @@ class _TimeIsUp(Exception):
     """Ends the search of the temperature."""
 
 
-def row_chunks(n_rows, n_columns):
+def _row_chunks(n_rows, n_columns):
     """Slices of rows that each have about CHUNK_ELEMENTS elements."""
     step = max(1, CHUNK_ELEMENTS // n_columns)
     return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]

@@ -1,0 +1,180 @@
+"""The rows of a data set and the batches that training takes from them.
+
+X is indexed here and nowhere else: a batch is taken here and handed down to those who compute with it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from scipy.sparse import issparse
+
+from skbp._network.tape import CHUNK_ROWS, chunk_rows
+
+
+class Batch:
+    """What one step takes, or one of several pieces of it.
+
+    Of a stack every array has a leading axis of members, and sparse X is a list with an array for each member.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR array} of shape (n_rows, n_features)
+    target : ndarray of n_rows
+        As the loss takes it.
+    weight : ndarray of float64 of shape (n_rows,), or None
+        s_i; None for ones.
+    total : float, or ndarray of shape (n_members,)
+        S, the sum of the weights of all rows of the step.
+    """
+
+    __slots__ = ("X", "target", "total", "weight")
+
+    def __init__(self, X, target, weight, total):
+        self.X, self.target, self.weight, self.total = X, target, weight, total
+
+
+class Rows:
+    """Validated rows with their labels, targets and weights.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR array} of shape (n_rows, n_features)
+    y : ndarray or sparse matrix of shape (n_rows,) or (n_rows, n_outputs)
+        As the user gave it, for scorers.
+    codes : ndarray of shape (n_rows,) or (n_rows, n_labels)
+        y in numbers, as the target encodes it.
+    target : ndarray of n_rows
+        As the loss takes it.
+    weight : ndarray of float64 of shape (n_rows,), or None
+        Weights without their common factor; None for ones.
+    weight_exponent : int, default=0
+        The common factor is 2 to this power.
+    n_units : int, default=1
+        Units of the network after the input. The more, the fewer sparse rows make a chunk.
+    sets : list of ndarray of int, default=None
+        For each member of a stack the rows that it trains on. None means that one network trains on all rows.
+    """
+
+    def __init__(self, X, y, codes, target, weight, weight_exponent=0, n_units=1, sets=None):
+        self.X, self.y, self.codes, self.target, self.weight = X, y, codes, target, weight
+        self.weight_exponent, self.n_units = weight_exponent, n_units
+        self.sets = sets
+        self.sparse = issparse(X)
+        self._chunk_rows = chunk_rows(n_units, self.sparse)
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    @property
+    def rows_at_once(self) -> int:
+        """The most rows of a batch."""
+        return min(self._chunk_rows, len(self))
+
+    @cached_property
+    def norm(self) -> float:
+        """A bound on the Euclidean norm of a row: its largest element times the root of the number of features."""
+        return _largest(self.X) * self.X.shape[1] ** 0.5
+
+    def subset(self, indices, sets=None) -> Rows:
+        """Some of the rows as a data set of their own."""
+        weight = None if self.weight is None else self.weight[indices]
+        parts = self.X[indices], self.y[indices], self.codes[indices], self.target[indices], weight
+        return Rows(*parts, self.weight_exponent, self.n_units, sets)
+
+    def for_members(self, sets) -> Rows:
+        """The same rows for a stack whose members train on different ones."""
+        return Rows(self.X, self.y, self.codes, self.target, self.weight, self.weight_exponent, self.n_units, sets)
+
+    def take(self, indices) -> list[Batch]:
+        """A selection of rows as batches.
+
+        Parameters
+        ----------
+        indices : slice of step 1 or ndarray of int of shape (*members, n_rows)
+
+        Returns
+        -------
+        batches : list of Batch
+            Views of the data for a slice, else copies. More than one if the rows are many. None if all weights are zero.
+        """
+        total = self._total(indices)
+        return [] if isinstance(total, float) and total == 0.0 else self._batches(indices, total)
+
+    def chunks(self) -> list[Batch]:
+        """All rows as batches that share their memory."""
+        return self._chunks
+
+    @cached_property
+    def _chunks(self):
+        everything = slice(0, len(self))
+        return self._batches(everything, self._total(everything))
+
+    def features(self, indices):
+        """X of a selection of rows."""
+        return self.X[indices]
+
+    def as_one_batch(self) -> Batch:
+        """All rows as one batch, however many they are."""
+        return self._batch(slice(0, len(self)), self._total(slice(0, len(self))))
+
+    def _total(self, indices):
+        """S, the sum of the weights of a selection."""
+        if self.weight is not None:
+            total = self.weight[indices].sum(axis=-1)
+            return total if total.ndim else float(total)
+        return float(indices.stop - indices.start if isinstance(indices, slice) else indices.shape[-1])
+
+    def _batches(self, indices, total):
+        n_rows = indices.stop - indices.start if isinstance(indices, slice) else indices.shape[-1]
+        if n_rows <= self._chunk_rows:
+            return [self._batch(indices, total)]
+        pieces = range(0, n_rows, self._chunk_rows)
+        return [self._batch(_piece(indices, start, self._chunk_rows), total) for start in pieces]
+
+    def _batch(self, indices, total):
+        weight = None if self.weight is None else self.weight[indices]
+        if isinstance(indices, slice):
+            X = _sparse_slice(self.X, indices) if self.sparse else self.X[indices]
+            return Batch(X, self.target[indices], weight, total)
+        if not self.sparse:
+            # `take` gathers rows faster than indexing.
+            return Batch(self.X.take(indices, axis=0), self.target.take(indices, axis=0), weight, total)
+        X = self.X[indices] if indices.ndim == 1 else [self.X[member] for member in indices]
+        return Batch(X, self.target[indices], weight, total)
+
+
+def chunks(X):
+    """Slices of at most CHUNK_ROWS rows that together are all rows, and the rows in them.
+
+    Yields
+    ------
+    chunk : slice
+    rows : {ndarray, CSR array} of shape (n_rows of the chunk, n_features)
+    """
+    n_rows = X.shape[0]
+    for start in range(0, n_rows, CHUNK_ROWS):
+        chunk = slice(start, min(start + CHUNK_ROWS, n_rows))
+        yield chunk, X[chunk]
+
+
+def _piece(indices, start, size):
+    if isinstance(indices, slice):
+        return slice(indices.start + start, min(indices.start + start + size, indices.stop))
+    return indices[..., start : start + size]
+
+
+def _sparse_slice(X, rows):
+    """Consecutive rows of a CSR array, in the memory of X."""
+    ends = X.indptr[rows.start : rows.stop + 1]
+    elements = slice(ends[0], ends[-1])
+    parts = X.data[elements], X.indices[elements], ends - ends[0]
+    return type(X)(parts, (rows.stop - rows.start, X.shape[1]), copy=False)
+
+
+def _largest(X):
+    """The largest absolute value of an array or CSR array."""
+    values = X.data if issparse(X) else X
+    step = CHUNK_ROWS if values.ndim == 2 else CHUNK_ROWS**2
+    parts = [values[start : start + step] for start in range(0, len(values), step)]
+    return max((float(max(part.max(), -part.min())) for part in parts if part.size), default=0.0)

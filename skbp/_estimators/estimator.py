@@ -1,0 +1,252 @@
+"""What all estimators share: parameters and data validated, predictions chunk by chunk, callbacks.
+
+It knows neither classes nor the number of networks.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.sparse import issparse, vstack
+from sklearn.base import BaseEstimator
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skbp._data.labels import as_vector
+from skbp._data.rows import Rows, chunks
+from skbp._data.targets import Target
+from skbp._data.weights import checked_weight
+from skbp._estimators.pickling import VersionedState, defaults
+from skbp._network.activations import ACTIVATIONS, Activation
+from skbp._network.losses import LOSSES
+from skbp._network.tape import CHUNK_ROWS
+from skbp._training.callbacks import CallbackSupportMixin, EpochCallbacks
+from skbp._training.names import check_names_and_numbers
+from skbp._training.schedules import SCHEDULES
+from skbp._training.solvers import SOLVERS
+from skbp._training.threads import blas_threads
+from skbp._training.updates import UPDATES
+
+
+class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
+    """An estimator made of networks.
+
+    A subclass has the parameters of the constraints below and these hooks:
+
+    - ``_encode_y(y, known, same_labels)``: y in numbers. It publishes what follows from y for the output layer.
+    - ``_weights(sample_weight, codes, incremental)``: the weights of the rows without a common factor of 2^exponent, and
+      the exponent.
+    - ``_target``: the target of the fitted output layer.
+    - ``_forward(dtype)``: the forward pass of predictions, with ``units`` and ``logits(X)``.
+    """
+
+    n_features_in_: int
+    n_outputs_: int
+
+    # The HTML representation links there.
+    _doc_link_module = "skbp"
+    _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
+
+    _parameter_constraints: ClassVar[dict] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
+        "solver": [StrOptions(set(SOLVERS))],
+        "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "out_activation": [StrOptions({"auto", *LOSSES})],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
+        "dtype": [StrOptions({"float32", "float64"}), None],
+        "hessian": [StrOptions({"auto", "exact", "gauss-newton"})],
+        "solver_options": [dict, None],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _validate_params(self):
+        check_names_and_numbers(self, self._parameter_constraints)
+        super()._validate_params()
+
+    def _params(self) -> dict[str, Any]:
+        """All parameters by name, as `get_params` gives them, in a tenth of the time."""
+        cls: Any = type(self)
+        return {name: getattr(self, name) for name in defaults(cls)}
+
+    def _predicted(self, make, X, forward=None):
+        """Compute something from the logits of all rows, chunk by chunk: memory grows with nothing but the result.
+
+        Parameters
+        ----------
+        make : callable (logits) -> result
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        forward : callable (dtype) -> forward pass, default=None
+            None is that of the whole network.
+        """
+        # Probabilities that round to 0 and sums that overflow are no errors, whatever the user's settings.
+        with np.errstate(all="ignore"):
+            X = self._checked_rows(X)
+            network, n_rows = (forward or self._forward)(X.dtype), X.shape[0]
+            with blas_threads(network.units, min(n_rows, CHUNK_ROWS), issparse(X)):
+                if n_rows <= CHUNK_ROWS:
+                    return make(network.logits(X))
+                return _gathered(((chunk, make(network.logits(rows))) for chunk, rows in chunks(X)), n_rows)
+
+    @property
+    def _target(self) -> Target:
+        raise NotImplementedError
+
+    def _forward(self, dtype):
+        raise NotImplementedError
+
+    def _checked_rows(self, X):
+        """Rows to predict for, validated. Call it where NumPy ignores errors: sums may overflow."""
+        if self._pass_unchanged(X):
+            return X
+        check_is_fitted(self)
+        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+
+    def _pass_unchanged(self, X):
+        """Whether validation would not change the rows. It takes some ten times as long as predicting for one row."""
+        if not (
+            type(X) is np.ndarray
+            and X.dtype in (np.float64, np.float32)
+            and X.ndim == 2
+            and len(X) > 0
+            and X.shape[1] == getattr(self, "n_features_in_", None)
+            and not hasattr(self, "feature_names_in_")
+        ):
+            return False
+        return math.isfinite(np.add.reduce(X, axis=None))  # if the sum overflows, scikit-learn decides
+
+    def _training_rows(self, X, y, sample_weight, hidden, *, resume=False, same_labels=True, incremental=False) -> Rows:
+        """The data validated and encoded.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As the user gave them.
+        hidden : list of int
+            Widths of the hidden layers.
+        resume : bool, default=False
+            Whether training goes on from an earlier call.
+        same_labels : bool, default=True
+            Whether y must then have the same labels as before.
+        incremental : bool, default=False
+            Whether the counts of the classes go on from call to call.
+        """
+        X, y = self._check_data(X, y, resume)
+        codes = self._encode_y(y, resume or incremental, same_labels)
+        weight, exponent = self._weights(checked_weight(sample_weight, X.shape[0], "sample_weight"), codes, incremental)
+        return Rows(X, y, codes, self._target.encode(codes), weight, exponent, sum(hidden) + self.n_outputs_)
+
+    def _encode_y(self, y, known, same_labels):
+        raise NotImplementedError
+
+    def _weights(self, sample_weight, codes, incremental):
+        raise NotImplementedError
+
+    def _check_y(self, y):
+        """Refuse a y that scikit-learn's validation would not explain."""
+
+    def _check_data(self, X, y, resume):
+        """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
+        dtype = self.dtype or (self.coefs_[0].dtype if resume else (np.float64, np.float32))
+        self._check_y(y)
+        # Validated before the cast to float32, in which large numbers become inf.
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            # Batches are gathered by rows. From any other order each gather would copy all of X first.
+            order="C" if self.solver in UPDATES else None,
+            reset=not resume,
+        )
+        return self._cast(X, dtype, "X"), as_vector(y)
+
+    def _cast(self, X, dtype, name):
+        """Floats as those of a type, or of one of two types, if it can hold them."""
+        if X.dtype == dtype or isinstance(dtype, tuple):
+            return X
+        with np.errstate(all="ignore"):
+            cast = X.astype(dtype)
+            values = cast.data if issparse(cast) else cast
+            if np.isfinite(values.sum()) or np.isfinite(values).all():
+                return cast
+        largest = np.abs(X.data if issparse(X) else X).max()
+        which = "dtype='float32'" if self.dtype else "the float32 that the network was trained in"
+        cls: Any = type(self)
+        if defaults(cls)["dtype"] == self.dtype == "float32":
+            which += ", the default here,"
+        raise ValueError(
+            f"{name} has values up to {largest:.2g}, but {which} ends at 3.4e38. Scale {name}, for example with "
+            "sklearn.preprocessing.StandardScaler, or set dtype='float64'."
+        )
+
+    def _epoch_callbacks(self, data, attributes_at, max_subtasks, train=None, task_name="fit"):
+        """The bridge to scikit-learn's callbacks, if there are any.
+
+        They see the data, X, y and sample_weight, as the user gave them, without the rows that are not in `train`.
+        """
+        if not getattr(self, "_skl_callbacks", None):
+            return None
+
+        def trained_on(rows):
+            return rows if train is None or rows is None else _safe_indexing(rows, train)
+
+        X, y, sample_weight = data
+        arguments: dict = {"X": functools.cache(lambda: trained_on(X)), "y": functools.cache(lambda: trained_on(y))}
+        if sample_weight is not None:
+            arguments["metadata"] = functools.cache(lambda: {"sample_weight": trained_on(sample_weight)})
+        context = self._init_callback_context(task_name=task_name, max_subtasks=max_subtasks)
+        return EpochCallbacks(self, context, arguments, attributes_at)
+
+
+def _gathered(parts, n_rows):
+    """The results of chunks as one array, or as one sparse matrix.
+
+    Parameters
+    ----------
+    parts : iterator of (slice, result)
+    n_rows : int
+    """
+    chunk, first = next(parts)
+    if issparse(first):  # labels, if the classifier was trained on sparse ones
+        return vstack([first, *(part for _, part in parts)], format=first.format)
+    # Rows are the last axis but one, or the only axis.
+    axis = max(0, first.ndim - 2)
+    shape = (*first.shape[:axis], n_rows, *first.shape[axis + 1 :])
+    result = np.zeros(shape, first.dtype)
+    of_rows = (slice(None),) * axis
+    result[(*of_rows, chunk)] = first
+    for chunk, part in parts:
+        result[(*of_rows, chunk)] = part
+    return result

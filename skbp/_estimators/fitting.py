@@ -1,0 +1,50 @@
+"""The frame of a fit: it loses nothing and leaves nothing behind."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from skbp._estimators.publishing import CURVES
+from skbp._notices import noting
+
+# scikit-learn's callbacks keep these on an estimator while it is fitted.
+_CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+
+@contextmanager
+def one_fit(estimator):
+    """A context for a fit.
+
+    NumPy's settings for errors do not count in it. If it raises, the estimator and the generators given to it are as they
+    were before. Its warnings are given when everything is published.
+    """
+    with noting(), np.errstate(all="ignore"), unchanged_on_error(estimator):
+        yield
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Undo the changes of a failing block to an estimator: a failed fit loses nothing."""
+    before = estimator.__dict__.copy()
+    # All other values are replaced and not changed in place.
+    lengths = [(curve, len(curve)) for curve in map(before.get, CURVES) if curve is not None]
+    drawn_from = [
+        before.get("_random_state"),
+        before.get("random_state"),
+        getattr(before.get("cv"), "random_state", None),
+    ]
+    states = [(rng, rng.get_state()) for rng in drawn_from if isinstance(rng, np.random.RandomState)]
+    try:
+        yield
+    except BaseException:
+        for rng, state in states:
+            rng.set_state(state)
+        for curve, length in lengths:
+            del curve[length:]
+        # scikit-learn needs these to end its callbacks.
+        before.update({name: value for name, value in estimator.__dict__.items() if name in _CALLBACK_STATE})
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise

@@ -1,0 +1,108 @@
+"""The methods of scipy.optimize.minimize that train a network, and the options that each of them takes."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ScipyMethod:
+    """What is to be known of a method of scipy.optimize.minimize.
+
+    Parameters
+    ----------
+    name : str
+        SciPy's name of it.
+    tol : str
+        The option that `tol` sets.
+    options : tuple of str
+        The options of the method that a user may set: none for printing or numerical derivatives.
+    hessian : {"exact", "gauss-newton"} or None, default=None
+        The matrix whose products the method is given unless the user says otherwise; None if it uses none.
+    stops_on_norm : bool, default=False
+        Whether the method compares its tolerance with the gradient's norm, which is larger than its largest element. Then
+        that element is looked at after each iteration.
+    precision : str or None, default=None
+        The option that says how precise the gradient is, for a method that takes differences of gradients.
+    summed : bool, default=False
+        Whether the method is given the sum over the rows in place of the mean. Newton-CG takes a curvature along a
+        direction below 6.7e-16, an absolute number, for none: on the scale of a mean that ends it at gradients of 1e-8.
+    """
+
+    name: str
+    tol: str
+    options: tuple[str, ...]
+    hessian: str | None = None
+    stops_on_norm: bool = False
+    precision: str | None = None
+    summed: bool = False
+
+
+# What the options of SciPy's methods may be. An entry is a test of the value and what to say of it; whatever more a method
+# asks of them, it says itself.
+LARGEST = sys.float_info.max
+
+
+def _is_number(value: Any, least=-LARGEST, most=LARGEST) -> bool:
+    return isinstance(value, (int, float, np.number)) and bool(least <= value <= most)
+
+
+def _integer(least):
+    return lambda value: isinstance(value, Integral) and value >= least, f"an integer of at least {least}"
+
+
+def _numbers(value):
+    try:
+        return bool(np.isfinite(np.asarray(value, dtype=np.float64)).all())
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+_ARRAY = _numbers, "finite numbers"
+OPTION_VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("maxcor", "maxfun", "maxiter", "maxls"), _integer(1)),
+    "maxCGit": _integer(-1),
+    **dict.fromkeys(
+        ("xrtol", "initial_trust_radius", "max_trust_radius"),
+        (lambda value: _is_number(value, 0.0), "a finite number of at least 0"),
+    ),
+    # Of TNC -1 stands for its own default.
+    **dict.fromkeys(
+        ("ftol", "gtol", "xtol", "eta", "stepmx", "accuracy", "minfev", "rescale"), (_is_number, "a finite number")
+    ),
+    **dict.fromkeys(("c1", "c2"), (lambda value: _is_number(value, 0.0, 1.0), "a number in [0, 1]")),
+    "norm": (
+        lambda value: _is_number(value, -math.inf, math.inf) and value != 0 and not LARGEST < abs(value) < math.inf,
+        "a number other than 0, or inf",
+    ),
+    "inexact": (lambda value: isinstance(value, (bool, np.bool_)), "True or False"),
+    **dict.fromkeys(("hess_inv0", "scale", "offset"), _ARRAY),
+}
+
+_TRUST_REGION = ("initial_trust_radius", "max_trust_radius", "eta", "gtol", "maxiter")
+
+_TRUNCATED_NEWTON = ("scale", "offset", "maxCGit", "eta", "stepmx", "accuracy", "minfev", "ftol", "xtol", "gtol")
+
+SCIPY_METHODS = {
+    "lbfgs": ScipyMethod("L-BFGS-B", "gtol", ("maxcor", "ftol", "gtol", "maxfun", "maxiter", "maxls")),
+    "bfgs": ScipyMethod("BFGS", "gtol", ("gtol", "norm", "maxiter", "xrtol", "c1", "c2", "hess_inv0")),
+    "cg": ScipyMethod("CG", "gtol", ("gtol", "norm", "maxiter", "c1", "c2")),
+    "newton-cg": ScipyMethod("Newton-CG", "xtol", ("xtol", "maxiter", "c1", "c2"), hessian="exact", summed=True),
+    "trust-ncg": ScipyMethod("trust-ncg", "gtol", _TRUST_REGION, hessian="exact", stops_on_norm=True),
+    "trust-krylov": ScipyMethod(
+        "trust-krylov", "gtol", (*_TRUST_REGION, "inexact"), hessian="exact", stops_on_norm=True
+    ),
+    "tnc": ScipyMethod(
+        "TNC",
+        "gtol",
+        (*_TRUNCATED_NEWTON, "rescale", "maxfun"),
+        precision="accuracy",
+    ),
+}
