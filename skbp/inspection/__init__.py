@@ -1,7 +1,8 @@
-"""Look into a network: are its derivatives right, where has training arrived, and what has it learnt?
+"""Inspect a network: check its derivatives, examine the point that training found, and draw what it has learned.
 
-Everything here works on the user's own classifier and data through its public attributes and `BackpropClassifier.objective`.
-The pictures follow scikit-learn's displays, and need matplotlib only when one is drawn.
+Everything here works on the user's own classifier and data. It uses the classifier's public attributes and
+`BackpropClassifier.objective`. The displays follow the conventions of scikit-learn's displays. They import matplotlib
+only when they draw.
 """
 
 from skbp.inspection._curves import LossCurveDisplay

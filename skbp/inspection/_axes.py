@@ -1,15 +1,23 @@
-"""Axes to draw on, and what all pictures have in common. matplotlib is imported here, and only when something is drawn."""
+"""The axes that a display draws on, and the colours of positive and negative weights.
+
+matplotlib is an optional dependency: the displays import it through `pyplot`, and only when they draw.
+"""
 
 from __future__ import annotations
 
-# Distinct also to those who do not tell red from green, on white and on black.
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Orange and purple: readers who cannot tell red from green can tell them apart, on white and on black.
 POSITIVE, NEGATIVE = "#e08214", "#8073ac"
-# Of the same two hues, white where a weight is 0.
+# A colour map of the same two hues; a weight of 0 is white.
 DIVERGING = "PuOr_r"
 
 
-def pyplot(caller):
-    """matplotlib.pyplot; an error says who needs it and how to have it."""
+def pyplot(caller: str) -> Any:
+    """Import matplotlib.pyplot; the ImportError names the caller and the extra to install."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -19,17 +27,17 @@ def pyplot(caller):
     return plt
 
 
-def check_axes(caller, ax):
-    """Raise where the user's axes are none of matplotlib's."""
+def check_axes(caller: str, ax: object) -> None:
+    """Raise TypeError if `ax` is not matplotlib Axes."""
     if not isinstance(ax, pyplot(caller).Axes):
         raise TypeError(
-            f"The 'ax' parameter of {caller} must be matplotlib Axes, such as plt.subplots() gives, or None. Got {ax!r} "
+            f"The 'ax' parameter of {caller} must be matplotlib Axes, such as plt.subplots() returns, or None. Got {ax!r} "
             "instead."
         )
 
 
-def axes(caller, ax, figsize):
-    """The user's axes, or those of a new figure of this size in inches."""
+def axes(caller: str, ax: Axes | None, figsize: tuple[float, float]) -> Axes:
+    """Return the given axes, or the axes of a new figure of this width and height in inches."""
     if ax is None:
         return pyplot(caller).subplots(figsize=figsize, layout="constrained")[1]
     check_axes(caller, ax)

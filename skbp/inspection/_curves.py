@@ -1,15 +1,29 @@
-"""How training went: the objective, what validation data said, and the learning rate, epoch by epoch."""
+"""Curves of training: the objective, the loss and score on validation data, and the learning rate of each epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 
 from skbp.inspection import _axes, _subject
 
-# For each panel the curves that it shows, the label of its y-axis, and what is missing where there are none.
+if TYPE_CHECKING:
+    from typing import Literal, Self, TypeAlias
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
+
+    from skbp.inspection._subject import Networks
+
+    Panel: TypeAlias = Literal["loss", "score", "learning_rate"]
+    Scale: TypeAlias = Literal["linear", "log"]
+
+# For each panel: its curves, the label of its y-axis, and the end of the error message if no network has these curves.
 PANELS = {
     "loss": (("loss", "validation_loss"), "loss", "loss_curve_: it has not been trained"),
     "score": (("validation_score",), "validation score", "validation_scores_: fit with early_stopping=True or X_val"),
@@ -19,13 +33,14 @@ PANELS = {
         "learning_rate_curve_: only the stochastic solvers have one",
     ),
 }
+# The fitted attribute that holds each curve.
 CURVES = {
     "loss": "loss_curve_",
     "validation_loss": "validation_loss_curve_",
     "validation_score": "validation_scores_",
     "learning_rate": "learning_rate_curve_",
 }
-PANEL_SIZE = 6.4, 4.0
+PANEL_SIZE = 6.4, 4.0  # inches
 CONSTRAINTS: dict = {
     "estimators": [Mapping, list, tuple],
     "name": [str, None],
@@ -35,34 +50,35 @@ CONSTRAINTS: dict = {
 
 
 class LossCurveDisplay:
-    """The course of training of one network or several.
+    """Curves of the training of one or more networks.
 
-    It is best made by `from_estimator` or `from_estimators`. A network trained with early stopping has its best epoch, whose
-    weights it kept, marked by a dot on each of its curves but the learning rate.
+    Use `from_estimator` or `from_estimators` to create one. If a network was trained with early stopping, a dot marks its
+    best epoch, the one with the weights that it kept, on each of its curves except the learning rate.
 
     Parameters
     ----------
     curves : list of dict
-        For each network what is known of "loss", "validation_loss", "validation_score" and "learning_rate": a sequence with
-        a number for each epoch, nan where there is none; what is left out or None is not drawn.
+        For each network its curves by name: "loss", "validation_loss", "validation_score" and "learning_rate". A curve is
+        a sequence with one number for each epoch, nan where there is none. Curves that are missing or None are not drawn.
     names : list of str
-        Of each network, "" for none. Those of the same name, such as members of one ensemble, have one colour and one entry
-        in the legend.
+        The name of each network for the legend, "" for none. Networks with the same name, such as the members of an
+        ensemble, share one colour and one entry in the legend.
     best_iters : list of (int or None), default=None
-        The best epoch of each, counted from 1; None to mark none.
+        The best epoch of each network, counted from 1, or None to mark no epoch.
     unit : {"epoch", "iteration"}, default="epoch"
-        What the curves have a number for.
+        The label of the x-axis: what each number of a curve belongs to.
 
     Attributes
     ----------
     ax_ : matplotlib Axes, or ndarray of Axes
-        The axes, of several panels an array.
+        The axes; an array if there are several panels.
     figure_ : matplotlib Figure
-    lines_ : dict
-        For each of "loss", "validation_loss", "validation_score" and "learning_rate" that is shown a list with a Line2D for
-        each network, None where it has no such curve.
+        The figure of the axes.
+    lines_ : dict of list of (Line2D or None)
+        For each curve of the panels, by the names of `curves`, the line of each network, or None if the network has no such
+        curve.
     best_ : list of Line2D
-        The dots of the best epochs.
+        The dots at the best epochs.
 
     See Also
     --------
@@ -80,39 +96,69 @@ class LossCurveDisplay:
     True
     """
 
-    def __init__(self, curves, names, *, best_iters=None, unit="epoch"):
+    curves: Sequence[Mapping[str, Sequence[float] | None]]
+    names: Sequence[str]
+    best_iters: Sequence[int | None] | None
+    unit: Literal["epoch", "iteration"]
+    # Axes or an array of Axes: with a union of both, type checkers would reject every use without a test of the type.
+    ax_: Any
+    figure_: Figure | Any  # a SubFigure, if the given axes are in one
+    lines_: dict[str, list[Line2D | Any]]  # Any for None, with which each use would need a test
+    best_: list[Line2D]
+
+    def __init__(
+        self,
+        curves: Sequence[Mapping[str, Sequence[float] | None]],
+        names: Sequence[str],
+        *,
+        best_iters: Sequence[int | None] | None = None,
+        unit: Literal["epoch", "iteration"] = "epoch",
+    ) -> None:
         self.curves = curves
         self.names = names
         self.best_iters = best_iters
         self.unit = unit
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, panels="loss", xscale="linear", yscale="linear", ax=None):
-        """Draw the course of training of a classifier, or of each member of an ensemble.
+    def from_estimator(
+        cls,
+        estimator: Networks,
+        *,
+        name: str | None = None,
+        panels: Panel | Sequence[str] = "loss",
+        xscale: Scale = "linear",
+        yscale: Scale = "linear",
+        ax: Axes | Sequence[Axes] | NDArray[np.object_] | None = None,
+    ) -> Self:
+        """Draw the curves of one classifier, or of each member of an ensemble.
 
         Parameters
         ----------
         estimator : BackpropClassifier, BackpropClassifierCV, MLPClassifier, or a pipeline that ends in one
-            Fitted.
+            The fitted estimator.
         name : str, default=None
-            For the legend. None is none, or "member 0", "member 1", ... of an ensemble.
+            The name in the legend. If None, a single network has no name, and the members of an ensemble are called
+            "member 0", "member 1", ...
         panels : {"loss", "score", "learning_rate"} or a list of them, default="loss"
             What to draw; see `plot`.
         xscale, yscale : {"linear", "log"}, default="linear"
-            Of the axes; see `plot`.
+            The scales of the axes; see `plot`.
         ax : matplotlib Axes or array-like of Axes, default=None
             Where to draw; see `plot`.
 
         Returns
         -------
         display : LossCurveDisplay
+            The display, drawn.
 
         Raises
         ------
+        ImportError
+            If matplotlib is not installed.
         TypeError
-            If the estimator is no network, or an argument is of another type.
+            If the estimator is not a network or an ensemble, or another argument has the wrong type.
         ValueError
-            If there is nothing to draw in a panel, or an argument is none of those allowed.
+            If a panel has nothing to draw, or an argument is not one of the allowed values.
         sklearn.exceptions.NotFittedError
             If the classifier is not fitted.
         """
@@ -125,31 +171,42 @@ class LossCurveDisplay:
         return cls._of(networks, names).plot(ax, panels=panels, xscale=xscale, yscale=yscale)
 
     @classmethod
-    def from_estimators(cls, estimators, *, panels="loss", xscale="linear", yscale="linear", ax=None):
-        """Draw the courses of training of several classifiers together.
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Networks] | Sequence[Networks],
+        *,
+        panels: Panel | Sequence[str] = "loss",
+        xscale: Scale = "linear",
+        yscale: Scale = "linear",
+        ax: Axes | Sequence[Axes] | NDArray[np.object_] | None = None,
+    ) -> Self:
+        """Draw the curves of several classifiers together.
 
         Parameters
         ----------
         estimators : dict of str to estimator, or list of estimators
-            Fitted, each as for `from_estimator`, with its name; without names they are numbered. The members of an ensemble
-            have its name and colour.
+            The fitted estimators, each as for `from_estimator`, by name. In a list their names are their type and number.
+            The members of an ensemble share its name and colour.
         panels : {"loss", "score", "learning_rate"} or a list of them, default="loss"
             What to draw; see `plot`.
         xscale, yscale : {"linear", "log"}, default="linear"
-            Of the axes; see `plot`.
+            The scales of the axes; see `plot`.
         ax : matplotlib Axes or array-like of Axes, default=None
             Where to draw; see `plot`.
 
         Returns
         -------
         display : LossCurveDisplay
+            The display, drawn.
 
         Raises
         ------
+        ImportError
+            If matplotlib is not installed.
         TypeError
-            If an estimator is no network, or an argument is of another type.
+            If an estimator is not a network or an ensemble, or another argument has the wrong type.
         ValueError
-            If there are no estimators, there is nothing to draw in a panel, or an argument is none of those allowed.
+            If `estimators` is empty, a panel has nothing to draw, or an argument is not one of the allowed values.
         sklearn.exceptions.NotFittedError
             If a classifier is not fitted.
         """
@@ -161,7 +218,7 @@ class LossCurveDisplay:
                 for i, estimator in enumerate(estimators)
             }
         if not estimators:
-            raise ValueError("estimators is empty: give at least one fitted classifier.")
+            raise ValueError("estimators is empty: pass at least one fitted classifier.")
         networks, names = [], []
         for name, estimator in estimators.items():
             found = _subject.fitted_networks(estimator, f"The estimator {name!r} of estimators")
@@ -169,48 +226,55 @@ class LossCurveDisplay:
             names += [str(name)] * len(found)
         return cls._of(networks, names).plot(ax, panels=panels, xscale=xscale, yscale=yscale)
 
-    @np.errstate(all="ignore")
-    def plot(self, ax=None, *, panels="loss", xscale="linear", yscale="linear"):
+    @np.errstate(all="ignore")  # matplotlib's own arithmetic may underflow
+    def plot(
+        self,
+        ax: Axes | Sequence[Axes] | NDArray[np.object_] | None = None,
+        *,
+        panels: Panel | Sequence[str] = "loss",
+        xscale: Scale = "linear",
+        yscale: Scale = "linear",
+    ) -> Self:
         """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            As many as there are panels; None makes a figure with one panel above the other.
+            One Axes for each panel. None makes a figure with the panels below each other.
         panels : {"loss", "score", "learning_rate"} or a list of them, default="loss"
-            "loss" is the objective and, dashed, the loss on validation data; "score" the score on these; "learning_rate"
-            the learning rate at the start of each epoch.
+            "loss" draws the objective and, as a dashed line, the loss on validation data. "score" draws the score on
+            validation data. "learning_rate" draws the learning rate at the start of each epoch.
         xscale : {"linear", "log"}, default="linear"
-            Of the epochs.
+            The scale of the epochs.
         yscale : {"linear", "log"}, default="linear"
-            Of losses and learning rates; scores are always on a linear axis.
+            The scale of losses and learning rates. Scores always have a linear axis.
 
         Returns
         -------
         display : LossCurveDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         TypeError
-            If an argument is of another type.
+            If an argument has the wrong type.
         ValueError
-            If a panel or a scale is unknown, no network has anything to draw in a panel, the number of axes is another, or
-            there are not as many names as curves.
+            If a panel or a scale is unknown, no network has a curve for a panel, the number of axes differs from the number
+            of panels, or the number of names or best epochs differs from the number of networks.
         """
         _axes.pyplot("LossCurveDisplay.plot")
         arguments = {"xscale": xscale, "yscale": yscale}
         validate_parameter_constraints(CONSTRAINTS, arguments, caller_name="LossCurveDisplay.plot")
-        panels = _checked_panels(panels)
-        self._check(panels)
-        axes = self._axes_for(panels, ax)
+        shown = _checked_panels(panels)
+        self._check(shown)
+        axes = self._axes_for(shown, ax)
         self.ax_ = axes[0] if len(axes) == 1 else axes
         self.figure_ = axes[0].figure
-        self.lines_: dict = {curve: [] for panel in panels for curve in PANELS[panel][0]}
+        self.lines_ = {curve: [] for panel in shown for curve in PANELS[panel][0]}
         self.best_ = []
-        for panel, panel_axes in zip(panels, axes, strict=True):
+        for panel, panel_axes in zip(shown, axes, strict=True):
             self._draw(panel, panel_axes)
             panel_axes.set(ylabel=PANELS[panel][1], xscale=xscale, yscale="linear" if panel == "score" else yscale)
             if panel == "loss" and not any(self.lines_["validation_loss"]):
@@ -221,27 +285,31 @@ class LossCurveDisplay:
         return self
 
     @classmethod
-    def _of(cls, networks, names):
-        """The display of fitted networks."""
+    def _of(cls, networks: Sequence[Any], names: Sequence[str]) -> Self:
+        """Create the display of fitted networks."""
         curves = [{curve: getattr(net, attribute, None) for curve, attribute in CURVES.items()} for net in networks]
-        # Without early stopping the weights are the last ones; 0 stands for those before the first epoch, off the curve.
+        # Without early stopping a network keeps its last weights. A best_iter_ of 0 means the initial weights, which the
+        # curves do not show.
         best_iters = [getattr(net, "best_iter_", 0) or None if net.early_stopping else None for net in networks]
-        in_epochs = all(net.solver in {"adam", "sgd"} for net in networks)
+        # t_ counts the rows that mini-batch solvers have seen, here and in scikit-learn; other solvers leave it at 0.
+        in_epochs = all(net.t_ > 0 for net in networks)
         return cls(curves, names, best_iters=best_iters, unit="epoch" if in_epochs else "iteration")
 
-    def _check(self, panels):
-        """There are as many names as networks, and every panel has something to show."""
+    def _check(self, panels: Sequence[str]) -> None:
+        """Raise ValueError if a name or best epoch is missing or a panel has nothing to show."""
         for argument, values in [("names", self.names), ("best_iters", self.best_iters)]:
             if values is not None and len(values) != len(self.curves):
-                raise ValueError(f"{argument} has {len(values)} elements for {len(self.curves)} curves: give as many.")
+                raise ValueError(
+                    f"{argument} has {len(values)} elements for {len(self.curves)} curves: pass one for each network."
+                )
         for panel in panels:
             shown, _, missing = PANELS[panel]
             if not any(_has(network.get(curve)) for network in self.curves for curve in shown):
                 raise ValueError(f"There is nothing to draw in the panel {panel!r}, since no network has {missing}.")
 
     @staticmethod
-    def _axes_for(panels, ax):
-        """An array of axes, one for each panel."""
+    def _axes_for(panels: Sequence[str], ax: Any) -> NDArray[np.object_]:
+        """Return an array with one Axes for each panel."""
         if ax is None:
             width, height = PANEL_SIZE
             plt = _axes.pyplot("LossCurveDisplay.plot")
@@ -251,39 +319,46 @@ class LossCurveDisplay:
         for one in axes:
             _axes.check_axes("LossCurveDisplay.plot", one)
         if len(axes) != len(panels):
-            raise ValueError(f"ax has {len(axes)} axes for {len(panels)} panels, {panels}: give as many, or None.")
+            raise ValueError(
+                f"ax has {len(axes)} axes for {len(panels)} panels, {panels}: pass one for each panel, or None."
+            )
         return axes
 
-    def _draw(self, panel, ax):
-        """The curves of one panel, each name in a colour of its own."""
+    def _draw(self, panel: str, ax: Axes) -> None:
+        """Draw the curves of one panel; each name has its own colour."""
         colours = {name: f"C{i % 10}" for i, name in enumerate(dict.fromkeys(self.names))}
         labelled = set()
         for network, name, best in zip(
             self.curves, self.names, self.best_iters or [None] * len(self.names), strict=True
         ):
             for curve in PANELS[panel][0]:
-                if not _has(network.get(curve)):
+                values = network.get(curve)
+                if values is None or len(values) == 0:
                     self.lines_[curve].append(None)
                     continue
-                style = {"color": colours[name], "linestyle": "--" if curve == "validation_loss" else "-"}
-                label = None
+                dashes = "--" if curve == "validation_loss" else "-"
+                label = None  # only the first line of a name has an entry in the legend
                 if name not in labelled and curve != "validation_loss":
                     label = name or ("objective" if curve == "loss" else None)
                     labelled.add(name)
-                # Members are looked at once in several epochs only: the line goes from one look to the next.
-                y = np.asarray(network[curve], dtype=np.float64)
+                # Members of an ensemble are evaluated once in several epochs. The line connects these epochs.
+                y = np.asarray(values, dtype=np.float64)
                 seen = np.flatnonzero(~np.isnan(y))
+                # The lines of an ensemble's members overlap, so they are thin.
                 width = 1.5 if self.names.count(name) == 1 else 0.8
-                (line,) = ax.plot(seen + 1, y[seen], label=label, linewidth=width, **style)
+                (line,) = ax.plot(
+                    seen + 1, y[seen], label=label, linewidth=width, color=colours[name], linestyle=dashes
+                )
                 self.lines_[curve].append(line)
                 if best is not None and panel != "learning_rate" and best - 1 in seen:
                     self.best_ += ax.plot([best], [y[best - 1]], "o", color=colours[name], markeredgecolor="white")
 
-    def _add_legend(self, ax):
-        """The names of the networks; what dashes and dots mean, if there are any."""
+    def _add_legend(self, ax: Axes) -> None:
+        """List the names of the networks, and explain dashes and dots if there are any."""
         from matplotlib.lines import Line2D
 
         handles, _ = ax.get_legend_handles_labels()
+        # One colour stands for itself. If there are several, gray says that the entry holds for all of them.
         color = "C0" if len(set(self.names)) == 1 else "gray"
         if any(self.lines_.get("validation_loss", [])):
             if any(self.names):
@@ -295,14 +370,14 @@ class LossCurveDisplay:
             ax.legend(handles=handles)
 
 
-def _checked_panels(panels):
-    """The panels as a list."""
+def _checked_panels(panels: Any) -> list[str]:
+    """Return the panels as a list of known names without repetition."""
     listed = [panels] if isinstance(panels, str) else list(panels) if np.iterable(panels) else []
     known = all(isinstance(panel, str) and panel in PANELS for panel in listed)
     if not listed or not known or len(set(listed)) < len(listed):
-        raise ValueError(f"panels={panels!r} must be one of {list(PANELS)}, or a list of one or several of them.")
+        raise ValueError(f"panels={panels!r} must be one of {list(PANELS)}, or a list of them without repetition.")
     return listed
 
 
-def _has(curve):
+def _has(curve: Sequence[float] | None) -> bool:
     return curve is not None and len(curve) > 0

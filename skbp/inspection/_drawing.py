@@ -1,73 +1,89 @@
-"""A network drawn: units in columns, layer by layer, with a line for each weight between them."""
+"""A drawing of a network: one column of discs for each layer, and one line for each weight between two layers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from skbp.inspection import _axes, _subject
+from skbp.inspection._columns import Column, shown_units
 
-# In units of the distance between two neighbours of a column.
+if TYPE_CHECKING:
+    from typing import Self
+
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Circle
+    from matplotlib.text import Text
+    from matplotlib.typing import ColorType
+    from numpy.typing import ArrayLike, NDArray
+
+    from skbp.inspection._subject import OneNetwork
+
+# Lengths in units of the distance between two neighbours of a column.
 RADIUS = 0.32
-GAP = 1.6  # between the units above and below those left out
-DOTS_APART = 0.22
 DOT_RADIUS = 0.06
-BIAS_APART = 1.3
 NEAREST_COLUMNS = 3.5
-COLUMNS_APART = 0.6  # of the number of units in the tallest column
+COLUMNS_APART = 0.6  # for each unit of the tallest column
 NAMES_APART = 0.2  # from the discs
 HEADINGS_APART = 0.5
-# Inches
+# Lengths in inches.
 UNIT_SIZE = 0.4
 LEAST_UNIT_SIZE = 0.05
 LEGEND_WIDTH, LEGEND_HEIGHT = 3.5, 0.35
-# Points
+# Widths in points.
 WIDEST_LINE = 3.5
 THINNEST_LINE = 0.3
+# The opacity of a weight of 0, between 0 and 1.
 LEAST_OPAQUE = 0.15
 
 CONSTRAINTS: dict = {"max_units": [Interval(Integral, 2, None, closed="left")], "biases": ["boolean"]}
 
 
 class NetworkDisplay:
-    """A drawing of a network: its units as discs, its weights as lines.
+    """A drawing of a network: discs are units, and lines are weights.
 
-    A line is the wider and the more opaque the larger the weight is in absolute value, compared with the largest that is
-    drawn between the same two layers; orange lines are positive weights, purple ones negative. Of a wide layer the first
-    and the last units are drawn, with dots for those between.
+    Orange lines are positive weights, and purple lines are negative ones. The width and opacity of a line grow with the
+    absolute value of the weight, relative to the largest one drawn between the same two layers. A wide layer is drawn by
+    its first and last units, with three dots between them.
 
     Parameters
     ----------
-    coefs : list of ndarray
-        Weights, the i-th of shape (fan_in, fan_out).
-    intercepts : list of ndarray, default=None
-        Biases, the i-th of shape (fan_out,); needed to draw these.
+    coefs : list of ndarray of shape (fan_in, fan_out)
+        The weights of each layer.
+    intercepts : list of ndarray of shape (fan_out,), default=None
+        The biases of each layer. None if they are not to be drawn.
     feature_names : list of str
-        Of the inputs.
+        The names of the inputs.
     class_names : list of str
-        Of the output units.
+        The names of the output units.
     activations : list of str, default=None
-        Of each layer but the input, for the headings.
+        The activation of each layer except the input, for the headings. None leaves them out.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        The axes.
     figure_ : matplotlib Figure
+        The figure of the axes.
     units_ : list of list of Circle
-        For each layer, from the input to the output, the units drawn, from the top to the bottom.
+        For each layer, from the input to the output, the discs of the units drawn, from top to bottom.
     shown_ : list of list of int
-        For each layer which units these are.
+        For each layer the numbers of these units.
     dots_ : list of list of Circle
-        For each layer the three dots in place of the units left out, if there are any.
+        For each layer the three dots that stand for the units left out; empty if all units are drawn.
     edges_ : list of LineCollection
-        For each layer of weights its lines, small weights first, so that large ones lie above them.
+        For each layer of weights its lines, in ascending order of absolute value, so that large weights lie on top.
     bias_units_ : list of Circle
-        With ``biases=True`` the unit of constant 1 beside each layer but the output.
+        If `biases` is True, for each layer except the output the disc of the unit with constant value 1; otherwise empty.
     labels_ : dict of list of Text
-        "features" and "classes", the names drawn; "layers", the headings.
+        The texts drawn: "features" and "classes" are the names, "layers" are the headings.
 
     See Also
     --------
@@ -88,7 +104,29 @@ class NetworkDisplay:
     [4, 5, 3]
     """
 
-    def __init__(self, coefs, intercepts=None, *, feature_names, class_names, activations=None):
+    coefs: Sequence[NDArray[np.floating]]
+    intercepts: Sequence[NDArray[np.floating]] | None
+    feature_names: Sequence[str]
+    class_names: Sequence[str]
+    activations: Sequence[str] | None
+    ax_: Axes
+    figure_: Figure | Any  # a SubFigure, if the given axes are in one
+    units_: list[list[Circle]]
+    shown_: list[list[int]]
+    dots_: list[list[Circle]]
+    edges_: list[LineCollection]
+    bias_units_: list[Circle]
+    labels_: dict[str, list[Text]]
+
+    def __init__(
+        self,
+        coefs: Sequence[NDArray[np.floating]],
+        intercepts: Sequence[NDArray[np.floating]] | None = None,
+        *,
+        feature_names: Sequence[str],
+        class_names: Sequence[str],
+        activations: Sequence[str] | None = None,
+    ) -> None:
         self.coefs = coefs
         self.intercepts = intercepts
         self.feature_names = feature_names
@@ -98,46 +136,50 @@ class NetworkDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
+        estimator: OneNetwork,
         *,
-        feature_names=None,
-        class_names=None,
-        max_units=12,
-        biases=False,
-        colors=("tab:blue", "tab:red", "gold"),
-        ax=None,
-    ):
+        feature_names: ArrayLike | None = None,
+        class_names: ArrayLike | None = None,
+        max_units: int = 12,
+        biases: bool = False,
+        colors: Sequence[ColorType] = ("tab:blue", "tab:red", "gold"),
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw a fitted network.
 
         Parameters
         ----------
         estimator : BackpropClassifier, MLPClassifier, or a pipeline that ends in one
-            Fitted. Of a BackpropClassifierCV, one of its `members_`.
+            The fitted network. For a BackpropClassifierCV, pass one of its `members_`.
         feature_names : array-like of str of shape (n_features,), default=None
-            None is the names that the steps of a pipeline give to the features, or `feature_names_in_` of the network, or
-            x0, x1, ... where there are no names.
+            The names of the inputs. None takes the names that the steps of a pipeline give to the features, or
+            `feature_names_in_` of the network, or else x0, x1, ...
         class_names : array-like of str of shape (n_classes,), default=None
-            None is `classes_`. A single output unit, whose output is the probability of the second of two classes, has the
-            name of that.
+            The names of the classes. None takes `classes_`. A single output unit gives the probability of the second of two
+            classes, and has its name.
         max_units : int, default=12
-            The most units of a layer that are drawn, at least 2; see `plot`.
+            The largest number of units of a layer that are drawn, at least 2; see `plot`.
         biases : bool, default=False
             Whether to draw the biases; see `plot`.
         colors : tuple of three colours, default=("tab:blue", "tab:red", "gold")
-            Of the input, hidden and output units.
+            The colours of the input, hidden and output units.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw. None makes a figure.
 
         Returns
         -------
         display : NetworkDisplay
+            The display, drawn.
 
         Raises
         ------
+        ImportError
+            If matplotlib is not installed.
         TypeError
-            If the estimator is no network, or several, or an argument is of another type.
+            If the estimator is not a network, or has several, or another argument has the wrong type.
         ValueError
-            If there are more or fewer names than units, `max_units` is less than 2, or `colors` are not three colours.
+            If the number of names differs from the number of units, `max_units` is less than 2, `colors` are not three
+            colours, or a weight is not finite.
         sklearn.exceptions.NotFittedError
             If the classifier is not fitted.
         """
@@ -151,36 +193,44 @@ class NetworkDisplay:
         )
         return display.plot(ax, max_units=max_units, biases=biases, colors=colors)
 
-    @np.errstate(all="ignore")
-    def plot(self, ax=None, *, max_units=12, biases=False, colors=("tab:blue", "tab:red", "gold")):
+    @np.errstate(all="ignore")  # the ratio of a very small weight to a large one may underflow
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        max_units: int = 12,
+        biases: bool = False,
+        colors: Sequence[ColorType] = ("tab:blue", "tab:red", "gold"),
+    ) -> Self:
         """Draw the network.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure of a size that suits the network.
+            Where to draw. None makes a figure with a size that fits the network.
         max_units : int, default=12
-            The most units of a layer that are drawn, at least 2: of more, as many, half of them the first ones and half of
-            them the last.
+            The largest number of units of a layer that are drawn, at least 2. If a layer has more units, half of those
+            drawn are its first units, and the other half are its last units.
         biases : bool, default=False
-            Whether to draw the biases, as weights of a unit that is always 1 on top of each layer but the output.
+            Whether to draw the biases. They are drawn as the weights of a unit with constant value 1, above each layer
+            except the output.
         colors : tuple of three colours, default=("tab:blue", "tab:red", "gold")
-            Of the input, hidden and output units.
+            The colours of the input, hidden and output units.
 
         Returns
         -------
         display : NetworkDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         TypeError
-            If an argument is of another type.
+            If an argument has the wrong type.
         ValueError
-            If `max_units` is less than 2, `colors` are not three colours, there are no biases to draw, there are more or
-            fewer names than units, or a weight is not finite.
+            If `max_units` is less than 2, `colors` are not three colours, `biases` is True and the display has no
+            intercepts, the number of names differs from the number of units, or a weight is not finite.
         """
         _axes.pyplot("NetworkDisplay.plot")
         arguments = {"max_units": max_units, "biases": biases}
@@ -197,34 +247,38 @@ class NetworkDisplay:
         self.ax_.set_axis_off()
         return self
 
-    def _check_network(self, biases):
-        """Weights are finite, and there is a name for each input and output, and biases if they are to be drawn."""
+    def _check_network(self, biases: bool) -> None:
+        """Raise ValueError if a weight is not finite, a name is missing, or there are no biases to draw."""
         if biases and self.intercepts is None:
-            raise ValueError("biases=True needs intercepts, which this display was made without.")
+            raise ValueError(
+                "biases=True needs intercepts, but this display has none: pass intercepts to NetworkDisplay."
+            )
+        # The constructor stores its arguments unchecked, as in scikit-learn's displays.
         for coef in [*self.coefs, *([] if self.intercepts is None else self.intercepts)]:
             _subject.check_finite(coef, "An element of coefs or intercepts is")
         n_features, n_outputs = len(self.coefs[0]), self.coefs[-1].shape[1]
         _subject.checked_names(self.feature_names, n_features, "feature_names", f"coefs[0] has {n_features} rows")
         _subject.checked_names(self.class_names, n_outputs, "class_names", f"coefs[-1] has {n_outputs} columns")
 
-    def _columns(self, max_units, biases):
-        """Where the units of each layer are."""
+    def _columns(self, max_units: int, biases: bool) -> list[Column]:
+        """Place the units of each layer."""
         widths = [len(self.coefs[0]), *(coef.shape[1] for coef in self.coefs)]
-        self.shown_ = [_shown(width, max_units) for width in widths]
+        self.shown_ = [shown_units(width, max_units) for width in widths]
+        # Tall columns stand further apart, so that the lines between them do not become too steep.
         tallest = max(map(len, self.shown_))
         apart = max(NEAREST_COLUMNS, COLUMNS_APART * tallest)
         return [
-            _Column(layer * apart, units, width, biases and layer < len(widths) - 1)
+            Column(layer * apart, units, width, biases and layer < len(widths) - 1)
             for layer, (units, width) in enumerate(zip(self.shown_, widths, strict=True))
         ]
 
-    def _draw_units(self, columns, colors):
+    def _draw_units(self, columns: Sequence[Column], colors: Sequence[ColorType]) -> None:
         from matplotlib.patches import Circle
 
-        def disc(place, color, radius=RADIUS, outline=0.8):
-            return self.ax_.add_patch(
-                Circle(place, radius, facecolor=color, edgecolor="0.25", linewidth=outline, zorder=3)
-            )
+        def disc(place: tuple[float, float], color: ColorType, radius: float = RADIUS, outline: float = 0.8) -> Circle:
+            circle = Circle(place, radius, facecolor=color, edgecolor="0.25", linewidth=outline, zorder=3)
+            self.ax_.add_patch(circle)
+            return circle
 
         of_layer = [colors[0], *[colors[1]] * (len(columns) - 2), colors[2]]
         self.units_ = [
@@ -237,20 +291,21 @@ class NetworkDisplay:
                 self.bias_units_.append(disc((column.x, column.bias_y), "white"))
                 self.ax_.text(column.x, column.bias_y, "1", ha="center", va="center", color="black", zorder=4)
 
-    def _draw_edges(self, columns):
+    def _draw_edges(self, columns: Sequence[Column]) -> None:
         from matplotlib.collections import LineCollection
 
         self.edges_ = []
         for layer, (left, right) in enumerate(pairwise(columns)):
             starts, ends = left.y, right.y
             weights = self.coefs[layer][np.ix_(left.units, right.units)]
-            if left.bias_y is not None:
+            if left.bias_y is not None and self.intercepts is not None:
                 starts = np.append(starts, left.bias_y)
                 weights = np.vstack([weights, self.intercepts[layer][right.units]])
             places = [[(left.x, y_left), (right.x, y_right)] for y_left in starts for y_right in ends]
+            # matplotlib draws the lines in this order, so that the largest weights lie on top.
             order = np.argsort(np.abs(weights), axis=None, kind="stable")
             weights = weights.ravel()[order]
-            size = np.abs(weights) / (np.abs(weights[-1]) or 1.0)
+            size = np.abs(weights) / (np.abs(weights[-1]) or 1.0)  # all weights may be 0
             lines = LineCollection(
                 [places[k] for k in order],
                 colors=np.where(weights < 0.0, _axes.NEGATIVE, _axes.POSITIVE),
@@ -258,17 +313,18 @@ class NetworkDisplay:
                 alpha=LEAST_OPAQUE + (1.0 - LEAST_OPAQUE) * size,
                 zorder=1,
             )
-            self.edges_.append(self.ax_.add_collection(lines))
+            self.ax_.add_collection(lines)
+            self.edges_.append(lines)
 
-    def _draw_labels(self, columns):
-        """The names of inputs and outputs beside their units, above each column what it is, below what the colours mean."""
+    def _draw_labels(self, columns: Sequence[Column]) -> None:
+        """Write names beside the inputs and outputs, a heading above each column, and the legend of colours below."""
         from matplotlib.lines import Line2D
 
         beside = RADIUS + NAMES_APART
         first, *_, last = columns
         top = max(column.top for column in columns)
 
-        def text(x, y, string, **kwargs):
+        def text(x: float, y: float, string: str, **kwargs: Any) -> Text:
             return self.ax_.text(x, y, string, **{"va": "center", **kwargs})
 
         self.labels_ = {
@@ -289,11 +345,15 @@ class NetworkDisplay:
         handles = [Line2D([], [], color=color, linewidth=2, label=label) for label, color in signs.items()]
         self.ax_.legend(handles=handles, loc="lower center", ncols=2, frameon=False, borderpad=0)
 
-    def _fit(self, columns, resize):
-        """Set the limits of the axes so that names and headings, whose size is not that of the units, fit in."""
+    def _fit(self, columns: Sequence[Column], resize: bool) -> None:
+        """Set the limits of the axes so that the drawing and its texts fit.
+
+        The size of a text in inches is fixed, but the size of a unit is not. If `resize` is True, a unit is `UNIT_SIZE`
+        inches, and the figure becomes as large as necessary. Otherwise the units are scaled to fit in the given axes.
+        """
         dpi = self.figure_.dpi
 
-        def inches(texts, side):
+        def inches(texts: Sequence[Text], side: str) -> float:
             return max((getattr(text.get_window_extent(), side) for text in texts), default=0.0) / dpi
 
         heading = inches(self.labels_["layers"], "width") / 2
@@ -309,12 +369,14 @@ class NetworkDisplay:
         else:
             box = self.ax_.get_window_extent()
             fits = (box.width / dpi - left - right) / width, (box.height / dpi - above - LEGEND_HEIGHT) / height
+            # Axes that are too small for the texts must still have valid limits.
             unit = max(min(fits), LEAST_UNIT_SIZE)
         self.ax_.set_xlim(-beside - left / unit, columns[-1].x + beside + right / unit)
         self.ax_.set_ylim(bottom - RADIUS - LEGEND_HEIGHT / unit, top + over + above / unit)
         self.ax_.set_aspect("equal")
 
-    def _headings(self, columns):
+    def _headings(self, columns: Sequence[Column]) -> list[str]:
+        """For each column its name, its activation and its number of units."""
         n_hidden = len(columns) - 2
         hidden = ["hidden"] if n_hidden == 1 else [f"hidden {i}" for i in range(1, n_hidden + 1)]
         names = ["input", *hidden, "output"]
@@ -325,55 +387,15 @@ class NetworkDisplay:
         ]
 
 
-class _Column:
-    """A layer's place in the drawing.
-
-    Attributes
-    ----------
-    x : float
-    y : ndarray
-        Of the units drawn, the first one on top.
-    units : list of int
-        Which ones they are.
-    width : int
-        How many units the layer has.
-    dots : ndarray
-        y of the dots in place of the units left out, if there are any.
-    bias_y : float or None
-        y of the unit that is always 1, if there is one.
-    top : float
-        y of the topmost unit.
-    """
-
-    def __init__(self, x, units, width, bias):
-        self.x, self.units, self.width = x, units, width
-        self.y, self.dots = -np.arange(len(units), dtype=np.float64), np.zeros(0)
-        if len(units) < width:
-            below = (len(units) + 1) // 2
-            self.y[below:] -= GAP - 1.0
-            self.dots = self.y[below - 1] - GAP / 2 + DOTS_APART * np.arange(1, -2, -1)
-        middle = self.y[-1] / 2
-        self.y, self.dots = self.y - middle, self.dots - middle
-        self.bias_y = self.y[0] + BIAS_APART if bias else None
-        self.top = self.y[0] if self.bias_y is None else self.bias_y
-
-
-def _check_colors(colors):
+def _check_colors(colors: Any) -> None:
     from matplotlib.colors import is_color_like
 
     listed = list(colors) if np.iterable(colors) and not isinstance(colors, str) else []
     if len(listed) != 3 or not all(map(is_color_like, listed)):
         raise ValueError(
-            f"colors={colors!r} must be three colours that matplotlib knows: of the input, the hidden and the output units."
+            f"colors={colors!r} must be three colours that matplotlib knows, for the input, hidden and output units."
         )
 
 
-def _shown(width, max_units):
-    """The units of a layer that are drawn: all, or the first and the last."""
-    if width <= max_units:
-        return list(range(width))
-    return [*range((max_units + 1) // 2), *range(width - max_units // 2, width)]
-
-
-def _count(number, noun):
+def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + "s" * (number != 1)

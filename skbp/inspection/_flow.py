@@ -1,6 +1,8 @@
-"""What reaches each layer: activations on the way forward, the gradient on the way back."""
+"""The size of activations and gradients in each layer: signals that vanish or explode on the way through a network."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -8,43 +10,57 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skbp.inspection import _axes, _subject
 
-# Of each quantity the colour, the marker and what the legend calls it.
+if TYPE_CHECKING:
+    from typing import Self
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from numpy.typing import ArrayLike
+
+    from skbp.inspection._subject import DifferentiableNetwork, FloatArray, Sparse
+
+# For each quantity: colour, marker and entry in the legend.
 STYLES = {
     "activation": ("tab:blue", "o", "activation $a_l$ (output: $z_L$)"),
     "delta": ("tab:red", "s", "gradient by $z_l$ of a row's loss"),
     "gradient": ("tab:green", "^", "gradient by $W_l$ of the mean loss"),
 }
-# Of the first display on some axes, of the second, ...
+# The line style of the first display on the same axes, of the second, and so on.
 DASHES = ("-", "--", ":", "-.")
 CONSTRAINTS: dict = {"name": [str, None]}
 
 
 class GradientFlowDisplay:
-    """The size of activations and gradients, layer by layer, on given data.
+    """The size of activations and gradients in each layer, on given data.
 
-    Where the deltas fall from the output to the input by a factor in each layer, the first layers learn next to nothing: the
-    gradient vanishes. Where they rise, it explodes. Where activations fall towards the output, a row's signal is lost on the
-    way. All sizes are root mean squares, and the axis is logarithmic: a constant factor is a straight line.
+    If the deltas fall by a factor in each layer from the output to the input, the gradient vanishes: the first layers learn
+    almost nothing. If they grow, the gradient explodes. If the activations fall towards the output, the network loses
+    the signal of its input. All sizes are root mean squares. The axis is logarithmic, so that a constant factor appears as
+    a straight line.
 
     Parameters
     ----------
     activation : ndarray of shape (n_layers,)
-        Of a_l over rows and units, from the input a_0 to the output, whose a_L is z_L.
+        Root mean square of the activations a_l over rows and units, from the input a_0 to the output. For the output the
+        logits z_L are taken.
     delta : ndarray of shape (n_layers - 1,)
-        Of n_samples times delta_l, which for rows of equal weight is the derivative of a row's own loss by its z_l, over
-        rows and units, from the first hidden layer to the output.
+        Root mean square of n_samples * delta_l over rows and units, from the first hidden layer to the output. If all rows
+        have the same weight, n_samples * delta_l is the derivative of a row's own loss by its z_l.
     gradient : ndarray of shape (n_layers - 1,)
-        Of the derivative of the mean loss by the weights W_l, over the weights of the layer, without the penalty's, which
-        would not let it vanish.
+        Root mean square of the derivative of the mean loss by the weights W_l, over the weights of the layer. The penalty
+        is left out, since its gradient would hide a vanishing one.
     name : str, default=None
-        For the legend.
+        The name in the legend.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        The axes.
     figure_ : matplotlib Figure
+        The figure of the axes.
     lines_ : dict of Line2D
-        "activation", "delta" and "gradient".
+        The lines "activation", "delta" and "gradient".
 
     References
     ----------
@@ -52,7 +68,7 @@ class GradientFlowDisplay:
 
     Examples
     --------
-    Five layers of logistic units, before training: from layer to layer the gradient loses most of its size.
+    In a network with five layers of logistic units, before training, the gradient loses most of its size in each layer.
 
     >>> from sklearn.datasets import load_digits
     >>> from skbp import BackpropClassifier
@@ -64,51 +80,74 @@ class GradientFlowDisplay:
     True
     """
 
-    def __init__(self, activation, delta, gradient, *, name=None):
+    activation: FloatArray
+    delta: FloatArray
+    gradient: FloatArray
+    name: str | None
+    ax_: Axes
+    figure_: Figure | Any  # a SubFigure, if the given axes are in one
+    lines_: dict[str, Line2D]
+
+    def __init__(
+        self, activation: FloatArray, delta: FloatArray, gradient: FloatArray, *, name: str | None = None
+    ) -> None:
         self.activation = activation
         self.delta = delta
         self.gradient = gradient
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, sample_weight=None, *, name=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: DifferentiableNetwork,
+        X: ArrayLike | Sparse,
+        y: ArrayLike | Sparse,
+        sample_weight: ArrayLike | None = None,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the sizes of a classifier's activations and gradients.
 
         Parameters
         ----------
         estimator : BackpropClassifier, or a pipeline that ends in one
-            Fitted, or not: then at random initial weights. The steps of a pipeline before it are fitted. Of a
-            BackpropClassifierCV, one of its `members_`.
+            The network. If it is not fitted, it has random initial weights. The other steps of a pipeline must be fitted.
+            For a BackpropClassifierCV, pass one of its `members_`.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Some hundred rows tell as much as all; the memory that it takes grows with them.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Their labels.
+            The rows. Some hundred rows show as much as all; memory grows with their number.
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
+            The labels. A fitted classifier must know them.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the loss.
+            The weights of the rows in the loss. None means that each weight is 1.
         name : str, default=None
-            For the legend, where several networks are drawn on the same axes.
+            The name in the legend, to tell several networks on the same axes apart.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw. None makes a figure.
 
         Returns
         -------
         display : GradientFlowDisplay
+            The display, drawn.
 
         Raises
         ------
+        ImportError
+            If matplotlib is not installed.
         TypeError
-            If the estimator is no BackpropClassifier, or an argument is of another type.
+            If the estimator is not a BackpropClassifier, or another argument has the wrong type.
         ValueError
-            If the data are not as `fit` would have them, or a size is not finite.
+            If `fit` would reject the data, a fitted classifier does not know a label, or a size is not finite.
         """
         arguments = {"name": name}
         validate_parameter_constraints(CONSTRAINTS, arguments, caller_name="GradientFlowDisplay.from_estimator")
         with _subject.network_and_rows(estimator, "estimator", X) as (network, rows):
-            function = _subject.exact(network, alpha=0.0).objective(rows, y, sample_weight)
+            function = _subject.exact_objective(network, "estimator", rows, y, sample_weight, alpha=0.0)
             tape = function.tape(function.theta0)
             gradients, _ = _subject.by_layer(function.gradient(function.theta0), [a.shape[1] for a in tape.a])
             n_rows = len(tape.a[1])
             activation = np.array([_size(a) for a in tape.a])
+            # The tape's delta is the derivative of the mean loss, which falls with the number of rows.
             delta = np.array([_size(delta) * n_rows for delta in tape.delta[1:]])
             gradient = np.array([_size(weights) for weights in gradients])
         for sizes, what in [(activation, "activations"), (delta, "deltas"), (gradient, "gradients")]:
@@ -116,26 +155,26 @@ class GradientFlowDisplay:
         display = cls(activation, delta, gradient, name=name)
         return display.plot(ax)
 
-    @np.errstate(all="ignore")
-    def plot(self, ax=None):
+    @np.errstate(all="ignore")  # the logarithm of a size of 0 is not an error
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the sizes.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure. On the axes of another of these displays the lines are dashed otherwise.
+            Where to draw. None makes a figure. Displays on the same axes have different line styles.
 
         Returns
         -------
         display : GradientFlowDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         TypeError
-            If an argument is of another type.
+            If `ax` is not matplotlib Axes.
         """
         self.ax_ = _axes.axes("GradientFlowDisplay.plot", ax, (7.0, 4.8))
         self.figure_ = self.ax_.figure
@@ -145,38 +184,37 @@ class GradientFlowDisplay:
         for quantity, (color, marker, _) in STYLES.items():
             sizes = getattr(self, quantity)
             layers = np.arange(n_layers - len(sizes), n_layers)
-            style = {"color": color, "marker": marker, "linestyle": dashes, "label": self.name or "_unnamed"}
-            (self.lines_[quantity],) = self.ax_.plot(layers, sizes, gid=quantity, **style)
+            # matplotlib leaves labels that start with an underscore out of the legend.
+            style: dict[str, Any] = {"color": color, "marker": marker, "linestyle": dashes, "gid": quantity}
+            (self.lines_[quantity],) = self.ax_.plot(layers, sizes, label=self.name or "_unnamed", **style)
         self.ax_.set_xticks(range(n_layers), ["input", *map(str, range(1, n_layers - 1)), "output"])
         self.ax_.set(yscale="log", xlabel="layer", ylabel="root mean square")
         self.ax_.grid(alpha=0.3)
         self._add_legend()
         return self
 
-    def _lines_of(self, quantity):
-        """The lines of all displays on the axes."""
+    def _lines_of(self, quantity: str) -> list[Line2D]:
+        """The lines of one quantity, of all displays on the axes."""
         return [line for line in self.ax_.lines if line.get_gid() == quantity]
 
-    def _add_legend(self):
-        """Colours are quantities, dashes are networks, which have an entry each if they have names."""
+    def _add_legend(self) -> None:
+        """Explain each colour, which stands for a quantity, and the line style of each network that has a name."""
         from matplotlib.lines import Line2D
 
         handles = [Line2D([], [], color=color, marker=marker, label=label) for color, marker, label in STYLES.values()]
         for line in self._lines_of("activation"):
-            if not line.get_label().startswith("_"):
-                handles.append(Line2D([], [], color="gray", linestyle=line.get_linestyle(), label=line.get_label()))
+            label = str(line.get_label())
+            if not label.startswith("_"):
+                handles.append(Line2D([], [], color="gray", linestyle=line.get_linestyle(), label=label))
         self.ax_.legend(handles=handles)
 
 
-def _size(values):
-    """The root mean square of all elements, of a sparse array too.
-
-    They are divided by the largest before squares are taken: those of a vanishing gradient would be 0, those of an exploding
-    one inf.
-    """
+def _size(values: Any) -> float:
+    """The root mean square of all elements of a dense or sparse array."""
     largest = float(abs(values).max())
     if largest == 0.0 or not np.isfinite(largest):
         return largest
+    # Without this division the squares of a vanishing gradient would be 0, and those of an exploding one inf.
     relative = values / largest
     square = relative.multiply(relative) if issparse(relative) else np.square(relative)
     return largest * float(np.sqrt(square.mean()))

@@ -1,22 +1,36 @@
-"""One sample on its way through the network and back, every number beside its formula: to follow, to check, to teach."""
+"""All numbers of one sample's forward and backward pass, each beside its formula, to learn from and to check."""
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from skbp._network.losses import LOSSES
 from skbp.inspection import _subject
 
-# Rows and columns of an array that are printed; in place of the others there are dots.
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from numpy.typing import ArrayLike
+
+    from skbp import BackpropClassifier
+    from skbp.inspection._subject import DifferentiableNetwork, FloatArray, Sparse
+
+    # The number of an equation, a formula, and its value.
+    Line: TypeAlias = tuple[str, str, ArrayLike]
+
+# The largest number of rows and columns of an array that are printed. Dots stand for the others.
 MOST_ROWS, MOST_COLUMNS = 6, 6
 
-# What HTML has in the place of plain text.
+# Replacements of plain text in HTML.
 SYMBOLS = {
     "delta": "&delta;",
     "alpha": "&alpha;",
@@ -36,51 +50,61 @@ LOSS_FORMULAS = {
 
 @dataclass(frozen=True)
 class Trace:
-    """All that one sample gives rise to in a network, as `trace` finds it.
+    """The numbers of one sample's forward and backward pass; `trace` computes them.
 
-    Lists have an entry for each layer l = 0..L, as in the formulas, and None where there is nothing: W_1 is ``coefs[1]``.
+    Each list has one entry for each layer l = 0..L, as in the formulas, or None where a layer has no such number. For
+    example, ``coefs[1]`` is W_1 and ``coefs[0]`` is None. `print` shows a table of formulas and values.
 
     Attributes
     ----------
-    coefs, intercepts : list of ndarray
-        W_l and b_l.
-    z, a : list of ndarray of shape (n_units,)
-        Weighted sums and activations; ``a[0]`` is the sample, ``a[L]`` are the logits, as ``z[L]``.
-    slope : list of ndarray of shape (n_units,)
-        f'(z_l) of the hidden layers.
-    delta : list of ndarray of shape (n_units,)
-        dF/dz_l.
-    coef_gradients, intercept_gradients : list of ndarray
-        dF/dW_l, the penalty's share included, and dF/db_l.
+    coefs : list of (ndarray of shape (fan_in, fan_out) or None)
+        The weights W_l.
+    intercepts : list of (ndarray of shape (n_units,) or None)
+        The biases b_l.
+    z : list of (ndarray of shape (n_units,) or None)
+        The weighted sums z_l.
+    a : list of ndarray of shape (n_units,)
+        The activations a_l. ``a[0]`` is the sample. ``a[L]`` are the logits, the same as ``z[L]``.
+    slope : list of (ndarray of shape (n_units,) or None)
+        The slopes f'(z_l) of the hidden layers.
+    delta : list of (ndarray of shape (n_units,) or None)
+        The derivatives dF/dz_l.
+    coef_gradients : list of (ndarray of shape (fan_in, fan_out) or None)
+        The derivatives dF/dW_l, which include the penalty.
+    intercept_gradients : list of (ndarray of shape (n_units,) or None)
+        The derivatives dF/db_l.
     proba : ndarray of shape (n_outputs,)
-        p, the link of the logits: the probability of each output unit.
+        The probability p of each output unit, in [0, 1].
     target : ndarray of shape (n_outputs,)
-        y as the loss wants it: of several classes a 1 in the place of the right one; smoothed, if `label_smoothing` is not
-        0.
-    loss, objective : float
-        c and F.
+        The target y of each output unit: for several classes 1 for the true class and 0 for the others. If
+        `label_smoothing` is not 0, the target is smoothed.
+    loss : float
+        The loss c, without the penalty.
+    objective : float
+        The objective F, with the penalty.
     alpha : ndarray of shape (L,)
-        alpha_l of the penalty.
+        The strength alpha_l of the penalty of each layer of weights.
     activations : list of str
-        Names of the functions of the hidden layers and of the link.
+        The names of the hidden layers' activations and of the output activation.
     """
 
-    coefs: list
-    intercepts: list
-    z: list
-    a: list
-    slope: list
-    delta: list
-    coef_gradients: list
-    intercept_gradients: list
-    proba: np.ndarray
-    target: np.ndarray
+    # Any stands for None. Type checkers would ask for a test of None before each use.
+    coefs: list[NDArray[np.floating] | Any]
+    intercepts: list[NDArray[np.floating] | Any]
+    z: list[NDArray[np.float64] | Any]
+    a: list[NDArray[np.float64]]
+    slope: list[NDArray[np.float64] | Any]
+    delta: list[NDArray[np.float64] | Any]
+    coef_gradients: list[NDArray[np.float64] | Any]
+    intercept_gradients: list[NDArray[np.float64] | Any]
+    proba: NDArray[np.float64]
+    target: NDArray[np.float64]
     loss: float
     objective: float
-    alpha: np.ndarray
-    activations: list
+    alpha: NDArray[np.float64]
+    activations: list[str]
 
-    def __str__(self):
+    def __str__(self) -> str:
         sections = self._sections()
         width = max(len(formula) for _, lines in sections for _, formula, _ in lines)
         text = ["One sample alone (S = 1), forward and back, with the numbers of the equations in the documentation."]
@@ -92,7 +116,7 @@ class Trace:
                 text += [" " * (width + 10) + other for other in others]
         return "\n".join(text)
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         left = 'style="text-align:left"'
         rows = []
         for heading, lines in self._sections():
@@ -105,8 +129,8 @@ class Trace:
                 )
         return f"<table>{''.join(rows)}</table>"
 
-    def _sections(self):
-        """The table: headings, each with lines of an equation's number, a formula and its value."""
+    def _sections(self) -> list[tuple[str, list[Line]]]:
+        """The table: headings, each with its lines."""
         last = len(self.coefs) - 1
         return [
             ("Sample", [("", "a_0 = x", self.a[0]), ("", "y", self.target)]),
@@ -115,10 +139,10 @@ class Trace:
             *(self._back(layer) for layer in range(last, 0, -1)),
         ]
 
-    def _forward(self, layer):
+    def _forward(self, layer: int) -> tuple[str, list[Line]]:
         is_output = layer == len(self.coefs) - 1
         function = self.activations[layer - 1]
-        lines = [
+        lines: list[Line] = [
             ("", f"W_{layer} = coefs_[{layer - 1}]", self.coefs[layer]),
             ("", f"b_{layer} = intercepts_[{layer - 1}]", self.intercepts[layer]),
             ("(1)", f"z_{layer} = a_{layer - 1} W_{layer} + b_{layer}", self.z[layer]),
@@ -129,16 +153,16 @@ class Trace:
             lines.append(("(2)", f"a_{layer} = {function}(z_{layer})", self.a[layer]))
         return f"Layer {layer}, {'output' if is_output else 'hidden'}", lines
 
-    def _value(self):
-        lines = [("(3)", LOSS_FORMULAS[self.activations[-1]], self.loss)]
+    def _value(self) -> list[Line]:
+        lines: list[Line] = [("(3)", LOSS_FORMULAS[self.activations[-1]], self.loss)]
         if not self.alpha.any():
             return [*lines, ("(3)", "F = c", self.objective)]
-        penalty = [("", "alpha", self.alpha), ("(3)", "F = c + 1/2 sum_l alpha_l ||W_l||^2", self.objective)]
-        return lines + penalty
+        penalised = "F = c + 1/2 sum_l alpha_l ||W_l||^2"
+        return [*lines, ("", "alpha", self.alpha), ("(3)", penalised, self.objective)]
 
-    def _back(self, layer):
+    def _back(self, layer: int) -> tuple[str, list[Line]]:
         if layer == len(self.coefs) - 1:
-            lines = [("(4)", f"delta_{layer} = p - y", self.delta[layer])]
+            lines: list[Line] = [("(4)", f"delta_{layer} = p - y", self.delta[layer])]
         else:
             lines = [
                 ("", f"{self.activations[layer - 1]}'(z_{layer})", self.slope[layer]),
@@ -157,32 +181,33 @@ class Trace:
         ]
 
 
-def trace(clf, x, y):
-    """Follow one sample through a fitted network and back: every z, a, delta and gradient.
+def trace(clf: DifferentiableNetwork, x: ArrayLike | Sparse, y: ArrayLike | Sparse) -> Trace:
+    """Compute the forward and backward pass of one sample through a fitted network: every z, a, delta and gradient.
 
-    The objective F is that of this sample alone, with a weight of 1, in float64. The numbers come from the code that
-    trains, without dropout.
+    The objective F = c + 1/2 sum_l alpha_l ||W_l||^2 is that of this sample alone, with a weight of 1. The parameters
+    `class_weight` and `dropout` have no effect. The code that trains computes the numbers, in float64.
 
     Parameters
     ----------
     clf : BackpropClassifier, or a pipeline that ends in one
-        Fitted. Of a BackpropClassifierCV, one of its `members_`.
-    x : array-like of shape (n_features,) or (1, n_features)
-        The sample; a pipeline transforms it.
-    y : label, or array-like of shape (n_labels,)
-        Its class; for a multilabel target its row of 0 and 1.
+        The fitted network. For a BackpropClassifierCV, pass one of its `members_`.
+    x : {array-like, sparse matrix} of shape (n_features,) or (1, n_features)
+        The sample. It may be a row of a DataFrame. The steps of a pipeline transform it.
+    y : label, or {array-like, sparse matrix} of shape (n_labels,)
+        The class of the sample. For a multilabel classifier, one row of 0 and 1.
 
     Returns
     -------
     trace : Trace
-        Prints as a table of formulas with their values; in a notebook it shows as one.
+        The numbers. `print` shows them as a table of formulas and values, and so does a notebook.
 
     Raises
     ------
     TypeError
-        If `clf` is no BackpropClassifier.
+        If `clf` is not a BackpropClassifier.
     ValueError
-        If `x` is not one sample, or `y` is no label that the classifier knows, or of several no row of 0 and 1.
+        If `x` is not one sample that the network can predict for, `y` is a label that the classifier does not know, or
+        `y` is not a row of 0 and 1 for a multilabel classifier.
     sklearn.exceptions.NotFittedError
         If the classifier is not fitted.
 
@@ -218,13 +243,16 @@ def trace(clf, x, y):
     with _subject.network_and_rows(clf, "clf", _one_row(x)) as (network, row):
         check_is_fitted(network, "coefs_")
         label = _one_label(y, network, multilabel=_predicted(network, row).ndim == 2)
-        function = _subject.exact(network, class_weight=None).objective(row, label)
+        # The sample has a weight of 1, whatever the weight of its class is.
+        exact = _without_names(_subject.exact(network, class_weight=None))
+        values = row if issparse(row) else np.asarray(row)
+        function = exact.objective(values, label)
         theta = function.theta0
         value, gradient = function.value_and_gradient(theta)
-        loss = _subject.exact(network, class_weight=None, alpha=0.0).objective(row, label).value(theta)
+        loss = _subject.exact(exact, alpha=0.0).objective(values, label).value(theta)
         tape = function.tape(theta)
         proba = LOSSES[network.out_activation_].proba(tape.z[-1])
-        # The difference is exact but for rounding; + 0.0 makes 0 of -0.
+        # Both losses have the derivative delta = p - y, up to rounding errors, which round removes. + 0.0 turns -0 into 0.
         target = np.round(proba - tape.delta[-1], 12) + 0.0
     coef_gradients, intercept_gradients = _subject.by_layer(gradient, [a.shape[1] for a in tape.a])
     return Trace(
@@ -245,9 +273,9 @@ def trace(clf, x, y):
     )
 
 
-def _one_row(x):
-    """One sample as a batch of one row."""
-    # A row of a pandas DataFrame, whose index are the features' names.
+def _one_row(x: Any) -> Any:
+    """Return one sample as a batch of one row."""
+    # The index of a DataFrame's row holds the names of the features.
     if hasattr(x, "to_frame") and hasattr(x, "index"):
         x = x.to_frame().T
     try:
@@ -260,16 +288,26 @@ def _one_row(x):
     return rows
 
 
-def _predicted(network, row):
-    """What the network predicts; an error says that it does not take the sample."""
+def _predicted(network: BackpropClassifier, row: Any) -> Any:
+    """Predict for the sample; the ValueError names x, not X."""
     try:
         return network.predict(row)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"x is no sample that clf can predict for. {error}") from error
+        raise ValueError(f"x is not a sample that clf can predict for. {error}") from error
 
 
-def _one_label(y, network, multilabel):
-    """The label of one sample as a batch: of one label, or of one row of several."""
+def _without_names(network: BackpropClassifier) -> BackpropClassifier:
+    """Remove the features' names from a copy of a network.
+
+    `predict` has compared the names with those of the sample. Two further comparisons would repeat its warning twice.
+    """
+    network.__dict__.pop("feature_names_in_", None)
+    return network
+
+
+def _one_label(y: Any, network: BackpropClassifier, multilabel: bool) -> NDArray[Any]:
+    """Return the label of one sample, or its row of labels, as a batch."""
+    # dtype=object keeps the types of the labels: NumPy would turn [1, "a"] into text.
     given = (y.toarray() if issparse(y) else np.asarray(y, dtype=object)).ravel().tolist()
     shown, n_labels, known = given if issparse(y) else y, len(network.classes_), network.classes_.tolist()
     if multilabel:
@@ -282,18 +320,18 @@ def _one_label(y, network, multilabel):
     return network.classes_[[known.index(given[0])]]
 
 
-def _among(label, known):
-    """Whether a label is known; what is not a plain value may not be comparable."""
+def _among(label: Any, known: list) -> bool:
+    """Whether a label is known. Only scalars are compared, since other objects may raise an error."""
     return np.isscalar(label) and label in known
 
 
-def _of_the_row(layers):
-    """What a tape of one row has for each layer, without the axis of rows."""
+def _of_the_row(layers: Sequence[Any]) -> list[FloatArray | Any]:
+    """The arrays of a tape with one row, without the axis of rows."""
     return [None if layer is None else (layer.toarray() if issparse(layer) else layer)[0] for layer in layers]
 
 
-def _printed(value):
-    """A number, vector or matrix as lines of text."""
+def _printed(value: ArrayLike) -> list[str]:
+    """Format a number, vector or matrix as lines of text."""
     if np.ndim(value) == 0:
         return [_number(value)]
     table = np.atleast_2d(value)
@@ -306,17 +344,18 @@ def _printed(value):
     return [f"[{'  '.join(cell.rjust(width) for cell in row)}]" if row else " ..." for row in rows]
 
 
-def _number(value):
-    return f"{value + 0.0:.4g}"  # 0 and not -0
+def _number(value: Any) -> str:
+    return f"{value + 0.0:.4g}"  # + 0.0 turns -0 into 0
 
 
-def _ends(n, most):
-    """Indices of all, or of the first and the last with None between."""
+def _ends(n: int, most: int) -> list[int | None]:
+    """All indices from 0 to n - 1, or if there are more than `most`, the first and the last ones with None between them."""
     return [*range(n)] if n <= most else [*range(most // 2), None, *range(n - most // 2, n)]
 
 
-def _marked_up(formula):
-    """A formula in HTML."""
+def _marked_up(formula: str) -> str:
+    """Format a formula as HTML."""
+    # quote=False keeps the prime of f'(z).
     marked = re.sub(r"\b(d?W|d?b|z|a|p|y|delta|alpha|sum)_(\w+)", r"\1<sub>\2</sub>", html.escape(formula, quote=False))
     marked = re.sub(r"\^(\w)", r"<sup>\1</sup>", marked)
     for plain, symbol in SYMBOLS.items():

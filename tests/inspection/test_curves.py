@@ -189,7 +189,7 @@ def test_panels_go_to_the_axes_given():
     assert display.lines_["loss"][0].axes is axes[1]
     display.plot(list(axes), panels=["loss", "learning_rate"])
     assert display.lines_["loss"][0].axes is axes[0]
-    with pytest.raises(ValueError, match=r"ax has 2 axes for 1 panels, \['loss'\]: give as many, or None"):
+    with pytest.raises(ValueError, match=r"ax has 2 axes for 1 panels, \['loss'\]: pass one for each panel, or None"):
         display.plot(axes)
     with pytest.raises(ValueError, match=r"ax has 1 axes for 2 panels"):
         display.plot(axes[0], panels=["loss", "score"])
@@ -235,9 +235,9 @@ def test_estimators_that_are_no_networks_are_refused_by_name():
 
 
 def test_names_and_best_epochs_are_as_many_as_curves():
-    with pytest.raises(ValueError, match="names has 1 elements for 2 curves: give as many"):
+    with pytest.raises(ValueError, match="names has 1 elements for 2 curves: pass one for each network"):
         LossCurveDisplay([{"loss": [1.0]}, {"loss": [2.0]}], ["a"]).plot()
-    with pytest.raises(ValueError, match="best_iters has 2 elements for 1 curves: give as many"):
+    with pytest.raises(ValueError, match="best_iters has 2 elements for 1 curves: pass one for each network"):
         LossCurveDisplay([{"loss": [1.0]}], ["a"], best_iters=[1, 1]).plot()
 
 

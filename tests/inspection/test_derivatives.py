@@ -243,7 +243,7 @@ def test_weights_of_rows_count():
 
 def test_k_out_of_range_is_an_error_that_names_the_range():
     clf, X, y = convex(2, 6)  # 7 parameters
-    with pytest.raises(ValueError, match="k=4 is out of range: the network has 7 parameters, so it is 1 to 3"):
+    with pytest.raises(ValueError, match="k=4 is out of range: the network has 7 parameters, so k must be 1 to 3"):
         hessian_extremes(clf, X, y, k=4)
     assert len(hessian_extremes(clf, X, y, k=3).smallest) == 3
 

@@ -139,13 +139,16 @@ def argument_of(name):
 
 
 NO_NETWORKS = {
-    "nothing": (None, "of type NoneType, which is no neural-network classifier: pass a BackpropClassifier"),
-    "text": ("clf", "of type str, which is no neural-network classifier"),
-    "another classifier": (LogisticRegression(), "of type LogisticRegression, which is no neural-network classifier"),
+    "nothing": (None, "of type NoneType, which is not a neural-network classifier: pass a BackpropClassifier"),
+    "text": ("clf", "of type str, which is not a neural-network classifier"),
+    "another classifier": (
+        LogisticRegression(),
+        "of type LogisticRegression, which is not a neural-network classifier",
+    ),
     "a class": (BackpropClassifier, "the class BackpropClassifier: pass an instance instead, a BackpropClassifier"),
     "a pipeline": (
         make_pipeline(StandardScaler(), LogisticRegression()),
-        "a pipeline that ends in a step of type LogisticRegression, which is no neural-network classifier",
+        "a pipeline that ends in a step of type LogisticRegression, which is not a neural-network classifier",
     ),
 }
 
@@ -230,7 +233,7 @@ REFUSED = {
                 ("2", "2"),
                 [[2, 2]],
             ],
-            "does not fit: it must be two positive integers, rows and columns, whose product is the number of features, 4",
+            r"does not fit: it must be two positive integers, .* must be the number of features, 4\.",
         ),
         "units": ([3, "01", [4], [-1], [0.5], ["0"], [True], [[0]], [None], []], "0 to 3"),
         "vmax": ([0, -1.0, np.nan, np.inf, "x", [1.0], 1j], interval(r"\(0.0", "a float")),

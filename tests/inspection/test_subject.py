@@ -195,7 +195,7 @@ def test_names_that_are_no_list_are_refused(given, hidden):
     clf = network(hidden).fit(X[:, :3], y)
     for argument in ("feature_names", "class_names"):
         for display in (WeightsDisplay, NetworkDisplay):
-            with pytest.raises(TypeError, match=f"^{argument} must be a list of names, one for each. Got "):
+            with pytest.raises(TypeError, match=f"^{argument} must be a list of names. Got "):
                 display.from_estimator(clf, **{argument: given})
             with pytest.raises(ValueError, match=f"^{argument} has 2 names; the network has 3"):
                 display.from_estimator(clf, **{argument: ["a", "b"]})

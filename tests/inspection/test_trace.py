@@ -285,9 +285,9 @@ def test_a_label_may_have_any_form():
         ("text", r"its shape is \(\)"),
         (3.0, r"its shape is \(\)"),
         ([[1.0], [2.0, 3.0]], "inhomogeneous"),
-        (["a"] * 5, "is no sample that clf can predict for.*could not convert"),
-        ([np.nan] * 5, "is no sample that clf can predict for.*NaN"),
-        ([{}] * 5, "is no sample that clf can predict for"),
+        (["a"] * 5, "is not a sample that clf can predict for.*could not convert"),
+        ([np.nan] * 5, "is not a sample that clf can predict for.*NaN"),
+        ([{}] * 5, "is not a sample that clf can predict for"),
     ],
 )
 def test_what_is_no_sample_is_an_error_that_names_x(wrong, message):

@@ -193,7 +193,7 @@ def test_a_shape_that_does_not_fit_is_an_error(shape):
 def test_units_that_there_are_not_are_an_error(units, named):
     with pytest.raises(ValueError, match=rf"units has {named}; the layer's units are 0 to 2"):
         WeightsDisplay.from_estimator(iris(3), units=units)
-    with pytest.raises(ValueError, match="units is empty; give some of 0 to 2"):
+    with pytest.raises(ValueError, match="units is empty: pass numbers from 0 to 2"):
         WeightsDisplay.from_estimator(iris(3), units=[])
 
 
