@@ -58,7 +58,9 @@ class Activation:
         has 2, and relu 6, as scikit-learn has them. The relatives of relu have 6 / E[f(z)^2], z standard normal, which
         keeps the size of z from layer to layer (12, He's rule, where half of all z give 0).
     needs_z : bool, default=False
-        Whether `slope` and `curvature` are given z in place of a, which costs another array of the size of a.
+        Whether `slope` and `curvature` take z and not a. That costs another array of the size of a.
+    name : str, default="f"
+        Its name in formulas, drawings and messages.
 
     Attributes
     ----------
@@ -72,6 +74,7 @@ class Activation:
     curvature: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     initial_scale: float = 6.0
     needs_z: bool = False
+    name: str = "f"
     grows_linearly: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
@@ -369,21 +372,23 @@ def _relu6_slope(a, out):
     return np.multiply(out, a < 6.0, out=out)
 
 
-ACTIVATIONS = {
-    "identity": Activation(_identity, _identity_slope),
-    "logistic": Activation(_logistic, _logistic_slope, _logistic_curvature, initial_scale=2.0),
-    "tanh": Activation(_tanh, _tanh_slope, _tanh_curvature),
-    "relu": Activation(_relu, _relu_slope),
-    "leaky_relu": Activation(_leaky_relu, _leaky_relu_slope, initial_scale=12.0),
-    "relu6": Activation(_relu6, _relu6_slope, initial_scale=12.0),
-    "elu": Activation(_elu, _elu_slope, _elu_curvature, initial_scale=9.3),
-    "selu": Activation(_selu, _selu_slope, _selu_curvature),
-    "gelu": Activation(_gelu, _gelu_slope, _gelu_curvature, initial_scale=14.1, needs_z=True),
-    "silu": Activation(_silu, _silu_slope, _silu_curvature, initial_scale=16.9, needs_z=True),
-    "mish": Activation(_mish, _mish_slope, _mish_curvature, initial_scale=13.3, needs_z=True),
-    "softplus": Activation(softplus, _softplus_slope, _softplus_curvature, initial_scale=6.5),
-    "softsign": Activation(_softsign, _softsign_slope, _softsign_curvature),
-}
+_RECORDS = [
+    Activation(_identity, _identity_slope, name="identity"),
+    Activation(_logistic, _logistic_slope, _logistic_curvature, initial_scale=2.0, name="logistic"),
+    Activation(_tanh, _tanh_slope, _tanh_curvature, name="tanh"),
+    Activation(_relu, _relu_slope, name="relu"),
+    Activation(_leaky_relu, _leaky_relu_slope, initial_scale=12.0, name="leaky_relu"),
+    Activation(_relu6, _relu6_slope, initial_scale=12.0, name="relu6"),
+    Activation(_elu, _elu_slope, _elu_curvature, initial_scale=9.3, name="elu"),
+    Activation(_selu, _selu_slope, _selu_curvature, name="selu"),
+    Activation(_gelu, _gelu_slope, _gelu_curvature, initial_scale=14.1, needs_z=True, name="gelu"),
+    Activation(_silu, _silu_slope, _silu_curvature, initial_scale=16.9, needs_z=True, name="silu"),
+    Activation(_mish, _mish_slope, _mish_curvature, initial_scale=13.3, needs_z=True, name="mish"),
+    Activation(softplus, _softplus_slope, _softplus_curvature, initial_scale=6.5, name="softplus"),
+    Activation(_softsign, _softsign_slope, _softsign_curvature, name="softsign"),
+]
+
+ACTIVATIONS = {record.name: record for record in _RECORDS}
 
 
 def activation_record(activation: str | Activation) -> Activation:

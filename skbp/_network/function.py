@@ -15,6 +15,7 @@ from skbp._network.predict import Forward
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from skbp._network.losses import Loss
     from skbp._network.tape import Tape
 
 
@@ -40,6 +41,10 @@ class ObjectiveFunction:
 
     Attributes
     ----------
+    loss : Loss
+        The loss, with its label smoothing.
+    target : ndarray of n_rows
+        y as the loss takes it.
     theta0 : ndarray of shape (n_parameters,)
         The start of training: the weights layer by layer, each of shape (fan_in, fan_out) in C order, then the biases.
     n_evaluations : int
@@ -48,6 +53,8 @@ class ObjectiveFunction:
         How often a product with the Hessian has been computed.
     """
 
+    loss: Loss
+    target: NDArray[Any]
     theta0: NDArray[np.float64]
     n_evaluations: int
     n_products: int
@@ -61,6 +68,7 @@ class ObjectiveFunction:
         limit: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self._objective, self._rows, self._limit = objective, rows, limit
+        self.loss, self.target = objective.loss, rows.target
         self._batches = rows.chunks()
         self._gauss_newton = hessian == "gauss-newton"
         self._classifier_at = classifier_at

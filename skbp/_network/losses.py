@@ -49,8 +49,8 @@ class Loss(ABC):
     exclusive : bool
         True if the outputs are classes that exclude each other. Then the target is the index of a row's class and the
         probabilities of a row sum to 1. False if each output is a yes or no of its own. Then the target is boolean.
-    formula : str
-        The loss of one row as text, in terms of the targets y_k and the probabilities p_k.
+    formula, delta_formula : str
+        The loss of one row as text, in terms of the targets y_k and the probabilities p_k, and its derivative by the logits.
 
     References
     ----------
@@ -61,6 +61,7 @@ class Loss(ABC):
     name: ClassVar[str]
     exclusive: ClassVar[bool]
     formula: ClassVar[str]
+    delta_formula: ClassVar[str] = "p - y"
 
     label_smoothing: float = 0.0
 
@@ -103,6 +104,12 @@ class Loss(ABC):
         if codes.ndim == 2:
             return codes.astype(bool)
         return codes[:, None] == (np.arange(n_outputs) if n_outputs > 1 else 1)
+
+    def dense_target(self, target, n_outputs):
+        """The targets y_k of each output, smoothed, as floats of shape (n_rows, n_outputs)."""
+        dense = np.eye(n_outputs)[target] if self.exclusive else target.astype(np.float64)
+        n_values = n_outputs if self.exclusive else 2
+        return (1.0 - self.label_smoothing) * dense + self.label_smoothing / n_values
 
     def frequencies(self, target, share, n_outputs):
         """How often each output is true. The shares of the rows sum to 1."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from scipy.sparse.linalg import LinearOperator
 
-    from skbp._network.objective import ObjectiveFunction
+    from skbp._network.function import ObjectiveFunction
     from skbp.inspection._subject import DifferentiableNetwork, FloatArray, Sparse
 
 # Step lengths along a direction of unit length. The error of the five-point formula falls with the fourth power of the

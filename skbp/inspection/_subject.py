@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sklearn.neural_network import MLPClassifier
 
     from skbp import BackpropClassifier, BackpropClassifierCV
-    from skbp._network.objective import ObjectiveFunction
+    from skbp._network.function import ObjectiveFunction
 
     FloatArray: TypeAlias = NDArray[np.float64]
     Sparse: TypeAlias = sparray | spmatrix
@@ -288,8 +288,7 @@ def names_of_activations(network: Any) -> list[str]:
     activation, n_hidden = network.activation, len(network.coefs_) - 1
     hidden = activation if isinstance(activation, (list, tuple)) else [activation] * n_hidden
     output = getattr(network, "out_activation_", "")
-    # A user's own Activation record has no name.
-    return [*(name if isinstance(name, str) else "f" for name in hidden), output]
+    return [*(one if isinstance(one, str) else one.name for one in hidden), output]
 
 
 def by_layer(vector: FloatArray, units: Sequence[int]) -> tuple[list[FloatArray], list[FloatArray]]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from skbp._network.losses import LOSSES
 from skbp.inspection import _subject
 
 if TYPE_CHECKING:
@@ -40,11 +39,6 @@ SYMBOLS = {
     " * ": " &odot; ",
     "1/2": "&frac12;",
     "-": "&minus;",
-}
-
-LOSS_FORMULAS = {
-    "softmax": "c = -sum_k y_k log p_k",
-    "logistic": "c = -sum_k (y_k log p_k + (1 - y_k) log(1 - p_k))",
 }
 
 
@@ -86,6 +80,8 @@ class Trace:
         The strength alpha_l of the penalty of each layer of weights.
     activations : list of str
         The names of the hidden layers' activations and of the output activation.
+    formulas : tuple of (str, str)
+        The formulas of the loss and of its derivative by the logits.
     """
 
     # Any stands for None. Type checkers would ask for a test of None before each use.
@@ -103,6 +99,7 @@ class Trace:
     objective: float
     alpha: NDArray[np.float64]
     activations: list[str]
+    formulas: tuple[str, str]
 
     def __str__(self) -> str:
         sections = self._sections()
@@ -154,7 +151,7 @@ class Trace:
         return f"Layer {layer}, {'output' if is_output else 'hidden'}", lines
 
     def _value(self) -> list[Line]:
-        lines: list[Line] = [("(3)", LOSS_FORMULAS[self.activations[-1]], self.loss)]
+        lines: list[Line] = [("(3)", self.formulas[0], self.loss)]
         if not self.alpha.any():
             return [*lines, ("(3)", "F = c", self.objective)]
         penalised = "F = c + 1/2 sum_l alpha_l ||W_l||^2"
@@ -162,7 +159,7 @@ class Trace:
 
     def _back(self, layer: int) -> tuple[str, list[Line]]:
         if layer == len(self.coefs) - 1:
-            lines: list[Line] = [("(4)", f"delta_{layer} = p - y", self.delta[layer])]
+            lines: list[Line] = [("(4)", f"delta_{layer} = {self.formulas[1]}", self.delta[layer])]
         else:
             lines = [
                 ("", f"{self.activations[layer - 1]}'(z_{layer})", self.slope[layer]),
@@ -251,9 +248,8 @@ def trace(clf: DifferentiableNetwork, x: ArrayLike | Sparse, y: ArrayLike | Spar
         value, gradient = function.value_and_gradient(theta)
         loss = _subject.exact(exact, alpha=0.0).objective(values, label).value(theta)
         tape = function.tape(theta)
-        proba = LOSSES[network.out_activation_].proba(tape.z[-1])
-        # Both losses have the derivative delta = p - y, up to rounding errors, which round removes. + 0.0 turns -0 into 0.
-        target = np.round(proba - tape.delta[-1], 12) + 0.0
+        proba = function.loss.proba(tape.z[-1])
+        target = function.loss.dense_target(function.target, proba.shape[1])
     coef_gradients, intercept_gradients = _subject.by_layer(gradient, [a.shape[1] for a in tape.a])
     return Trace(
         coefs=[None, *network.coefs_],
@@ -270,6 +266,7 @@ def trace(clf: DifferentiableNetwork, x: ArrayLike | Sparse, y: ArrayLike | Spar
         objective=value,
         alpha=np.broadcast_to(np.asarray(network.alpha, dtype=np.float64), len(network.coefs_)),
         activations=_subject.names_of_activations(network),
+        formulas=(function.loss.formula, function.loss.delta_formula),
     )
 
 
@@ -356,7 +353,7 @@ def _ends(n: int, most: int) -> list[int | None]:
 def _marked_up(formula: str) -> str:
     """Format a formula as HTML."""
     # quote=False keeps the prime of f'(z).
-    marked = re.sub(r"\b(d?W|d?b|z|a|p|y|delta|alpha|sum)_(\w+)", r"\1<sub>\2</sub>", html.escape(formula, quote=False))
+    marked = re.sub(r"\b(d?[A-Za-z]|delta|alpha|sum)_(\w+)", r"\1<sub>\2</sub>", html.escape(formula, quote=False))
     marked = re.sub(r"\^(\w)", r"<sup>\1</sup>", marked)
     for plain, symbol in SYMBOLS.items():
         marked = marked.replace(plain, symbol)

@@ -232,7 +232,7 @@ def test_labels_of_a_multilabel_target_are_outputs():
 
 def test_layers_have_the_names_of_their_functions():
     clf = network((3, 2), activation=["tanh", ACTIVATIONS["relu"]]).fit(X, y)
-    assert _subject.names_of_activations(clf) == ["tanh", "f", "softmax"]
+    assert _subject.names_of_activations(clf) == ["tanh", "relu", "softmax"]
     assert _subject.names_of_activations(network((3, 2), activation="elu").fit(X, y)) == ["elu", "elu", "softmax"]
     assert _subject.names_of_activations(network(()).fit(X[:100], y[:100])) == ["logistic"]
     assert _subject.names_of_activations(MLPClassifier(3, max_iter=2).fit(X, y)) == ["relu", "softmax"]
