@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from skbp._data.class_weights import class_weights_of_rows
-from skbp._data.labels import check_known_labels, check_labels, is_multilabel, is_one_hot
+from skbp._data.labels import check_known_labels, check_labels, is_multilabel, is_one_hot, target_type
 from skbp._data.targets import fit_binarizer, make_target, output_layer
 from skbp._data.weights import relative_weights
+from skbp._estimators.types import Matrix
 from skbp._network.losses import LOSSES
 from skbp._notices import note
 
 
 class Classes(ClassifierMixin):
-    """The hooks of a classifier: how y is encoded, and what class weights do.
+    """Predictions of classes, and the hooks of a classifier: how y is encoded, and what class weights do.
 
     Attributes
     ----------
@@ -42,6 +43,82 @@ class Classes(ClassifierMixin):
     @property
     def _target(self):
         return make_target(self._label_binarizer, self.out_activation_, self.n_outputs_)
+
+    def predict(self, X: Matrix) -> NDArray[Any]:
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), or of shape (n_samples, n_labels) if multilabel
+            The most probable class of each row. For a multilabel target 1 where the probability of a label exceeds 0.5, as
+            a sparse matrix if the classifier was trained on one.
+        """
+        return self._predicted(self._labels_of, X)
+
+    def decision_function(self, X: Matrix) -> NDArray[np.floating[Any]]:
+        """One score for each class: the logits, or log probabilities if several networks are averaged.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            For two classes the log odds of the second, log(p / (1 - p)). For more classes, the logits of one network, or
+            log(p) of averaged networks. For a multilabel target the log odds of each label.
+        """
+        return self._predicted(self._decision_of, X)
+
+    def predict_proba(self, X: Matrix) -> NDArray[np.floating[Any]]:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, in the type of X if that is float32, else float64. Rows sum to 1, except for a
+            multilabel target: there each column is the probability of one label, strictly between 0 and 1.
+        """
+        return self._predicted(self._proba_of, X)
+
+    def predict_log_proba(self, X: Matrix) -> NDArray[np.floating[Any]]:
+        """Predict the logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Finite also where `predict_proba` rounds to 0.
+        """
+        return self._predicted(self._log_proba_of, X)
+
+    def _labels_of(self, logits):
+        """The labels that logits predict."""
+        return self._target.predict(logits)
+
+    def _decision_of(self, logits):
+        return self._target.decision(logits)
+
+    def _proba_of(self, logits):
+        return self._target.proba(logits)
+
+    def _log_proba_of(self, logits):
+        return self._target.log_proba(logits)
 
     def _check_y(self, y):
         check_labels(y)
@@ -86,3 +163,34 @@ class Classes(ClassifierMixin):
         if self.class_weight is not None:
             factors += class_weights_of_rows(self.class_weight, codes, self._target, self._class_counts[0])
         return relative_weights(*factors) if factors else (None, 0)
+
+    def _checked_like_y(self, y_val, n_rows):
+        check_labels(y_val, "y_val")
+        y_val = super()._checked_like_y(y_val, n_rows)
+        check_known_labels(y_val, self._label_binarizer, all_of_them=False, name="y_val")
+        return y_val
+
+    def _weights_of_validation(self, weight, codes):
+        return self._times_class_weight(weight, codes)
+
+    def _start_with_classes(self, y, classes):
+        """Fit the binarizer of the first call of `partial_fit`, on the classes or on a multilabel y."""
+        check_labels(y)
+        multilabel = target_type(y).startswith("multilabel")
+        self._label_binarizer = fit_binarizer(y if multilabel else classes)
+        if not np.array_equal(self.classes_, self._label_binarizer.classes_):
+            raise ValueError(
+                f"classes={classes!r} does not fit the multilabel y, whose classes are its columns' numbers, "
+                f"{self._label_binarizer.classes_.tolist()}."
+            )
+
+    def _check_third_argument(self, sample_weight, classes):
+        """In other classifiers the third argument of partial_fit is classes."""
+        if sample_weight is None or classes is not None:
+            return
+        meant = "The third argument of partial_fit is sample_weight. If you meant classes, write classes=... ."
+        if not hasattr(self, "classes_"):
+            raise ValueError(f"classes must be passed on the first call to partial_fit. {meant}")
+        weight = np.asarray(sample_weight)
+        if weight.shape == self.classes_.shape and (weight.astype(object) == self.classes_.astype(object)).all():
+            raise ValueError(f"sample_weight={weight.tolist()} equals classes_. {meant}")

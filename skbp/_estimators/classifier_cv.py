@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 
+from skbp._estimators import types
 from skbp._estimators.classes import Classes
 from skbp._estimators.classifier import BackpropClassifier
 from skbp._estimators.ensemble import Ensemble
@@ -22,135 +24,103 @@ from skbp._estimators.publishing import publish, start_history
 class BackpropClassifierCV(Classes, Ensemble):
     r"""Networks on cross-validation folds, calibrated and averaged: strong without tuning.
 
-    Each of `cv` members, networks like :class:`BackpropClassifier`, trains on all folds but one and keeps the weights of
-    the epoch with the least log loss on that one. One temperature T minimises the log loss of what all members say of the
-    rows that they did not see,
+    Each member trains on all folds but one and keeps the weights of the epoch with the lowest log loss on that one. One
+    temperature T calibrates the logits z_i that members give to the rows of their folds; the prediction is the mean
 
-    .. math::
+    .. math:: T = \arg\min_T \sum_i s_i \, c(z_i / T, y_i), \qquad p(x) = \frac1M \sum_m \operatorname{link}(z_m(x) / T)
 
-        T = \arg\min_T \sum_i s_i \, c(z_i / T, y_i)
-
-    with the logits z_i of the member whose fold row i is in, its weight s_i and the loss c. A prediction is the mean of the
-    members' probabilities,
-
-    .. math::
-
-        p(x) = \frac1M \sum_m \operatorname{link}(z_m(x) / T)
-
-    With "adam" or "sgd" the members train side by side as one stack of arrays, which takes 3 to 4.5 times as long as one of
-    them in the place of five; with SciPy's methods one after another.
+    with the weight s_i of row i, the loss c and M members. :doc:`/guide/parameters` describes each parameter and
+    attribute in full, :doc:`/cross_validated_ensemble` the method. "sgd" and "adam" train all members as one stack.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
-        Number of units of each hidden layer of every member.
+        Number of units of each hidden layer. An int is a single hidden layer; ``()`` is none: logistic regression.
     activation : str, Activation or list of them, default="relu"
-        As in :class:`BackpropClassifier`.
+        Function f of the hidden layers, or one for each: 13 names, or an :class:`skbp.Activation` of your own.
     cv : int, cross-validation generator, iterable or None, default=5
-        How the rows are split. None is 5. An int is the number of folds, stratified by class and shuffled, or plain for a
-        multilabel target; with `groups` no group is in two folds. A class with fewer rows than folds is dealt out among
-        them. Where no class has as many rows, or there are fewer groups, there are fewer folds, at last a single member
-        without one, with a warning. Else a splitter of scikit-learn, or an iterable of pairs (train, test) of indices or
-        masks, which have no row in common: there is a member for each pair. As a stack all members take as many steps, as
-        many as the rows of the smallest training set make: splits should be about even.
+        How the rows are split: number of folds (None is 5), a splitter, or pairs (train, test). One member for each.
     solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
-        As in :class:`BackpropClassifier`.
+        Method that minimises F: "sgd" and "adam" by mini-batches, methods of SciPy on all rows at once.
     alpha : float or list of float, default=0.0001
-        As in :class:`BackpropClassifier`, for weights of rows whose mean is 1: their common factor does not count.
+        Strength of the L2 penalty, in units of the summed loss; a list has one for each layer of weights.
     batch_size : int or "auto", default="auto"
-        Rows of each member in a mini-batch. "auto" is about 64, or 256 above 5,000 rows, so that all batches are nearly
-        equal.
+        Rows in a mini-batch of "sgd" and "adam". "auto" is about 64, or 256 above 5,000 rows.
     learning_rate : str or callable, default="constant"
-        As in :class:`BackpropClassifier`.
+        Schedule: "constant", "invscaling", "adaptive", "cosine", "linear", "one-cycle" or a function of the progress.
     learning_rate_init : float or "auto", default="auto"
-        Initial learning rate. "auto" is 0.01, or 0.02 above 5,000 rows.
+        Initial learning rate of "sgd" and "adam". "auto" is 0.01, or 0.02 above 5,000 rows.
     power_t : float, default=0.5
-        Exponent of "invscaling".
+        Exponent of the schedule "invscaling".
     max_iter : int, default=200
-        Epochs, or iterations of SciPy's methods, at the most.
+        Largest number of epochs of "sgd" and "adam", or of iterations of SciPy's methods.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new random order.
+        Whether each epoch of "sgd" and "adam" takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None
-        Draws the folds, and for each member a seed of its own.
+        Determines the folds, initial weights, the order of rows and dropout. An int repeats the result.
     tol : float, default=1e-4
-        The least improvement of the log loss on a fold that counts for `n_iter_no_change`; the tolerance of SciPy's
-        methods.
+        Smallest improvement that counts for `n_iter_no_change`; tolerance of SciPy's methods for the gradient.
     verbose : bool or int, default=False
-        As in :class:`BackpropClassifier`; the figures are means over the members, or with SciPy's methods each member's.
+        1 or True prints a line for each iteration; 2 rewrites one line on a terminal.
     momentum : float, default=0.9
-        Momentum of "sgd".
+        Momentum of "sgd", between 0 and 1.
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     beta_1 : float, default=0.9
-        Decay of "adam"'s running mean of the gradient.
+        Decay of "adam"'s running mean of the gradient, in [0, 1).
     beta_2 : float, default=0.999
-        Decay of that of its square.
+        Decay of "adam"'s running mean of the squared gradient, in [0, 1).
     epsilon : float, default=1e-8
-        Added by "adam" to the root of the second moment.
+        Number that "adam" adds to the root of that mean.
     n_iter_no_change : int or inf, default=10
-        Training ends when the log losses of all members on their folds have not improved by `tol` for more than this many
-        epochs. The best weights are kept in any case.
+        Epochs without an improvement of `tol` on any member's fold before training stops.
     max_fun : int, default=15000
-        Evaluations of F by SciPy's methods.
+        Evaluations of F after which SciPy's methods end.
     class_weight : dict, list of dict, "balanced" or None, default=None
-        As in :class:`BackpropClassifier`. They count in training, on the folds and for the temperature.
+        Weights by class, multiplied with `sample_weight`. A list has a dict for each label of a multilabel target.
     out_activation : {"auto", "softmax", "logistic"}, default="auto"
-        As in :class:`BackpropClassifier`.
+        Output layer. "auto" is one logistic unit for two classes, softmax for more, a logistic unit for each label.
     max_time : float or None, default=None
-        Seconds after which training ends, looked at after every epoch; with SciPy's methods each member has an equal share.
-        The search of the temperature ends by then too. If no time is left for it, it goes over a sample.
+        Seconds after which training ends, checked after every iteration; the search for T ends by then too.
     dropout : float, list of float or "auto", default="auto"
-        As in :class:`BackpropClassifier`. "auto" is 0.15 with "adam" and "sgd", else 0.
+        Probability that a step of "sgd" or "adam" leaves out a hidden unit; a list has one for each hidden layer.
     weight_decay : float, default=0.0
-        As in :class:`BackpropClassifier`.
+        Decoupled weight decay of "sgd" and "adam": an epoch multiplies weights by exp(-weight_decay).
     label_smoothing : float, default=0.05
-        As in :class:`BackpropClassifier`. It makes probabilities timid, which the temperature sets right.
+        Share of each target that is spread evenly over the classes.
     max_grad_norm : float or None, default=None
-        As in :class:`BackpropClassifier`, for each member.
+        Upper limit of the norm of a batch's gradient in "sgd" and "adam".
     warmup_fraction : float, default=0.0
-        As in :class:`BackpropClassifier`.
+        Share of `max_iter` epochs in which the learning rate of "sgd" and "adam" rises from 0.
     dtype : {"float32", "float64"} or None, default="float32"
-        What training computes in; None is the type of the data.
+        Type that training computes in. None is the type of the data.
     hessian : {"auto", "exact", "gauss-newton"}, default="auto"
-        As in :class:`BackpropClassifier`.
+        Matrix that the Newton methods multiply by. "auto" is "exact", the Hessian.
     solver_options : dict or None, default=None
-        As in :class:`BackpropClassifier`.
+        Options for SciPy's method, such as ``{"maxcor": 30}``.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; for a multilabel target the labels' column numbers.
+        Class labels; for a multilabel target the column numbers.
     members_ : list of BackpropClassifier
-        The networks, fitted, each usable alone. A member that was never finite is left out, with a warning.
+        The fitted networks, each usable alone. A member that was never finite is left out, with a warning.
     temperature_ : float
-        T; 1 without folds, where calibration was interrupted, or where logits are beyond the largest number.
+        T; 1 without folds, if calibration was interrupted, or if logits are beyond the largest number.
     best_iters_ : ndarray of shape (n_members,)
-        The epoch, counted from 1, whose weights a member keeps.
+        The epoch, counted from 1, with the weights that a member keeps.
     validation_loss_curves_ : list of list of float, or None
-        Each member's mean loss on its fold after each epoch, nan where it was not looked at; None without folds.
+        Mean loss of each member on its fold after each epoch, nan without a look.
     oof_indices_ : list of ndarray, or None
-        The rows of each member's fold, on which it did not train; None without folds. Where calibration was interrupted,
-        the four attributes that follow are None.
-    oof_decision_function_ : ndarray of shape (n_samples,) or (n_samples, n_classes), or None
-        What `decision_function` gives for the training rows, of each only by the members that did not see it, at
-        temperature 1. nan for rows in no fold.
-    oof_proba_ : ndarray of shape (n_samples, n_classes), or None
-        What `predict_proba` gives for the training rows, of each only by the members that did not see it, at the
-        temperature T. nan for rows in no fold.
-    oof_log_loss_ : float or None
-        Log loss of `oof_proba_`, weighted by `sample_weight`. See Notes.
-    oof_score_ : float or None
-        Accuracy of `oof_proba_`, weighted by `sample_weight`. See Notes.
-    n_iter_ : int
-        Epochs of the member that took most.
-    n_outputs_ : int
-        Number of output units of each member.
+        The rows of each member's fold. Without folds, this and the following attributes are None.
+    oof_decision_function_, oof_proba_ : ndarray or None
+        Out-of-fold predictions for the training rows: at temperature 1, and at T. nan for rows in no fold.
+    oof_log_loss_, oof_score_ : float or None
+        Log loss and accuracy of `oof_proba_`, weighted by `sample_weight`. They compare models; they are no final figures.
+    n_iter_, n_features_in_, n_outputs_ : int
+        Most epochs of a member, number of features, of output units of a member. `feature_names_in_` has names.
     out_activation_ : {"softmax", "logistic"}
-        The output activation in use.
-    n_features_in_ : int
-        Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where X had them and all are strings.
+        The function of the output layer.
 
     See Also
     --------
@@ -159,38 +129,21 @@ class BackpropClassifierCV(Classes, Ensemble):
 
     Notes
     -----
-    The out-of-fold estimates are those of single members on rows that chose their epoch and the temperature: for a single
-    member they are too good, on 26 public sets by 0.024 in log loss and 0.7 points of accuracy on average. What predicts is
-    the mean of all members, for which they were too bad by 0.009 in log loss and about right in accuracy, but no bound. They
-    are for comparing and for watching; a final figure wants rows that took no part.
-
-    Features should be on similar scales, for example by :class:`~sklearn.preprocessing.StandardScaler`.
-
-    References
-    ----------
-    .. [1] Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017,
-           https://doi.org/10.48550/arXiv.1706.04599
-    .. [2] Lakshminarayanan, Pritzel and Blundell, "Simple and scalable predictive uncertainty estimation using deep
-           ensembles", NeurIPS 2017, https://doi.org/10.48550/arXiv.1612.01474
-    .. [3] Müller, Kornblith and Hinton, "When does label smoothing help?", NeurIPS 2019,
-           https://doi.org/10.48550/arXiv.1906.02629
-    .. [4] Krogh and Vedelsby, "Neural network ensembles, cross validation, and active learning", NeurIPS 1994.
+    The out-of-fold estimates are too good for a single member (on 26 public sets by 0.024 in log loss and 0.7 points of
+    accuracy) and too bad for the mean of all (by 0.009 in log loss). A member that diverges keeps its best weights, and
+    Ctrl-C keeps the weights so far; both warn. :class:`skbp.UnusedParameterWarning` reports a parameter without effect,
+    :class:`skbp.NothingLearnedWarning` a network no better than a constant. Scale the features.
 
     Examples
     --------
-    >>> from sklearn.datasets import load_breast_cancer
-    >>> from sklearn.model_selection import train_test_split
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.datasets import load_iris
     >>> from skbp import BackpropClassifierCV
-    >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    >>> clf = make_pipeline(StandardScaler(), BackpropClassifierCV(random_state=0))
-    >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
+    >>> X, y = load_iris(return_X_y=True)
+    >>> BackpropClassifierCV(random_state=0).fit(X, y).score(X, y) > 0.95
     True
     """
 
-    # In `fit` the splitter is what asks for groups.
+    # The splitter asks `fit` for groups, not the estimator.
     __metadata_request__fit: ClassVar[dict] = {"groups": UNUSED}
 
     _parameter_constraints: ClassVar[dict] = {
@@ -202,40 +155,40 @@ class BackpropClassifierCV(Classes, Ensemble):
 
     def __init__(
         self,
-        hidden_layer_sizes=(64, 64),
-        activation="relu",
+        hidden_layer_sizes: types.Sizes = (64, 64),
+        activation: types.Activations = "relu",
         *,
-        cv=5,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init="auto",
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        class_weight=None,
-        out_activation="auto",
-        max_time=None,
-        dropout="auto",
-        weight_decay=0.0,
-        label_smoothing=0.05,
-        max_grad_norm=None,
-        warmup_fraction=0.0,
-        dtype="float32",
-        hessian="auto",
-        solver_options=None,
-    ):
+        cv: Any = 5,
+        solver: types.Solver = "adam",
+        alpha: types.PerLayer = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: types.Schedule = "constant",
+        learning_rate_init: float | Literal["auto"] = "auto",
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: types.RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: types.ClassWeight = None,
+        out_activation: types.OutActivation = "auto",
+        max_time: float | None = None,
+        dropout: types.PerLayer | Literal["auto"] = "auto",
+        weight_decay: float = 0.0,
+        label_smoothing: float = 0.05,
+        max_grad_norm: float | None = None,
+        warmup_fraction: float = 0.0,
+        dtype: types.Precision = "float32",
+        hessian: types.Hessian = "auto",
+        solver_options: types.Options = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.cv = cv
@@ -270,7 +223,14 @@ class BackpropClassifierCV(Classes, Ensemble):
         self.solver_options = solver_options
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, groups=None):
+    def fit(
+        self,
+        X: types.Matrix,
+        y: types.Matrix,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the members on the folds, set the temperature, estimate the error.
 
         Parameters
@@ -282,7 +242,7 @@ class BackpropClassifierCV(Classes, Ensemble):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative and not all zero; None for ones. Their common factor does not count.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row, for `cv`: rows of one group are in the same fold.
+            Group of each row. Rows of one group are in the same fold.
 
         Returns
         -------
@@ -292,8 +252,8 @@ class BackpropClassifierCV(Classes, Ensemble):
         Raises
         ------
         ValueError
-            If the input is not as described, or the objective is not finite within the first epoch. The estimator is
-            then as it was before the call.
+            If the input is not as described, or the objective is not finite in the first epoch. The estimator is
+            unchanged then.
 
         Warns
         -----
@@ -302,88 +262,20 @@ class BackpropClassifierCV(Classes, Ensemble):
         NothingLearnedWarning
             If the out-of-fold log loss is not below that of predicting the class frequencies.
         UnusedParameterWarning
-            For each parameter at other than its default that has no effect.
+            For each parameter that is not at its default and has no effect.
         UserWarning
             If there are fewer folds than asked for, splits are uneven, or y looks one-hot.
         """
         with one_fit(self):
             return self._fit(X, y, sample_weight, groups)
 
-    def predict(self, X):
-        """Predict class labels.
+    def predict_proba_members(self, X: types.Matrix) -> NDArray[np.floating[Any]]:
+        """Predict class probabilities by each member. The more they differ, the less certain is their mean.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,), or of shape (n_samples, n_labels) if multilabel
-            The most probable class of each row; for a multilabel target 1 where a label's probability exceeds 0.5.
-        """
-
-        def labels(logits):
-            target = self._target
-            return target.labels(target.codes_by_proba(self._mean_proba(logits)))
-
-        return self._predicted(labels, X)
-
-    def decision_function(self, X):
-        """Log odds, or logarithms of the probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
-            For two classes log(p / (1 - p)), p the mean probability of the second; for more log(p); for a multilabel
-            target log(p / (1 - p)) of each label.
-        """
-
-        def decision(logits):
-            z = logits.astype(np.float64)
-            return self._target.decision_by_proba(lambda sign: self._mean_proba(sign * z)).astype(logits.dtype)
-
-        return self._predicted(decision, X)
-
-    def predict_proba(self, X):
-        """Predict class probabilities, the mean over the members.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`. Rows sum to 1, except for a multilabel target, where each column is the
-            probability of one label.
-        """
-        return self._predicted(self._mean_proba, X)
-
-    def predict_log_proba(self, X):
-        """Predict the logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Of the means over the members that `predict_proba` gives.
-        """
-        proba = self.predict_proba(X)
-        return np.log(proba, out=proba)
-
-    def predict_proba_members(self, X):
-        """Predict class probabilities by each member: their spread is a measure of doubt.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
 
         Returns
         -------
@@ -392,13 +284,13 @@ class BackpropClassifierCV(Classes, Ensemble):
         """
         return self._predicted(lambda logits: self._linked(logits, self.temperature_), X)
 
-    def get_metadata_routing(self):
-        """The metadata that `fit` takes: sample_weight for itself, what the splitter asks for, such as groups.
+    def get_metadata_routing(self) -> MetadataRouter:
+        """The metadata that `fit` takes: sample_weight for itself, and what the splitter asks for, such as groups.
 
         Returns
         -------
         routing : MetadataRouter
-            Who wants what.
+            What each consumer asks for.
         """
         splitter = StratifiedGroupKFold() if isinstance(self.cv, Integral | None) else self.cv
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
@@ -406,9 +298,22 @@ class BackpropClassifierCV(Classes, Ensemble):
             router.add(splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
 
-    def _mean_proba(self, logits):
-        """The mean of the members' probabilities."""
+    def _labels_of(self, logits):
+        target = self._target
+        return target.labels(target.codes_by_proba(self._proba_of(logits)))
+
+    def _decision_of(self, logits):
+        z = logits.astype(np.float64)
+        return self._target.decision_by_proba(lambda sign: self._proba_of(sign * z)).astype(logits.dtype)
+
+    def _proba_of(self, logits):
         return self._linked(logits, self.temperature_).mean(axis=0)
+
+    def _log_proba_of(self, logits):
+        proba = self._proba_of(logits)
+        return np.log(proba, out=proba)
+
+    members_: list[BackpropClassifier]
 
     def _member(self, params):
         member = BackpropClassifier(**params)

@@ -213,12 +213,9 @@ class Ensemble(NetworkEstimator):
                     return _of_members([*done.values(), network])
 
                 of_member = callbacks.of_member(attributes_at, recipe.max_iter)
-            if self.max_time is not None:
-                # Every member gets its share: what is left is divided among those that are left.
-                left = self.max_time - (time.perf_counter() - started)
-                recipe = replace(recipe, max_time=max(0.0, left) / (len(members) - i))
+            limited = replace(recipe, max_time=self._share_of_time(started, len(members) - i))
             try:
-                outcome = self._train_one(recipe, member, rows, splits[i], of_member)
+                outcome = self._train_one(limited, member, rows, splits[i], of_member)
             except NothingTrainedError as error:
                 if i == len(members) - 1 and not done:
                     raise
@@ -242,6 +239,12 @@ class Ensemble(NetworkEstimator):
             raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows.subset(splits[0][0])))
         warning = f"{len(warned)} of {len(members)} members: {warned[0]}" if warned else ""
         return Members(done, warning, was_interrupted, [] if callbacks is None else [callbacks])
+
+    def _share_of_time(self, started, n_left):
+        """Seconds for the next of several members: an equal share of the time that is left."""
+        if self.max_time is None:
+            return None
+        return max(0.0, self.max_time - (time.perf_counter() - started)) / n_left
 
     def _train_one(self, recipe, member, rows, split, callbacks):
         """Train a member on its rows and publish its results. Returns how that ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -84,8 +85,7 @@ class History:
     validation_loss_curve = property(lambda self: self._curve("validation_loss") if self.validates else [])
 
     def _curve(self, name):
-        k = _Epoch._fields.index(name)
-        return [epoch[k] for epoch in self._epochs[: self.n_iter] if epoch[k] is not None]
+        return [figure for figure in map(attrgetter(name), self._epochs[: self.n_iter]) if figure is not None]
 
     @property
     def last_loss(self) -> float | None:

@@ -328,17 +328,21 @@ def for_each_block(function, size):
     Parameters
     ----------
     function : callable (slice) -> None
-        What it does to one slice depends on no other. NumPy's settings for errors hold in it as they do here.
+        Its effect on one slice depends on no other slice. NumPy's settings for errors hold in it as they do here.
     size : int
-        Length of the vector. If it is at least `LONG`, the slices are shared between threads, at most as many as BLAS may
-        use where it is not limited here. All have ended when this returns or raises.
+        Length of the vector. From `LONG` on, threads share the slices, at most as many as BLAS may use without our limit.
+        All threads have ended when this returns or raises.
     """
     blocks = [slice(start, start + BLOCK) for start in range(0, size, BLOCK)]
     n_threads = min(_numpys.n_threads(), MOST_THREADS, 2 * size // LONG) if size >= LONG else 1
-    if n_threads == 1:
-        for block in blocks:
-            function(block)
+    if n_threads > 1:
+        _share_between_threads(function, blocks, n_threads)
         return
+    for block in blocks:
+        function(block)
+
+
+def _share_between_threads(function, blocks, n_threads):
     errors: list[BaseException] = []
 
     def every_nth(first):
@@ -350,7 +354,7 @@ def for_each_block(function, size):
         except BaseException as error:  # noqa: BLE001, an interrupt too is raised when all have ended
             errors.append(error)
 
-    # Not by concurrent.futures: there is no more of it once the main thread has ended, while other threads may still train.
+    # concurrent.futures starts no thread once the main thread has ended, while other threads may still train.
     others = [threading.Thread(target=copy_context().run, args=(every_nth, k)) for k in range(1, n_threads)]
     try:
         for other in others:
