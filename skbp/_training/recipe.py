@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from reprlib import Repr
 from typing import Any
@@ -30,7 +30,7 @@ _SHORT = Repr()
 AUTO_BATCH_SIZE = 200
 
 
-@dataclass(frozen=True)
+@dataclass
 class Recipe:
     """How to train: a network's parameters in one form, checked against each other.
 
@@ -110,8 +110,8 @@ class Recipe:
             "horizon": params["max_iter"],
             "of_rule": {name: params[name] for name in rule.parameters} if rule is not None else {},
         }
-        taken = {field.name for field in fields(cls)} - set(resolved)
-        return cls(**resolved, **{name: value for name, value in params.items() if name in taken})
+        unchanged = {name: params[name] for name in UNCHANGED if name in params}
+        return cls(**resolved, **unchanged)
 
     @property
     def stochastic(self) -> bool:
@@ -119,8 +119,9 @@ class Recipe:
         return self.solver in UPDATES
 
     def for_loss(self, loss) -> Recipe:
-        """The recipe for a target with this loss."""
-        return replace(self, loss=replace(loss, label_smoothing=self.label_smoothing))
+        """This recipe, for a target with this loss."""
+        self.loss = replace(loss, label_smoothing=self.label_smoothing)
+        return self
 
     def for_one_epoch(self) -> Recipe:
         """The recipe of a call of `partial_fit`."""
@@ -185,6 +186,13 @@ class Recipe:
             planned=callable(self.learning_rate) or self.learning_rate not in OPEN_ENDED,
         )
 
+
+# Fields that are the estimator's parameters as they are.
+UNCHANGED = (
+    *("solver", "batch_size", "learning_rate", "learning_rate_init", "power_t", "warmup_fraction", "shuffle"),
+    *("max_grad_norm", "max_time", "tol", "n_iter_no_change", "early_stopping", "scoring", "max_fun", "hessian"),
+    "solver_options",
+)
 
 # Parameters that some solvers use and others do not.
 OF_SOME_SOLVERS = set().union(*map(parameters_of, SOLVERS))
