@@ -1,4 +1,4 @@
-"""The registries of the package, and the solvers by kind. Tests take what is private here from this module."""
+"""The registries of the package, and the solvers by kind. Tests import these private names from here."""
 
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LOSSES

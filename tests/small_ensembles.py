@@ -1,4 +1,4 @@
-"""Small ensembles, and what they must equal, for the tests of BackpropClassifierCV."""
+"""Small ensembles, and comparisons with networks trained alone, for the tests of BackpropClassifierCV."""
 
 import math
 

@@ -106,7 +106,7 @@ def test_members_of_scipy_solvers_equal_networks_trained_alone(solver, weighted)
     clf = small(solver=solver, activation="tanh", max_iter=5, **options).fit(X, y, w)
     for member, fold in zip(clf.members_, clf.oof_indices_, strict=True):
         other = alone(member, X, y, complement(fold), fold, w)
-        # trust-krylov does not repeat itself bit for bit.
+        # trust-krylov gives the same numbers only up to rounding.
         tolerance = {"rtol": 1e-3, "atol": 1e-3} if solver == "trust-krylov" else {"rtol": 1e-12, "atol": 1e-14}
         assert_same_network(member, other, **tolerance)
         assert_same_history(member, other, tolerance["rtol"])
@@ -153,7 +153,7 @@ def test_longer_training_sets_leave_out_different_rows_every_epoch():
     train, fold = folds[0]
     assert_same_network(clf.members_[0], other := alone(clf.members_[0], X, y, train, fold))
     assert [member.t_ for member in clf.members_] == [other.t_] * 3 == [6 * 30] * 3
-    # In 20 epochs of 30 of the 80 rows every row is used, so the network learns the one row of its kind.
+    # In 20 epochs of 30 of the 80 rows every row is used, so the network learns the outlier.
     far = X.copy()
     far[79] = 30.0
     y[79] = 2

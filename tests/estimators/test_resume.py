@@ -1,4 +1,4 @@
-"""Several calls train the same as one call, and a pickle holds what further training needs and no more."""
+"""Several calls train like one call, and a pickle holds what further training needs and no more."""
 
 import copy
 import pickle

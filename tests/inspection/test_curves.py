@@ -28,7 +28,7 @@ def network(**params):
 
 
 def stopped(**params):
-    """A network with validation curves whose best epoch is neither the first nor the last."""
+    """A network with validation curves and a best epoch that is neither the first nor the last."""
     clf = network(early_stopping=True, max_iter=60, learning_rate_init=0.1, scoring="loss", **params).fit(X, y)
     assert 1 < clf.best_iter_ < clf.n_iter_
     return clf

@@ -60,7 +60,7 @@ def package_of(filename):
 
 
 def place_of(frames):
-    """The innermost line of skbp. Without one, the innermost line."""
+    """The innermost line of skbp, or the innermost line of all if there is none of skbp."""
     for frame in reversed(frames):
         if package_of(frame.filename) == "skbp":
             path = Path(frame.filename).relative_to(Path(PACKAGES["skbp"]).parent)

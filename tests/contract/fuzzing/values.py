@@ -24,8 +24,8 @@ ACTIVATIONS = texts(
 )
 SOLVERS = texts('"adam" | "sgd" | "lbfgs" | "bfgs" | "cg" | "newton-cg" | "trust-ncg" | "trust-krylov" | "tnc"')
 
-# For each parameter: texts of valid values, of borderline values and of invalid values. The judge does not know which is
-# which. It checks only that a value is accepted or refused correctly.
+# For each parameter: texts of valid values, of borderline values and of invalid values. The judge does not know the
+# kind of a value. It checks only that the value is accepted or refused correctly.
 POOLS = {
     "hidden_layer_sizes": (
         texts("() | 5 | (7,) | [4, 3] | (6, 5, 4) | (3, 4, 3, 2) | 20"),
