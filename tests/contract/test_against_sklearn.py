@@ -1,4 +1,4 @@
-"""The same parameters give the numbers of MLPClassifier, but for listed differences, and of LogisticRegression."""
+"""The same parameters give the numbers of MLPClassifier and LogisticRegression, except for the listed differences."""
 
 import contextlib
 import importlib.util
@@ -14,18 +14,17 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_digits, make_classification, make_multilabel_classification
+from registries import ACTIVATIONS, SOLVERS, UPDATES
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
+from toy_datasets import TARGETS, generated
 
 from skbp import BackpropClassifier, UnusedParameterWarning
-from skbp._network.activations import ACTIVATIONS
-from skbp._training.solvers import SOLVERS
-from skbp._training.updates import UPDATES
 
-# Most runs are cut off after a few epochs.
+# Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 needs_sample_weight = pytest.mark.skipif(
@@ -39,24 +38,18 @@ def options(parameter):
     return MLPClassifier._parameter_constraints[parameter][0].options
 
 
-def make_data(n_samples=157):
-    """Inputs and targets of each kind; 157 rows, a prime number, so that no batch size divides them."""
-    kwargs = {"n_samples": n_samples, "n_features": 8, "random_state": 0}
-    return {
-        "binary": make_classification(n_informative=4, flip_y=0.1, **kwargs),
-        "multiclass": make_classification(n_informative=5, n_classes=3, flip_y=0.1, **kwargs),
-        "multilabel": make_multilabel_classification(n_classes=4, **kwargs),
-    }
+def standardised(X, y):
+    return StandardScaler().fit_transform(X), y
 
 
-DATA = {name: (StandardScaler().fit_transform(X), y) for name, (X, y) in make_data().items()}
+DATA = {target: standardised(*generated(target)) for target in TARGETS}
 SETTING = {"hidden_layer_sizes": (12,), "batch_size": 32, "max_iter": 30, "random_state": 3}
-# What MLPClassifier ignores with "lbfgs" without a word, and BackpropClassifier warns of.
+# MLPClassifier silently ignores these with "lbfgs". BackpropClassifier gives a warning.
 FOR_MINI_BATCHES = {"batch_size", "learning_rate_init", "n_iter_no_change"}
 
 
 def setting(**params):
-    """Parameters for a few epochs, those that the solver has no use for left out."""
+    """Parameters for a few epochs, without those that have no effect with the solver."""
     params = SETTING | params
     unused = set() if params.get("solver", "adam") in UPDATES else FOR_MINI_BATCHES
     if params.get("early_stopping"):
@@ -65,14 +58,14 @@ def setting(**params):
 
 
 def assert_proba_close(ours, theirs, X, atol):
-    """As said; the figure is printed, and seen with pytest's option -rP."""
+    """Compare probabilities and print the largest difference, which pytest shows with -rP."""
     difference = np.abs(ours.predict_proba(X) - theirs.predict_proba(X)).max()
     print(f"largest difference of predict_proba: {difference:.1e}")
     assert difference <= atol
 
 
 def assert_same(ours, theirs, X, atol=1e-6):
-    """Assert that two classifiers were trained alike and predict alike."""
+    """Assert that two classifiers have the same training history and the same predictions."""
     assert_proba_close(ours, theirs, X, atol)
     assert ours.n_iter_ == theirs.n_iter_
     assert_array_equal(ours.predict(X), theirs.predict(X))
@@ -141,7 +134,7 @@ def test_adaptive_learning_rate_that_is_lowered_several_times(nesterovs_momentum
     X, y = DATA[target]
     params = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.2, "tol": 0.05, "verbose": True}
     ours, theirs = fit_both(X, y, n_iter_no_change=2, nesterovs_momentum=nesterovs_momentum, **params)
-    # Both say each time that they lower it: together an even number of times.
+    # Both classifiers print a line each time, so the number of lines is even.
     lowered = capsys.readouterr().out.count("Setting learning rate to")
     assert lowered >= 4
     assert lowered % 2 == 0
@@ -167,7 +160,7 @@ def test_layers(hidden_layer_sizes, solver):
 @pytest.mark.parametrize("container", [sp.csr_matrix, sp.csr_array, sp.csc_matrix, sp.csc_array])
 @pytest.mark.parametrize("solver", sorted(options("solver")))
 def test_sparse_input(solver, container):
-    X, y = make_data()["multilabel"]
+    X, y = generated("multilabel")
     X = container(np.maximum(X - 5, 0) / 5)
     assert X.nnz < 0.6 * np.prod(X.shape)
     assert_same(*fit_both(X, y, solver=solver, learning_rate_init=0.02), X)
@@ -187,8 +180,8 @@ def test_batch_size_and_order(solver, batch_size, shuffle):
 @pytest.mark.parametrize(
     "params", [{"solver": "lbfgs"}, {"batch_size": 1500}, {}], ids=["lbfgs", "one batch", "batches"]
 )
-def test_more_rows_than_are_swept_at_once(params):
-    X, y = make_data(n_samples=2600)["multiclass"]
+def test_more_rows_than_one_chunk(params):
+    X, y = generated("multiclass", n_rows=2600)
     assert_same(*fit_both(X, y, **({"activation": "tanh", "max_iter": 10} | params)), X)
 
 
@@ -274,7 +267,7 @@ def test_float32_input_is_close_to_mlpclassifier_on_float32(solver, target):
     X = X.astype(np.float32)
     ours, theirs = fit_both(X, y, solver=solver, activation="tanh", learning_rate_init=0.01)
     assert ours.predict_proba(X).dtype == np.float32
-    # Stochastic steps keep almost all of float32's seven digits. L-BFGS amplifies rounding, and MLPClassifier runs it
+    # Stochastic steps keep almost all of float32's seven digits. L-BFGS amplifies rounding, and MLPClassifier runs L-BFGS
     # in float64.
     assert_proba_close(ours, theirs, X, atol=1e-5 if solver in UPDATES else 1e-2)
 
@@ -292,18 +285,18 @@ def test_weights_of_float32_input_stay_float32(solver):
 def test_no_hidden_layer_is_logistic_regression(target, alpha, weighted):
     X, y = DATA[target]
     sample_weight = np.random.default_rng(0).exponential(size=len(X)) if weighted else None
-    # F divides both its loss and its penalty by S, so that C = 1 / alpha whatever the number of rows or their weights.
+    # F divides both loss and penalty by S, so C = 1 / alpha for any number of rows and any weights.
     reference = LogisticRegression(C=1.0 / alpha, tol=1e-10, max_iter=10_000).fit(X, y, sample_weight)
     clf = BackpropClassifier((), solver="lbfgs", alpha=alpha, tol=1e-8, max_iter=10_000, random_state=0)
     clf.fit(X, y, sample_weight)
     assert_proba_close(clf, reference, X, atol=1e-5)
 
 
-# What follows are the differences from MLPClassifier that are meant, each of which mends a defect.
+# The intended differences from MLPClassifier. Each of them repairs a defect.
 
 
 def test_lbfgs_trains_on_large_unscaled_features_and_log_probabilities_stay_finite():
-    # MLPClassifier clips probabilities in its loss but not in its gradient: the line search gives up at once.
+    # MLPClassifier clips probabilities in its loss but not in its gradient, so its line search fails at once.
     X, y = load_digits(return_X_y=True)
     X, y = X[:300] * 1e4, y[:300]
     clf = BackpropClassifier(solver="lbfgs", random_state=0).fit(X, y)
@@ -316,8 +309,8 @@ def test_lbfgs_trains_on_large_unscaled_features_and_log_probabilities_stay_fini
 @pytest.mark.parametrize("solver", UPDATES)
 @pytest.mark.parametrize("always", range(3))
 def test_early_stopping_holds_out_the_same_share_of_each_of_several_classes(always, solver):
-    # Weights of zero and a large bias predict one class whatever the row, and steps too small to matter leave it at
-    # that: the score on the rows held out is then that class's share of them.
+    # Zero weights and one large bias predict the same class for every row, and the steps are too small to change that.
+    # The score is then the share of this class in the held-out rows.
     y = np.repeat([0, 1, 2], [60, 30, 10])
     X = np.zeros((100, 2))
     init = {"coef_init": [np.zeros((2, 3))], "intercept_init": [50.0 * np.eye(3)[always]]}
@@ -342,18 +335,18 @@ def test_warm_start_with_early_stopping_keeps_the_best_weights_so_far(solver):
     params = {"early_stopping": True, "warm_start": True, "max_iter": 100, "learning_rate_init": 0.1}
     clf = BackpropClassifier(**setting(**params, solver=solver)).fit(X, y)
     before = clf.predict_proba(X)
-    # Steps this large ruin the weights.
+    # Such large steps spoil the weights.
     clf.set_params(learning_rate_init=100.0, max_iter=3).fit(X, y)
     assert clf.validation_scores_[-1] < clf.best_validation_score_
     assert_array_equal(clf.predict_proba(X), before)
 
 
 @pytest.mark.parametrize("solver", UPDATES)
-def test_warm_start_after_convergence_counts_anew_for_how_long_nothing_improves(solver):
+def test_warm_start_after_convergence_has_the_full_patience_again(solver):
     X, y = DATA["binary"]
     params = {"solver": solver, "warm_start": True, "tol": 1.0, "n_iter_no_change": 5}
     clf = BackpropClassifier(**setting(**params))
-    # The first epoch always improves on no epoch at all; five more may pass, and the seventh is one too many.
+    # The first epoch counts as an improvement. Five more epochs are allowed, and the seventh ends training.
     assert clf.fit(X, y).n_iter_ == 7
     assert clf.fit(X, y).n_iter_ == 7
 
@@ -370,11 +363,11 @@ def test_warm_start_with_other_layers_is_an_error(solver):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", UPDATES)
-def test_partial_fit_goes_on_with_the_generator_and_holds_no_rows_out(solver, early_stopping):
+def test_partial_fit_continues_the_generator_and_holds_no_rows_out(solver, early_stopping):
     X, y = DATA["multiclass"]
     params = setting(solver=solver, learning_rate_init=0.02)
     ours = BackpropClassifier(**params, early_stopping=early_stopping)
-    # With an int MLPClassifier starts its generator anew in each call, and so shuffles alike; a generator goes on.
+    # With an int, MLPClassifier restarts its generator in each call and shuffles the same. A generator continues.
     theirs = MLPClassifier(**params | {"random_state": np.random.RandomState(params["random_state"])})
     for clf in (ours, theirs):
         for _ in range(10):
@@ -424,7 +417,7 @@ def test_lbfgs_has_a_loss_curve_that_ends_at_its_loss():
     assert len(ours.loss_curve_) == ours.n_iter_ == theirs.n_iter_
     assert (np.diff(ours.loss_curve_) < 0).all()
     assert_allclose([ours.loss_curve_[-1], ours.loss_, ours.best_loss_], theirs.loss_, rtol=0, atol=1e-6)
-    # MLPClassifier cut off after k iterations tells the value there.
+    # MLPClassifier with max_iter=k gives the value after k iterations.
     for k in (1, 10, 20):
         assert_allclose(
             ours.loss_curve_[k - 1], fit_both(X, y, solver="lbfgs", alpha=0.1, max_iter=k)[1].loss_, atol=1e-6
@@ -455,7 +448,7 @@ def test_verbose_prints_a_line_for_each_iteration(solver, capsys):
 
 
 class InterruptingOutput:
-    """What is printed is thrown away, until at the n-th line the user presses Ctrl-C."""
+    """An output that drops what is printed. At the n-th line the user presses Ctrl-C."""
 
     def __init__(self, n_lines):
         self.n_lines = n_lines
@@ -508,8 +501,8 @@ def test_multilabel_probabilities_stay_strictly_inside_zero_and_one(dtype):
     assert proba.max() - proba.min() > 0.999
 
 
-# scikit-learn's own tests of MLPClassifier, run on BackpropClassifier. A few drive private attributes of MLPClassifier:
-# each by name with one that it needs.
+# scikit-learn's own tests of MLPClassifier run on BackpropClassifier, except for a few. These tests use a private attribute
+# of MLPClassifier, which stands beside the name.
 PRIVATE = {
     "test_fit": "_coef_grads",
     "test_gradient": "_loss_grad_lbfgs",
@@ -518,9 +511,9 @@ PRIVATE = {
     "test_n_iter_no_change": "_no_improvement_count",
     "test_n_iter_no_change_inf": "_no_improvement_count",
 }
-# Tests that want what is different here on purpose: an error of partial_fit with early stopping, which does not concern it
-# here; and an error of early stopping with one row of one of two classes, where the split is a plain one here.
-MEANT = ["test_mlp_partial_fit_after_fit", "test_early_stopping_stratified"]
+# These tests contradict an intended difference. One expects an error from partial_fit with early stopping, which has no
+# effect on partial_fit here. The other expects an error if a class has one row only. Here the split is then not stratified.
+INTENDED = ["test_mlp_partial_fit_after_fit", "test_early_stopping_stratified"]
 
 PLUGIN = """
 import json
@@ -530,7 +523,7 @@ import sklearn.neural_network
 from sklearn.neural_network import MLPRegressor
 from skbp import BackpropClassifier
 
-# The test module is not imported yet: what it imports as MLPClassifier will be this.
+# The test module is not imported yet. It will import this class as MLPClassifier.
 sklearn.neural_network.MLPClassifier = BackpropClassifier
 
 
@@ -542,9 +535,9 @@ def concerns_regressor_alone(item):
 
 def pytest_collection_modifyitems(config, items):
     assert all(item.module.MLPClassifier is BackpropClassifier for item in items)
-    aside = set(os.environ["SET_ASIDE"].split())
+    excluded = set(os.environ["EXCLUDED"].split())
     regressor = [item for item in items if concerns_regressor_alone(item)]
-    named = [item for item in items if item not in regressor and item.originalname in aside]
+    named = [item for item in items if item not in regressor and item.originalname in excluded]
     deselected = [*regressor, *named]
     with open(os.environ["REPORT"], "w") as file:
         json.dump({"collected": len(items), "regressor": len(regressor), "named": [i.name for i in named]}, file)
@@ -556,13 +549,13 @@ def pytest_collection_modifyitems(config, items):
 def test_scikit_learns_own_tests_of_mlpclassifier_pass(tmp_path):
     source = Path(importlib.util.find_spec("sklearn.neural_network.tests.test_mlp").origin)
     (tmp_path / "in_mlpclassifiers_place.py").write_text(PLUGIN)
-    # An ini file and a root directory of their own keep this project's settings out of it.
+    # With an ini file and a root directory of its own, pytest ignores the settings of this project.
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     report = tmp_path / "report.json"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
-        "SET_ASIDE": " ".join([*PRIVATE, *MEANT]),
+        "EXCLUDED": " ".join([*PRIVATE, *INTENDED]),
         "REPORT": str(report),
     }
     options = ["-c", "pytest.ini", "--rootdir", ".", "-p", "in_mlpclassifiers_place", "-p", "no:cacheprovider"]
@@ -578,13 +571,13 @@ def test_scikit_learns_own_tests_of_mlpclassifier_pass(tmp_path):
     counts = ET.parse(tmp_path / "results.xml").find("testsuite").attrib
     assert counts["errors"] == counts["failures"] == counts["skipped"] == "0"
     deselected = json.loads(report.read_text())
-    # With and without parameters each named test occurs once, for the classifier, and all else ran.
-    assert sorted(name.split("[")[0] for name in deselected["named"]) == sorted([*PRIVATE, *MEANT])
+    # Each named test occurs once, for the classifier, and all other tests ran.
+    assert sorted(name.split("[")[0] for name in deselected["named"]) == sorted([*PRIVATE, *INTENDED])
     assert int(counts["tests"]) == deselected["collected"] - deselected["regressor"] - len(deselected["named"])
     assert int(counts["tests"]) >= 25
 
 
-def test_tests_set_aside_do_use_the_private_attribute_named():
+def test_the_excluded_tests_use_the_private_attribute():
     module = importlib.import_module("sklearn.neural_network.tests.test_mlp")
     for name, attribute in PRIVATE.items():
         assert f"mlp.{attribute}" in inspect.getsource(getattr(module, name)).replace("clf.", "mlp.")

@@ -1,15 +1,12 @@
-"""BackpropClassifier inside scikit-learn's pipelines, searches and ensembles, and saved and loaded again."""
+"""BackpropClassifier in pipelines, searches and ensembles of scikit-learn, and its copies and files."""
 
-import copy
-import io
-import pickle
-
-import joblib
 import numpy as np
 import pytest
 import sklearn
 import skops.io
+from copies import ROUTES, skops_name
 from numpy.testing import assert_allclose, assert_array_equal
+from registries import SCIPY_SOLVERS, SOLVERS, UPDATES
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
@@ -25,8 +22,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from skbp import BackpropClassifier
-from skbp._training.solvers import SCIPY_METHODS, SOLVERS
-from skbp._training.updates import UPDATES
 
 AT_LEAST_1_8 = parse_version(sklearn.__version__) >= parse_version("1.8")
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -38,15 +33,15 @@ def scaled(loader):
 
 
 def lbfgs(**params):
-    """Converges on all the data here within a few dozen iterations."""
+    """A classifier that converges on all data sets here within a few dozen iterations."""
     common = {"hidden_layer_sizes": (5,), "solver": "lbfgs", "alpha": 1.0, "max_iter": 1000, "random_state": 0}
     return BackpropClassifier(**{**common, **params})
 
 
 def few_epochs(**params):
     common = {"hidden_layer_sizes": (8,), "max_iter": 15, "random_state": 0}
-    # SciPy's methods would warn of a learning rate, for which they have no use.
-    rate = {} if params.get("solver") in SCIPY_METHODS else {"learning_rate_init": 0.05}
+    # SciPy's methods have no use for a learning rate and would give a warning.
+    rate = {} if params.get("solver") in SCIPY_SOLVERS else {"learning_rate_init": 0.05}
     return BackpropClassifier(**{**common, **rate, **params})
 
 
@@ -75,7 +70,7 @@ def test_pipeline_passes_the_scaled_data():
     assert pipeline.score(X, y) == alone.score(Z, y) > 0.98
 
 
-def test_pipeline_hands_on_feature_names_of_frames():
+def test_pipeline_passes_feature_names_of_frames():
     X, y = load_iris(return_X_y=True, as_frame=True)
     scaler = StandardScaler().set_output(transform="pandas")
     pipeline = make_pipeline(scaler, lbfgs()).fit(X, y)
@@ -98,9 +93,9 @@ def test_grid_search_in_two_processes_beside_logistic_regression():
 
     results = search.cv_results_
     scores = {tuple(c.values()): s for c, s in zip(results["params"], results["mean_test_score"], strict=True)}
-    # Without a hidden layer the model is logistic regression with C = 1 / alpha, in each candidate and fold.
+    # Without a hidden layer the model is logistic regression with C = 1 / alpha.
     assert_allclose([scores[0.1, ()], scores[10.0, ()]], linear.cv_results_["mean_test_score"], rtol=1e-12)
-    # A candidate fitted in another process is what it is in this one.
+    # A candidate fitted in another process equals one fitted in this process.
     candidate = make_pipeline(StandardScaler(), lbfgs(hidden_layer_sizes=(4,), alpha=10.0))
     here = cross_val_score(candidate, X, y, cv=cv)
     assert_allclose(scores[10.0, (4,)], here.mean(), rtol=1e-12)
@@ -126,7 +121,7 @@ METHODS = ["sigmoid", "isotonic", *(["temperature"] if AT_LEAST_1_8 else [])]
 def test_calibration_of_an_overconfident_network_lowers_its_log_loss(method, loader):
     X, y = scaled(loader)
     rng = np.random.RandomState(0)
-    noisy = np.where(rng.uniform(size=len(y)) < 0.2, rng.permutation(y), y)  # labels that cannot be known for certain
+    noisy = np.where(rng.uniform(size=len(y)) < 0.2, rng.permutation(y), y)  # labels with noise
     X_train, X_rest, y_train, y_rest = train_test_split(X, noisy, train_size=0.4, stratify=noisy, random_state=0)
     X_cal, X_test, y_cal, y_test = train_test_split(X_rest, y_rest, train_size=0.5, stratify=y_rest, random_state=0)
     network = lbfgs(alpha=1e-3, hidden_layer_sizes=(20,)).fit(X_train, y_train)
@@ -134,7 +129,7 @@ def test_calibration_of_an_overconfident_network_lowers_its_log_loss(method, loa
     proba = calibrated.predict_proba(X_test)
     assert log_loss(y_test, proba) < 0.8 * log_loss(y_test, network.predict_proba(X_test))
     assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-6)
-    if method == "temperature":  # one positive factor on the logits moves no row to another class
+    if method == "temperature":  # a positive factor on the logits does not change the class
         assert_array_equal(calibrated.predict(X_test), network.predict(X_test))
 
 
@@ -159,10 +154,10 @@ def test_bagging_trains_each_member_on_its_own_rows():
 
 
 @unconverged
-def test_adaboost_hands_its_weights_on():
+def test_adaboost_passes_its_weights():
     X, y = load_breast_cancer(return_X_y=True)
     X = StandardScaler().fit_transform(X[:, :4])
-    # With four of the features the classes overlap, so that no member is perfect and boosting goes on.
+    # With four features the classes overlap. No member is perfect, so boosting continues.
     member = few_epochs(hidden_layer_sizes=(3,), max_iter=30)
     boosted = AdaBoostClassifier(member, n_estimators=3, random_state=0).fit(X, y)
     assert len(boosted.estimators_) == 3
@@ -192,7 +187,7 @@ def test_soft_voting_averages_the_probabilities():
     assert vote.score(X, y) > 0.98
 
 
-def test_one_vs_rest_trains_one_network_a_class():
+def test_one_vs_rest_trains_one_network_for_each_class():
     X, y = scaled(load_iris)
     rest = OneVsRestClassifier(lbfgs()).fit(X, y)
     assert rest.score(X, y) > 0.96
@@ -200,7 +195,7 @@ def test_one_vs_rest_trains_one_network_a_class():
     assert_allclose(rest.decision_function(X), logits, rtol=1e-12)
 
 
-def test_multi_output_takes_the_targets_that_the_classifier_itself_refuses():
+def test_multi_output_accepts_targets_that_the_classifier_refuses():
     X, y = scaled(load_iris)
     targets = np.column_stack([y, (X[:, 0] > 0).astype(int) + 5])
     clf = MultiOutputClassifier(lbfgs()).fit(X, targets)
@@ -299,33 +294,11 @@ def every_kind_of_fitted_classifier():
 FITTED = dict(every_kind_of_fitted_classifier())
 
 
-def through_joblib(clf):
-    file = io.BytesIO()
-    joblib.dump(clf, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def through_skops(clf):
-    data = skops.io.dumps(clf)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert untrusted == ["skbp._estimators.classifier.BackpropClassifier"]
-    return skops.io.loads(data, trusted=untrusted)
-
-
-ROUTES = {
-    "pickle": lambda clf: pickle.loads(pickle.dumps(clf)),
-    "deepcopy": copy.deepcopy,
-    "joblib": through_joblib,
-    "skops": through_skops,
-}
-
-
-# What only a next step of training depends on: a copy lacks it unless that step is to come.
+# State that only further training needs. A copy has it only if training is meant to continue.
 FOR_TRAINING = {"_random_state", "_split_state", "_training_state"}
 
 
-def is_to_go_on(kind):
+def continues(kind):
     return "warm start" in kind or "partial_fit" in kind
 
 
@@ -342,7 +315,7 @@ def test_a_copy_predicts_like_the_original(kind, route):
         assert_array_equal(got, expected)
     lacking = set(vars(clf)) - set(vars(again))
     assert set(vars(again)) <= set(vars(clf))
-    assert lacking <= (set() if is_to_go_on(kind) else FOR_TRAINING)
+    assert lacking <= (set() if continues(kind) else FOR_TRAINING)
     for name in ("loss_curve_", "learning_rate_curve_", "validation_scores_", "validation_loss_curve_", "best_iter_"):
         assert getattr(again, name) == getattr(clf, name)
     assert not any(np.shares_memory(a, b) for a, b in zip(again.coefs_, clf.coefs_, strict=True))
@@ -354,31 +327,31 @@ def target_of(clf, kind, X, y):
 
 @unconverged
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("kind", [kind for kind in FITTED if is_to_go_on(kind) and "no seed" not in kind])
-def test_a_copy_of_a_classifier_that_is_to_go_on_goes_on_like_the_original(kind, route):
+@pytest.mark.parametrize("kind", [kind for kind in FITTED if continues(kind) and "no seed" not in kind])
+def test_a_copy_made_during_training_continues_like_the_original(kind, route):
     X, y = scaled(load_iris)
     clf = FITTED[kind]()
     again = ROUTES[route](clf)
     target = target_of(clf, kind, X, y)
-    go_on = "fit" if "warm start" in kind else "partial_fit"
+    method = "fit" if "warm start" in kind else "partial_fit"
     before = clf.coefs_[0]
     for _ in range(2):
-        getattr(clf, go_on)(X, target)
-        getattr(again, go_on)(X, target)
-        # trust-krylov repeats itself up to rounding.
+        getattr(clf, method)(X, target)
+        getattr(again, method)(X, target)
+        # trust-krylov gives the same numbers only up to rounding.
         tolerance = 1e-6 if clf.solver == "trust-krylov" else 0.0
         assert_allclose(again.coefs_[0], clf.coefs_[0], rtol=0.0, atol=tolerance)
         assert_allclose(again.loss_curve_, clf.loss_curve_, rtol=0.0, atol=tolerance)
         assert again.validation_scores_ == clf.validation_scores_
     assert len(clf.loss_curve_) > clf.n_iter_
-    if go_on == "partial_fit":
+    if method == "partial_fit":
         assert not np.array_equal(clf.coefs_[0], before)
 
 
 @unconverged
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("kind", ["adam", "sgd", "adam early stopping", "strings", "multilabel", "float32"])
-def test_a_copy_of_a_classifier_that_has_done_training_starts_anew_from_its_weights(kind, route):
+def test_a_copy_made_after_training_starts_again_from_its_weights(kind, route):
     X, y = scaled(load_iris)
     clf = FITTED[kind]()
     again = ROUTES[route](clf)
@@ -400,7 +373,7 @@ def test_skops_saves_a_whole_pipeline_to_a_file(tmp_path):
     pipeline = make_pipeline(StandardScaler(), few_epochs(early_stopping=True)).fit(X, y)
     skops.io.dump(pipeline, tmp_path / "pipeline.skops")
     untrusted = skops.io.get_untrusted_types(file=tmp_path / "pipeline.skops")
-    assert untrusted == ["skbp._estimators.classifier.BackpropClassifier"]
+    assert untrusted == [skops_name(BackpropClassifier)]
     again = skops.io.load(tmp_path / "pipeline.skops", trusted=untrusted)
     assert_array_equal(again.predict_proba(X), pipeline.predict_proba(X))
 
@@ -411,7 +384,7 @@ def test_clone_has_the_parameters_and_nothing_fitted(kind):
     clf = FITTED[kind]()
     fresh = clone(clf)
     parameters, expected = fresh.get_params(), clf.get_params()
-    for name in ("random_state", "class_weight"):  # a clone copies what is not a plain value
+    for name in ("random_state", "class_weight"):  # a clone copies these objects
         assert repr(parameters.pop(name))[:20] == repr(expected.pop(name))[:20]
     assert parameters == expected
     assert set(vars(fresh)) == set(clf.get_params())

@@ -1,4 +1,4 @@
-"""Warnings: given once, at the user's own line, and after all is published, so that as errors they lose nothing."""
+"""Warnings are given once, point to the user's line, and come last, so that a warning as an error loses nothing."""
 
 import inspect
 import threading
@@ -8,22 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from registries import SOLVERS
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from toy_datasets import linear_rule
 
 import skbp
 from skbp import BackpropClassifier, BackpropClassifierCV, HiddenFeatures, NothingLearnedWarning, UnusedParameterWarning
 from skbp._notices import note, noting
-from skbp._training.solvers import SOLVERS
 
 CLASSES = [BackpropClassifier, BackpropClassifierCV]
 
-rng = np.random.RandomState(0)
-X = rng.normal(size=(90, 4))
-Y = X[:, :3].argmax(axis=1)
+X, Y = linear_rule(n_rows=90, noise=0.0)
 
 
 def small(cls, **params):
@@ -32,7 +31,7 @@ def small(cls, **params):
 
 
 def recorded(function):
-    """What a function gives, and the warnings that it gives."""
+    """The result of a function, and its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = function()
@@ -51,7 +50,7 @@ def assert_points_here(caught, line):
 # note and noting
 
 
-def test_outside_of_noting_a_note_is_given_at_once():
+def test_outside_noting_a_note_is_given_at_once():
     given = []
 
     def notes():
@@ -66,7 +65,7 @@ def test_outside_of_noting_a_note_is_given_at_once():
     assert given == [("first", UserWarning), "between", ("second", ConvergenceWarning)]
 
 
-def test_inside_noting_notes_are_given_in_their_order_at_its_end():
+def test_inside_noting_notes_are_given_in_order_at_its_end():
     given = []
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -95,7 +94,7 @@ def test_a_note_of_the_same_text_and_category_is_given_once():
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_takes_the_place_of_what_was_noted(error):
+def test_an_error_replaces_the_notes(error):
     def notes():
         with noting():
             note("lost")
@@ -110,12 +109,12 @@ def test_an_error_takes_the_place_of_what_was_noted(error):
     assert [str(one.message) for one in caught] == ["after"]
 
 
-def test_a_note_may_be_a_warning_of_its_own():
+def test_a_note_may_be_an_instance_of_a_warning():
     _, caught = recorded(lambda: note(UnusedParameterWarning("alpha")))
     assert [(str(one.message), one.category) for one in caught] == [("alpha", UnusedParameterWarning)]
 
 
-def test_what_one_thread_notes_another_does_not_give():
+def test_notes_of_one_thread_are_not_given_by_another():
     noted, given = threading.Event(), threading.Event()
 
     def other():
@@ -139,15 +138,15 @@ def test_what_one_thread_notes_another_does_not_give():
     assert [str(one.message) for one in caught] == ["of the other thread", "of this one"]
 
 
-# Where a warning points to
+# Where a warning points
 
 
-def test_a_note_points_at_the_line_that_called_for_it():
+def test_a_note_points_to_the_line_that_called():
     def noted():
         note("here"), lines.append(this_line())
 
     def collected():
-        with noting():  # which gives it at its end
+        with noting():  # gives the warning at its end
             lines.append(this_line() - 1)
             note("here")
 
@@ -157,7 +156,7 @@ def test_a_note_points_at_the_line_that_called_for_it():
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_warning_of_a_fit_points_at_its_line(cls):
+def test_a_warning_of_fit_points_to_its_line(cls):
     def fits():
         return this_line(), small(cls, power_t=0.3).fit(X, Y)
 
@@ -166,7 +165,7 @@ def test_a_warning_of_a_fit_points_at_its_line(cls):
     assert_points_here(caught, line)
 
 
-def test_a_warning_of_partial_fit_points_at_its_line():
+def test_a_warning_of_partial_fit_points_to_its_line():
     def fits():
         return this_line(), small(BackpropClassifier, power_t=0.3).partial_fit(X, Y, classes=[0, 1, 2])
 
@@ -216,7 +215,7 @@ ROADS = [in_pipeline, in_search, in_cross_validation, in_hidden_features, in_thr
     ("cls", "road"),
     [(cls, road) for cls in CLASSES for road in ROADS if (cls, road) != (BackpropClassifierCV, in_hidden_features)],
 )
-def test_a_warning_points_at_the_users_line_whatever_lies_between(cls, road):
+def test_a_warning_points_to_the_users_line_through_other_code(cls, road):
     (line, _), caught = recorded(lambda: road(small(cls, power_t=0.3)))
     assert UnusedParameterWarning in {one.category for one in caught}
     assert_points_here(caught, line)
@@ -236,7 +235,7 @@ def test_a_fit_leaves_the_filters_as_they_were(cls):
     assert warnings.showwarning is show
 
 
-# Two classes with fewer rows than folds, of which scikit-learn's own splitters warn.
+# Two classes have fewer rows than there are folds. scikit-learn's own splitters would give a warning.
 RARE = np.where(np.arange(90) < 2, 3, np.where(np.arange(90) < 5, 4, Y))
 
 
@@ -278,7 +277,7 @@ def no_number(estimator, X, y):
 ONE_HOT = np.eye(3, dtype=int)[Y]
 UNEVEN = PredefinedSplit(np.where(np.arange(90) < 76, 0, np.arange(90) % 2 + 1))
 
-# Of each warning its category, what it says, the parameters and labels that call for it, and the classes that give it.
+# For each warning: its category, its text, the parameters and labels that cause it, and the classes that give it.
 WARNINGS = {
     "max_iter": (ConvergenceWarning, "Maximum iterations", {}, Y, CLASSES),
     "max_time": (ConvergenceWarning, "max_time=1e-09 seconds have passed", {"max_time": 1e-9}, Y, CLASSES),
@@ -324,7 +323,7 @@ def networks(clf):
 
 
 def assert_same_training(one, other):
-    """The two have the same networks, the same history, and say the same of X."""
+    """The two estimators have the same networks, history and predictions."""
     assert len(networks(one)) == len(networks(other))
     for a, b in zip(networks(one), networks(other), strict=True):
         for u, v in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
@@ -337,7 +336,7 @@ def assert_same_training(one, other):
 
 
 def with_errors(function, *args, **kwargs):
-    """Call a function that gives warnings, of which the first is raised."""
+    """Call a function that gives warnings. The first warning is raised as an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(Warning):
@@ -353,7 +352,7 @@ def test_a_warning_as_an_error_loses_nothing_that_was_trained(name, cls):
     clf = small(cls, **params)
     with_errors(clf.fit, X, y)
     assert_same_training(clf, quiet)
-    if len(caught) > 1:  # this one alone
+    if len(caught) > 1:  # now raise this warning only
         clf = small(cls, **params)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -364,9 +363,8 @@ def test_a_warning_as_an_error_loses_nothing_that_was_trained(name, cls):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-@pytest.mark.parametrize(
-    "solver", [solver for solver in SOLVERS if solver != "trust-krylov"]
-)  # which varies by rounding
+# trust-krylov gives the same numbers only up to rounding.
+@pytest.mark.parametrize("solver", [solver for solver in SOLVERS if solver != "trust-krylov"])
 def test_no_solver_loses_anything_by_a_warning_as_an_error(solver, cls):
     params = {"solver": solver, "max_iter": 2, "dtype": "float64"}
     quiet, _ = recorded(lambda: small(cls, **params).fit(X, Y))
@@ -376,7 +374,7 @@ def test_no_solver_loses_anything_by_a_warning_as_an_error(solver, cls):
 
 
 @pytest.mark.parametrize("name", [name for name, cls in GIVEN if cls is BackpropClassifier])
-def test_stages_of_a_warm_start_go_on_through_warnings_as_errors(name):
+def test_a_warm_start_continues_after_warnings_as_errors(name):
     _, _, params, y, _ = WARNINGS[name]
     quiet, clf = (small(BackpropClassifier, warm_start=True, **params) for _ in range(2))
     for _ in range(3):
@@ -386,8 +384,8 @@ def test_stages_of_a_warm_start_go_on_through_warnings_as_errors(name):
     assert len(clf.loss_curve_) >= 3
 
 
-def test_calls_of_partial_fit_go_on_through_warnings_as_errors():
-    """Of an unused parameter the first call warns, of a schedule that has ended those from the third on."""
+def test_partial_fit_continues_after_warnings_as_errors():
+    # The first call warns about an unused parameter. The calls from the third on warn that the schedule has ended.
     params = {"power_t": 0.3, "learning_rate": "linear", "max_iter": 2}
     quiet, clf = (small(BackpropClassifier, **params) for _ in range(2))
     for call in range(4):
@@ -401,7 +399,6 @@ def test_calls_of_partial_fit_go_on_through_warnings_as_errors():
     assert len(clf.loss_curve_) == 4
 
 
-# Defect, and so it fails: the warnings of the network's own fit are given before HiddenFeatures has published it.
 def test_hidden_features_lose_nothing_by_a_warning_as_an_error():
     quiet, _ = recorded(lambda: HiddenFeatures(small(BackpropClassifier)).fit(X, Y))
     features = HiddenFeatures(small(BackpropClassifier))
@@ -425,13 +422,13 @@ def test_an_error_gives_no_warnings_and_leaves_the_estimator_as_it_was(cls):
     assert_array_equal(clf.predict_proba(X), proba)
 
 
-def test_the_categories_are_public_and_their_kinds_known():
+def test_the_warning_categories_are_public():
     assert issubclass(UnusedParameterWarning, UserWarning)
     assert issubclass(NothingLearnedWarning, UserWarning)
     assert {"UnusedParameterWarning", "NothingLearnedWarning", "InconsistentVersionWarning"} <= set(skbp.__all__)
 
 
-def test_a_filter_for_one_category_leaves_the_others():
+def test_a_filter_for_one_category_keeps_the_others():
     def fits():
         warnings.simplefilter("ignore", UnusedParameterWarning)
         return small(BackpropClassifier, power_t=0.3).fit(X, Y)

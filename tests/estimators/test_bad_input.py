@@ -1,4 +1,4 @@
-"""Bad input: an error says what was given and what is allowed, and the same estimator then learns from good data."""
+"""Bad input: the error says what was given and what is allowed, and the estimator stays usable."""
 
 import re
 import warnings
@@ -7,36 +7,34 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from registries import SCIPY_SOLVERS, SOLVERS, UPDATES
 from sklearn.model_selection import train_test_split
+from toy_datasets import linear_rule
 
 import skbp
 from skbp import BackpropClassifier
-from skbp._training.solvers import SCIPY_METHODS, SOLVERS
-from skbp._training.updates import UPDATES
 
-# The good data are learnt in a few epochs; whether they have converged is not the point.
+# The good data are learnt in a few epochs, without convergence.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-rng = np.random.RandomState(0)
-X = rng.normal(size=(60, 4))
-Y_BINARY = (X[:, 0] > 0).astype(int)
-Y_MULTILABEL = (X[:, :3] > 0).astype(int)
-Y_MULTICLASS = X[:, :3].argmax(axis=1)
+X, Y_BINARY = linear_rule("binary", noise=0.0)
+_, Y_MULTILABEL = linear_rule("multilabel", noise=0.0)
+_, Y_MULTICLASS = linear_rule("multiclass", noise=0.0)
 
 
 def small(**params):
     common = {"hidden_layer_sizes": (5,), "max_iter": 40, "random_state": 0}
-    # SciPy's methods would warn of a learning rate, for which they have no use.
-    rate = {} if params.get("solver") in SCIPY_METHODS else {"learning_rate_init": 0.1}
+    # SciPy's methods have no use for a learning rate and would give a warning.
+    rate = {} if params.get("solver") in SCIPY_SOLVERS else {"learning_rate_init": 0.1}
     return BackpropClassifier(**{**common, **rate, **params})
 
 
 def assert_usable(clf, **good_params):
-    """The estimator learns from good data what a fresh one learns."""
+    """Assert that the estimator learns the same from good data as a fresh one."""
     fresh = BackpropClassifier(**{**clf.get_params(), **good_params}).fit(X, Y_BINARY)
     clf.set_params(**good_params).fit(X, Y_BINARY)
     assert clf.score(X, Y_BINARY) > 0.8
-    # SciPy's trust-krylov does not repeat itself bit for bit.
+    # trust-krylov gives the same numbers only up to rounding.
     tolerance = 1e-3 if clf.solver == "trust-krylov" else 0.0
     assert_allclose(clf.predict_proba(X), fresh.predict_proba(X), rtol=0.0, atol=tolerance)
 
@@ -111,7 +109,7 @@ def test_multioutput_targets():
     assert_usable(clf)
 
 
-# Calls that follow each other
+# Several calls
 
 
 def test_partial_fit_without_classes():
@@ -144,7 +142,7 @@ def test_changed_number_of_features(method):
 
 @pytest.mark.parametrize("sizes", [(6,), (5, 5), (), 4])
 @pytest.mark.parametrize("method", METHODS)
-def test_other_layers_than_those_trained_so_far(method, sizes):
+def test_changed_layers(method, sizes):
     clf = small(warm_start=True).fit(X, Y_BINARY)
     proba = clf.predict_proba(X)
     clf.set_params(hidden_layer_sizes=sizes)
@@ -184,7 +182,7 @@ def test_sample_weights(solver, weight, match):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_weights_that_float32_rounds_to_zero_are_as_good_as_others(solver):
+def test_weights_that_float32_rounds_to_zero_are_valid(solver):
     weighted, plain = (small(solver=solver, alpha=0.0, random_state=0) for _ in range(2))
     weighted.fit(X.astype(np.float32), Y_BINARY, np.full(60, 2.0**-200))
     plain.fit(X.astype(np.float32), Y_BINARY)
@@ -193,7 +191,7 @@ def test_weights_that_float32_rounds_to_zero_are_as_good_as_others(solver):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_early_stopping_that_holds_out_all_rows_of_positive_weight(solver):
-    # The generator draws the layers first and then the split: this finds a row that is held out.
+    # The generator draws the layers first and then the split. This repeats the split.
     draws = np.random.RandomState(0)
     for shape in ((4, 5), 5, (5, 1), 1):
         draws.uniform(size=shape)
@@ -279,7 +277,7 @@ def test_initial_biases(intercepts, match):
 
 
 @pytest.mark.parametrize("sizes", [2**62, 2**63, (2**31, 2**31), (2**62, 2**62), 10**30, [np.int64(2**62)]], ids=str)
-def test_layers_so_large_that_their_number_of_parameters_overflows(sizes):
+def test_layers_with_more_parameters_than_memory(sizes):
     clf = small(hidden_layer_sizes=sizes)
     refuse(clf, r"hidden_layer_sizes=.*parameters.*memory.*smaller layers", X, Y_BINARY)
     assert_usable(clf, hidden_layer_sizes=(5,))
@@ -306,17 +304,17 @@ def test_softmax_with_a_multilabel_target(method):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int64", np.float32, "double"])
-def test_types_that_training_cannot_compute_in(dtype):
+def test_types_that_training_does_not_support(dtype):
     clf = small(dtype=dtype)
     refuse(clf, r"'dtype' parameter.*'float32'.*Got", X, Y_BINARY)
     assert_usable(clf, dtype=None)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_data_too_large_for_the_type_that_training_computes_in(solver):
+def test_data_too_large_for_the_type_of_training(solver):
     clf = small(dtype="float32", solver=solver)
     with warnings.catch_warnings():
-        # NumPy tells of the overflow before scikit-learn's check makes it an error.
+        # NumPy warns about the overflow before scikit-learn's check raises an error.
         warnings.filterwarnings("ignore", category=RuntimeWarning)
         refuse(clf, r"X has values up to 1e\+300, but dtype='float32' ends.*Scale X", with_value(X, 1e300), Y_BINARY)
     assert_usable(clf)
@@ -397,22 +395,22 @@ def test_lists_that_do_not_fit_the_layers(solver, name, value, match):
 
 
 @pytest.mark.parametrize("dropout", [0.5, [0.5]], ids=str)
-@pytest.mark.parametrize("solver", SCIPY_METHODS)
+@pytest.mark.parametrize("solver", SCIPY_SOLVERS)
 def test_dropout_without_mini_batches(solver, dropout):
     clf, plain = small(solver=solver, dropout=dropout, random_state=0), small(solver=solver, random_state=0)
     with pytest.warns(
         skbp.UnusedParameterWarning, match=rf"dropout={re.escape(repr(dropout))} has no effect with solver"
     ):
         clf.fit(X, Y_BINARY)
-    # trust-krylov does not repeat itself bit for bit.
+    # trust-krylov gives the same numbers only up to rounding.
     assert_allclose(clf.coefs_[0], plain.fit(X, Y_BINARY).coefs_[0], rtol=1e-2)
 
 
 @pytest.mark.parametrize("value", [-0.1, np.nan, np.inf, None, "1", 1j])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("solver", UPDATES)
-def test_schedules_that_return_no_factor(solver, method, value):
-    # It does so only after the first epoch: what was trained until then is lost, and what was there before is not.
+def test_schedules_that_return_no_valid_factor(solver, method, value):
+    # It fails after the first epoch. This fit is lost, but an earlier state is kept.
     clf = small(solver=solver, learning_rate=lambda p: 1.0 if p < 0.05 else value)
     kwargs = {"classes": [0, 1]} if method == "partial_fit" else {}
     match = rf"learning_rate returned {re.escape(repr(value))} at progress 0\.0?[0-9]+; .*at least 0"
@@ -440,7 +438,7 @@ def test_early_stopping_with_one_row():
     assert_usable(clf, early_stopping=False)
 
 
-# Weights from outside
+# Weights for from_weights
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,15 @@
-"""Hidden layers as features: the activations by hand, and as a transformer among scikit-learn's."""
+"""Hidden layers as features: activations computed by hand, and the transformer in scikit-learn's tools."""
 
-import copy
-import io
-import pickle
 from itertools import pairwise
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
-import skops.io
+from copies import ROUTES
 from numpy.testing import assert_allclose, assert_array_equal
+from registries import ACTIVATIONS
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -20,20 +17,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
+from toy_datasets import linear_rule
 
 from skbp import Activation, BackpropClassifier, HiddenFeatures
-from skbp._network.activations import ACTIVATIONS
 
-# A few epochs make features that differ from the initial ones, wherever they lead.
+# A few epochs make features that differ from the initial ones. They do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 SIZES = (7, 5, 3)
-
-
-def make_data(n=60, seed=0):
-    rng = np.random.RandomState(seed)
-    X = rng.normal(size=(n, 4))
-    return X, X[:, :3].argmax(axis=1)
 
 
 def small(**params):
@@ -41,7 +32,7 @@ def small(**params):
 
 
 def by_hand(clf, X, layer):
-    """The activations of a hidden layer, counted from 0, by the forward pass's definition."""
+    """The activations of a hidden layer, counted from 0, by the definition of the forward pass."""
     names = [clf.activation] * len(SIZES) if isinstance(clf.activation, str) else clf.activation
     for coef, intercept, name in list(zip(clf.coefs_[:-1], clf.intercepts_[:-1], names, strict=True))[: layer + 1]:
         z = X @ coef + intercept
@@ -49,7 +40,7 @@ def by_hand(clf, X, layer):
     return X
 
 
-X, y = make_data()
+X, y = linear_rule(noise=0.0)
 
 
 # hidden_features
@@ -74,14 +65,14 @@ def test_each_layer_has_its_own_activation(layer):
     assert_allclose(clf.hidden_features(X, layer), by_hand(clf, X, layer), rtol=1e-10, atol=1e-12)
 
 
-def test_the_last_layer_is_what_is_given_without_a_number_and_the_output_layer_starts_from_it():
+def test_the_default_layer_is_the_last_one_which_feeds_the_output_layer():
     clf = small().fit(X, y)
     assert_array_equal(clf.hidden_features(X), clf.hidden_features(X, 2))
     logits = clf.hidden_features(X) @ clf.coefs_[-1] + clf.intercepts_[-1]
     assert_allclose(logits, clf.decision_function(X), rtol=1e-12)
 
 
-def test_an_activation_of_ones_own_makes_features():
+def test_features_of_an_activation_of_the_user():
     cube = Activation(
         function=lambda z, out: np.power(z, 3, out=out),
         slope=lambda a, out: np.multiply(np.cbrt(a) ** 2, 3.0, out=out),
@@ -90,14 +81,14 @@ def test_an_activation_of_ones_own_makes_features():
     assert_allclose(clf.hidden_features(X), (X @ clf.coefs_[0] + clf.intercepts_[0]) ** 3, rtol=1e-10, atol=1e-14)
 
 
-def test_nothing_is_dropped_out_of_features():
+def test_dropout_has_no_effect_on_features():
     clf = small(dropout=0.5).fit(X, y)
     for layer in range(3):
         assert_allclose(clf.hidden_features(X, layer), by_hand(clf, X, layer), rtol=1e-10, atol=1e-12)
 
 
-def test_more_rows_than_are_computed_at_once_have_the_same_features():
-    many, _ = make_data(n=2500, seed=1)
+def test_rows_in_several_chunks_have_the_same_features():
+    many, _ = linear_rule(n_rows=2500, seed=1, noise=0.0)
     clf = small(activation="gelu").fit(X, y)
     for layer in range(3):
         assert_allclose(clf.hidden_features(many, layer), by_hand(clf, many, layer), rtol=1e-10, atol=1e-12)
@@ -106,7 +97,7 @@ def test_more_rows_than_are_computed_at_once_have_the_same_features():
 
 
 @pytest.mark.parametrize("container", [sp.csr_array, sp.csr_matrix, sp.csc_array, np.asfortranarray, pd.DataFrame])
-def test_rows_may_come_in_any_form(container):
+def test_rows_may_be_in_any_container(container):
     some = np.where(np.abs(X) > 0.5, X, 0.0)
     clf = small(activation="silu").fit(some, y)
     for layer in range(3):
@@ -114,7 +105,7 @@ def test_rows_may_come_in_any_form(container):
 
 
 @pytest.mark.parametrize("dtype", [None, "float32", "float64"])
-def test_features_are_of_the_type_of_the_rows(dtype):
+def test_features_have_the_type_of_the_rows(dtype):
     clf = small(dtype=dtype).fit(X, y)
     for rows, expected_type, rtol in ((X, np.float64, 1e-10), (X.astype(np.float32), np.float32, 1e-4)):
         features = clf.hidden_features(rows, 1)
@@ -124,7 +115,7 @@ def test_features_are_of_the_type_of_the_rows(dtype):
 
 
 @pytest.mark.parametrize("layer", [3, -4, 10, 1.0, "last", None])
-def test_a_layer_that_is_not_there_is_an_error_that_says_which_are(layer):
+def test_a_layer_that_does_not_exist_is_an_error_that_names_the_layers(layer):
     clf = small().fit(X, y)
     for method in (lambda: clf.hidden_features(X, layer), lambda: clf.as_transformer(layer)):
         with pytest.raises(ValueError, match=f"layer={layer!r} is none of the 3 hidden layers: they are 0") as error:
@@ -155,7 +146,7 @@ def test_rows_are_validated():
         clf.hidden_features(pd.DataFrame(np.where(X > 1, np.nan, X), columns=list("abcd")))
 
 
-def test_weights_given_by_hand_make_features():
+def test_features_of_weights_given_by_hand():
     xor = BackpropClassifier.from_weights(
         [[[1, 1], [1, 1]], [[1], [-2]]], [[0, -1], [-0.5]], classes=[0, 1], activation="relu"
     )
@@ -168,7 +159,7 @@ def test_weights_given_by_hand_make_features():
 
 
 @pytest.mark.parametrize("layer", [0, 1, -1])
-def test_a_transformer_makes_the_features_of_its_layer_and_names_them(layer):
+def test_a_transformer_returns_the_features_of_its_layer_with_names(layer):
     clf = small().fit(X, y)
     transformer = clf.as_transformer(layer)
     assert isinstance(transformer, HiddenFeatures)
@@ -178,7 +169,7 @@ def test_a_transformer_makes_the_features_of_its_layer_and_names_them(layer):
     assert transformer.n_features_in_ == 4
 
 
-def test_frames_go_in_and_come_out():
+def test_a_transformer_accepts_and_returns_frames():
     frame = pd.DataFrame(X, columns=list("abcd"), index=np.arange(60) + 100)
     clf = small().fit(frame, y)
     transformer = clf.as_transformer().set_output(transform="pandas")
@@ -201,7 +192,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_transformer_keeps_the_weights_of_then(change):
+def test_a_transformer_keeps_its_weights_when_the_classifier_changes(change):
     clf = small().fit(X, y)
     transformer, then = clf.as_transformer(), clf.hidden_features(X)
     CHANGES[change](clf)
@@ -209,33 +200,8 @@ def test_a_transformer_keeps_the_weights_of_then(change):
     assert change == "another network" or not np.array_equal(clf.hidden_features(X), then)
 
 
-def through_joblib(estimator):
-    file = io.BytesIO()
-    joblib.dump(estimator, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def through_skops(estimator):
-    data = skops.io.dumps(estimator)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert sorted(untrusted) == [
-        "skbp._estimators.classifier.BackpropClassifier",
-        "skbp._estimators.hidden_features.HiddenFeatures",
-    ]
-    return skops.io.loads(data, trusted=untrusted)
-
-
-ROUTES = {
-    "pickle": lambda estimator: pickle.loads(pickle.dumps(estimator)),
-    "deepcopy": copy.deepcopy,
-    "joblib": through_joblib,
-    "skops": through_skops,
-}
-
-
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_copy_of_a_transformer_makes_the_same_features(route):
+def test_a_copy_of_a_transformer_returns_the_same_features(route):
     transformer = small(activation=["gelu", "tanh", "relu"]).fit(X, y).as_transformer(1)
     again = ROUTES[route](transformer)
     assert_array_equal(again.transform(X), transformer.transform(X))
@@ -253,7 +219,7 @@ def test_fitting_a_transformer_of_a_fitted_network_does_not_train_it():
     assert_array_equal(clf.hidden_features(X), then)
 
 
-def test_metadata_that_the_network_requests_reaches_it():
+def test_metadata_reach_the_network_that_requests_them():
     weight = np.where(y == y[0], 5.0, 1.0)
     with sklearn.config_context(enable_metadata_routing=True):
         features = HiddenFeatures(small().set_fit_request(sample_weight=True))
@@ -265,7 +231,7 @@ def test_metadata_that_the_network_requests_reaches_it():
 # HiddenFeatures
 
 
-def test_it_trains_a_network_and_leaves_the_one_given_alone():
+def test_fit_trains_a_copy_of_the_network():
     clf = small()
     features = HiddenFeatures(clf, layer=1).fit(X, y)
     assert not hasattr(clf, "coefs_")
@@ -276,9 +242,9 @@ def test_it_trains_a_network_and_leaves_the_one_given_alone():
     assert_array_equal(HiddenFeatures(small(), layer=1).fit_transform(X, y), alone.hidden_features(X, 1))
 
 
-def test_what_fit_is_given_goes_to_the_network():
+def test_fit_passes_its_arguments_to_the_network():
     w = np.random.RandomState(0).uniform(0.1, 3.0, len(y))
-    other = make_data(20, seed=1)
+    other = linear_rule(n_rows=20, seed=1, noise=0.0)
     features = HiddenFeatures(small()).fit(X, y, sample_weight=w, X_val=other[0], y_val=other[1])
     alone = small().fit(X, y, w, X_val=other[0], y_val=other[1])
     assert_array_equal(features.transform(X), alone.hidden_features(X))
@@ -288,7 +254,7 @@ def test_what_fit_is_given_goes_to_the_network():
     assert_array_equal(pipeline[0].transform(X), features.transform(X))
 
 
-def test_in_a_pipeline_it_hands_features_on():
+def test_in_a_pipeline_it_passes_features_on():
     pipeline = make_pipeline(StandardScaler(), HiddenFeatures(small()), LogisticRegression()).fit(X, y)
     Z = StandardScaler().fit_transform(X)
     features = small().fit(Z, y).hidden_features(Z)
@@ -297,7 +263,7 @@ def test_in_a_pipeline_it_hands_features_on():
     assert pipeline[:-1].get_feature_names_out().tolist() == [f"hiddenfeatures{i}" for i in range(3)]
 
 
-def test_layers_side_by_side_are_told_apart_by_their_names():
+def test_layers_side_by_side_have_different_names():
     clf = small().fit(X, y)
     union = FeatureUnion([("first", clf.as_transformer(0)), ("last", clf.as_transformer(-1))])
     assert_array_equal(union.transform(X), np.hstack([clf.hidden_features(X, 0), clf.hidden_features(X, 2)]))
@@ -329,7 +295,7 @@ def test_a_clone_has_the_parameters_and_nothing_fitted():
     assert_array_equal(fresh.fit_transform(X, y), small().fit(X, y).hidden_features(X, 1))
 
 
-def test_it_takes_frames_and_then_arrays():
+def test_it_accepts_frames_and_then_arrays():
     features = HiddenFeatures(small()).fit(pd.DataFrame(X, columns=list("abcd")), y)
     assert features.feature_names_in_.tolist() == list("abcd")
     features.fit(X, y)
@@ -347,7 +313,7 @@ def test_it_takes_frames_and_then_arrays():
         ({"classifier": small(alpha=-1.0)}, InvalidParameterError, "The 'alpha' parameter of BackpropClassifier"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_leaves_the_transformer_as_it_was(params, error, message):
+def test_invalid_parameters_are_refused_and_change_nothing(params, error, message):
     features = HiddenFeatures(small()).fit(X, y)
     before = features.transform(X)
     attributes = set(vars(features))
@@ -359,7 +325,7 @@ def test_what_does_not_fit_is_refused_and_leaves_the_transformer_as_it_was(param
     assert_array_equal(features.transform(X), before)
 
 
-def test_sparse_and_multilabel_data_are_taken_as_the_network_takes_them():
+def test_sparse_and_multilabel_data_are_accepted():
     labels = (X[:, :3] > 0).astype(int)
     features = HiddenFeatures(small()).fit(sp.csr_array(X), labels)
     assert_array_equal(features.transform(sp.csr_array(X)), small().fit(sp.csr_array(X), labels).hidden_features(X))

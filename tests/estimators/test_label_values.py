@@ -1,6 +1,6 @@
-"""Which values labels may have: 0 and 1 in several columns, text or numbers in one, and a single class too.
+"""Valid labels: 0 and 1 in several columns, text or numbers in one column, and also a single class.
 
-What is refused is refused by every method that takes labels, with a message that says what to pass.
+Every method that takes labels refuses invalid ones, with a message that says what to pass.
 """
 
 import re
@@ -11,23 +11,21 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from registries import SOLVERS, UPDATES
+from toy_datasets import linear_rule
 
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._training.solvers import SOLVERS
-from skbp._training.updates import UPDATES
 from skbp.inspection import check_gradient, trace
 
-# A few epochs neither converge nor learn, and that is not the point here.
+# A few epochs neither converge nor learn.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
 ]
 
-rng = np.random.RandomState(0)
-X = rng.normal(size=(40, 4))
-# Several labels a row, and one class a row. Row 1 has both values of a label.
+X, CLASSES = linear_rule(n_rows=40, noise=0.0)
+# Several labels for each row. Row 1 has both values of a label.
 Y = np.vstack([X[:1, :3] > 0, [[True, False, True]], X[2:, :3] > 0]).astype(int)
-CLASSES = X[:, :3].argmax(axis=1)
 
 BOTH = pytest.mark.parametrize("Net", [BackpropClassifier, BackpropClassifierCV])
 
@@ -91,26 +89,26 @@ def test_other_values_in_several_columns_are_refused(code, use):
 @BOTH
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("code", CODES)
-def test_they_are_refused_in_every_form(code, form, Net):
+def test_other_values_are_refused_in_every_container(code, form, Net):
     with pytest.raises(ValueError, match=r"(?s)\by\b.*0 (and|or) 1"):
         small(Net).fit(X, FORMS[form](CODES[code]))
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("code", CODES)
-def test_they_are_refused_in_y_val_by_its_name(code, form):
+def test_other_values_in_y_val_are_refused_with_its_name(code, form):
     with pytest.raises(ValueError, match=r"(?s)\by_val\b.*0 and 1"):
         small().fit(X, Y, X_val=X, y_val=FORMS[form](CODES[code]))
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_they_are_refused_by_trace(code):
+def test_other_values_are_refused_by_trace(code):
     with pytest.raises(ValueError, match=r"\by\b.*0 or 1"):
         trace(trained(), X[1], CODES[code][1])
 
 
 @pytest.mark.parametrize(("code", "value"), [("1/2", 2), ("0/2", 2), ("0/255", 255), ("-1/+1", 1)])
-def test_what_the_message_says_to_write_makes_the_labels(code, value):
+def test_the_expression_in_the_message_gives_the_labels(code, value):
     y = CODES[code]
     with pytest.raises(ValueError, match="for example") as caught:
         small().fit(X, y)
@@ -120,7 +118,7 @@ def test_what_the_message_says_to_write_makes_the_labels(code, value):
 
 
 def with_stored_zeros(Y):
-    """Every entry is stored, whether 0 or not."""
+    """A sparse array that stores every entry, also zeros."""
     return sp.csr_array(
         (Y.ravel(), np.tile(np.arange(Y.shape[1]), len(Y)), np.arange(len(Y) + 1) * Y.shape[1]), shape=Y.shape
     )
@@ -153,7 +151,7 @@ def test_zeros_and_ones_of_any_type_train_the_same_network(kind, values, Net):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_so_they_do_as_validation_labels_and_in_partial_fit(kind):
+def test_zeros_and_ones_of_any_type_are_the_same_for_y_val_and_partial_fit(kind):
     given = KINDS[kind](Y)
     one, other = (small().fit(X, Y, X_val=X, y_val=labels) for labels in (Y, given))
     assert other.validation_loss_curve_ == one.validation_loss_curve_
@@ -209,7 +207,7 @@ TAKERS = {
 
 @pytest.mark.parametrize("taker", TAKERS)
 @pytest.mark.parametrize("kind", REFUSED)
-def test_objects_that_are_no_text_are_refused_with_what_to_pass(kind, taker):
+def test_objects_other_than_text_are_refused_with_a_remedy(kind, taker):
     labels, match = REFUSED[kind]
     name = taker if taker in ("y_val", "classes") else "y"
     with pytest.raises(ValueError, match=rf"(?s)^(Unknown label type: )?{name}\b.*{match}"):
@@ -218,7 +216,7 @@ def test_objects_that_are_no_text_are_refused_with_what_to_pass(kind, taker):
 
 @BOTH
 @pytest.mark.parametrize("kind", ["ints", "NumPy's ints", "bools", "NumPy's bools", "floats", "text and numbers"])
-def test_what_the_message_says_to_pass_is_taken(kind, Net):
+def test_the_remedy_in_the_message_is_accepted(kind, Net):
     y, _ = REFUSED[kind]
     with pytest.raises(ValueError, match="astype") as caught:
         small(Net).fit(X, y)
@@ -243,7 +241,7 @@ TEXT = np.array(["a", "b", "c"])[CLASSES]
     ],
     ids=["objects", "list", "objects of np.str_", "Series", "string", "object", "category"],
 )
-def test_text_is_taken_in_any_form(y, Net):
+def test_text_is_accepted_in_any_container(y, Net):
     wanted, found = small(Net).fit(X, TEXT), small(Net).fit(X, y)
     assert found.classes_.tolist() == ["a", "b", "c"]
     assert_array_equal(found.predict_proba(X), wanted.predict_proba(X))
@@ -273,7 +271,7 @@ def test_a_one_hot_target_for_softmax_is_an_error_with_argmax(form, Net):
     assert small(Net, out_activation="softmax").fit(X, ONE_HOT.argmax(axis=1)).out_activation_ == "softmax"
 
 
-def test_a_one_hot_target_for_softmax_is_an_error_in_partial_fit_and_objective_too():
+def test_a_one_hot_target_for_softmax_is_an_error_in_partial_fit_and_objective():
     clf = small(out_activation="softmax")
     for call in (lambda: clf.partial_fit(X, ONE_HOT, classes=[0, 1, 2]), lambda: clf.objective(X, ONE_HOT)):
         with pytest.raises(ValueError, match=r"y looks one-hot.*y\.argmax\(axis=1\)"):
@@ -288,7 +286,7 @@ def test_a_one_hot_y_val_beside_classes_is_an_error_with_argmax():
 @BOTH
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_array, pd.DataFrame])
 @pytest.mark.parametrize("values", WHOLE)
-def test_labels_that_do_not_exclude_each_other_give_no_warning(values, form, Net):
+def test_labels_that_are_not_one_hot_give_no_warning(values, form, Net):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", ".*one-hot.*")
         small(Net).fit(X, form(WHOLE[values]))
@@ -304,7 +302,7 @@ def test_labels_that_do_not_exclude_each_other_give_no_warning(values, form, Net
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("out_activation", ["auto", "softmax", "logistic"])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_single_class_is_certain(solver, out_activation, container, Net):
+def test_a_single_class_has_probability_1(solver, out_activation, container, Net):
     clf = small(Net, solver=solver, out_activation=out_activation).fit(container(X), ["yes"] * len(X))
     assert clf.classes_.tolist() == ["yes"]
     new = container(10.0 * X)
@@ -322,7 +320,7 @@ def test_a_single_class_is_certain(solver, out_activation, container, Net):
 
 @pytest.mark.parametrize("label", [0, 1, -1, 7, True, False, 1.0, "yes"])
 @BOTH
-def test_any_single_class_comes_back_as_it_was_given(label, Net):
+def test_predict_returns_a_single_class_as_it_was_given(label, Net):
     y = np.full(len(X), label)
     clf = small(Net).fit(X, y)
     assert_array_equal(clf.predict(X), y)
@@ -352,7 +350,7 @@ def test_a_single_class_in_partial_fit(solver):
 @pytest.mark.parametrize("value", [0, 1])
 @pytest.mark.parametrize("out_activation", ["auto", "logistic"])
 @BOTH
-def test_a_single_label_that_all_rows_have_in_a_multilabel_target(out_activation, value, Net):
+def test_a_label_with_the_same_value_in_all_rows(out_activation, value, Net):
     labels = Y.copy()
     labels[:, 1] = value
     clf = small(Net, out_activation=out_activation).fit(X, labels)
@@ -368,7 +366,7 @@ def test_a_single_label_that_all_rows_have_in_a_multilabel_target(out_activation
 
 
 def message(call):
-    """The message of the error that the call ends in."""
+    """The message of the error that the call raises."""
     with pytest.raises(ValueError, match=r"\w") as caught:
         call()
     return str(caught.value)
@@ -381,7 +379,7 @@ def assert_says(text, *patterns):
 
 @pytest.mark.parametrize("columns", [[0, 1], [0, 1, 2, 0]])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-def test_another_number_of_labels_than_before_is_said_of_y(columns, container):
+def test_a_changed_number_of_labels_is_an_error_that_names_y(columns, container):
     other = container(Y[:, columns])
     for call in (
         lambda: small(warm_start=True).fit(X, Y).fit(X, other),
@@ -445,7 +443,7 @@ def test_classes_of_text_as_the_third_argument(classes):
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("others", [["well"], ["well", "unclear"]])
-def test_one_row_of_a_class_is_no_error_with_early_stopping(others, solver):
+def test_a_class_with_one_row_is_no_error_with_early_stopping(others, solver):
     labels = ["ill", *(others * 40)[:39]]
     clf = small(solver=solver, early_stopping=True, validation_fraction=0.25).fit(X, labels)
     assert clf.classes_.tolist() == sorted({"ill", *others})
@@ -483,7 +481,7 @@ def test_one_row_of_a_class_is_no_error_with_early_stopping(others, solver):
         (0, ""),
     ],
 )
-def test_layer_sizes_that_are_none(sizes, words, Net):
+def test_invalid_layer_sizes(sizes, words, Net):
     assert_says(message(lambda: small(Net, hidden_layer_sizes=sizes).fit(X, CLASSES)), "hidden_layer_sizes", words)
 
 

@@ -1,4 +1,4 @@
-"""One sigmoid unit makes AND, OR and NOR but not XOR; a second layer makes XOR, by hand and by training."""
+"""One sigmoid unit computes AND, OR and NOR but not XOR. A second layer computes XOR, by hand and by training."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ BY_HAND = {"AND": ([[20], [20]], [-30]), "OR": ([[20], [20]], [-10]), "NOR": ([[
 
 
 @pytest.mark.parametrize("gate", BY_HAND)
-def test_one_unit_with_weights_by_hand_makes_the_gate(gate):
+def test_one_unit_with_weights_by_hand_computes_the_gate(gate):
     weight, bias = BY_HAND[gate]
     unit = BackpropClassifier.from_weights([weight], [bias], classes=[0, 1])
     np.testing.assert_array_equal(unit.predict(X), TRUTH[gate])
@@ -21,8 +21,8 @@ def test_one_unit_with_weights_by_hand_makes_the_gate(gate):
     np.testing.assert_allclose(unit.predict_proba(X)[:, 1], TRUTH[gate], atol=5e-5)
 
 
-def test_a_unit_can_be_right_on_three_inputs_of_xor_but_none_of_many_on_all_four():
-    # The weighted sums on the two diagonals add up to the same, so they cannot differ in sign as XOR wants.
+def test_random_units_are_right_on_at_most_three_inputs_of_xor():
+    # The weighted sums of opposite corners add up to the same value, so their signs cannot differ as XOR requires.
     rng = np.random.default_rng(0)
     right = []
     for _ in range(300):
@@ -36,10 +36,10 @@ def test_a_unit_can_be_right_on_three_inputs_of_xor_but_none_of_many_on_all_four
 
 @pytest.mark.parametrize("alpha", [0.0, 1e-4])
 @pytest.mark.parametrize("seed", range(8))
-def test_a_single_unit_trained_on_xor_ends_at_one_half_and_never_gets_all_four(seed, alpha):
+def test_a_single_unit_trained_on_xor_predicts_one_half(seed, alpha):
     unit = BackpropClassifier((), solver="lbfgs", alpha=alpha, tol=1e-6, random_state=seed).fit(X, TRUTH["XOR"])
     assert (unit.predict(X) == TRUTH["XOR"]).sum() <= 3
-    # The loss is convex and, by symmetry, least where all weights are zero.
+    # The loss is convex and, by symmetry, has its minimum at zero weights.
     np.testing.assert_allclose(unit.predict_proba(X), 0.5, atol=1e-4)
     assert unit.loss_ == pytest.approx(np.log(2), abs=1e-7)
 
@@ -51,7 +51,7 @@ def test_a_single_unit_trained_on_a_separable_gate_learns_it(gate):
     np.testing.assert_allclose(unit.predict_proba(X)[:, 1], TRUTH[gate], atol=0.05)
 
 
-def test_the_gates_composed_to_two_layers_compute_xor():
+def test_the_gates_in_two_layers_compute_xor():
     # XOR(x) = NOR(AND(x), NOR(x)).
     (w_and, b_and), (w_nor, b_nor) = BY_HAND["AND"], BY_HAND["NOR"]
     network = BackpropClassifier.from_weights(

@@ -1,6 +1,6 @@
-"""A call that fails leaves estimator, generators and process as they were, and no call costs more than the last.
+"""A call that fails changes neither estimator nor generators nor process, and partial_fit does not become slower.
 
-So a retry gives the same bits as a first try, and a user's settings of NumPy, warnings and BLAS are the user's again.
+A retry therefore gives the same bits as a first try, and the settings of NumPy, warnings and BLAS stay as the user chose.
 """
 
 import copy
@@ -12,22 +12,21 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
+from registries import UPDATES
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold, RepeatedStratifiedKFold, ShuffleSplit
 from threadpoolctl import threadpool_info, threadpool_limits
+from toy_datasets import linear_rule
 
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV
-from skbp._training.updates import UPDATES
 
-# A few epochs neither converge nor learn, and that is not the point here.
+# A few epochs neither converge nor learn.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
 ]
 
-rng = np.random.RandomState(0)
-X = rng.normal(size=(45, 4))
-y = X[:, :3].argmax(axis=1)
+X, y = linear_rule(n_rows=45, noise=0.0)
 
 NETS = [BackpropClassifier, BackpropClassifierCV]
 BOTH = pytest.mark.parametrize("Net", NETS)
@@ -41,7 +40,7 @@ def small(Net=BackpropClassifier, **params):
 
 
 def plain(value):
-    """What a value consists of, to be compared with what it is later."""
+    """The content of a value, to compare it with the content at a later time."""
     if isinstance(value, np.ndarray):
         return "array", value.dtype.str, value.shape, value.tobytes() if value.dtype != object else value.tolist()
     if isinstance(value, np.random.RandomState):
@@ -61,11 +60,11 @@ def plain(value):
 
 
 class MineError(Exception):
-    """Raised by the user's own function."""
+    """The error that functions of the user raise."""
 
 
 def nan_at(call):
-    """A learning rate that is nan in the given call."""
+    """A learning rate that is nan from the given call on."""
     calls = []
 
     def learning_rate(progress):
@@ -88,7 +87,7 @@ def raises_at(call, error=MineError):
 
 
 def activation_that_raises(call, error=MineError):
-    """Counted from when the record is made."""
+    """An activation that raises in the given call, counted from its construction."""
     left = [10**6]
 
     def function(z, out):
@@ -107,7 +106,7 @@ def activation_that_raises(call, error=MineError):
 
 
 class FailingCallback:
-    """Raises in the end of the second epoch."""
+    """A callback that raises at the end of the second epoch."""
 
     def setup(self, estimator, context):
         pass
@@ -123,7 +122,7 @@ class FailingCallback:
         pass
 
 
-# Parameters that make a fit fail late, made anew since some count calls; arguments of fit that do; the error.
+# For each failure: a function that makes the parameters (some of them count calls), arguments of fit, and the error.
 OF_BOTH = {
     "first learning rate": (lambda: {"learning_rate": nan_at(1)}, {}, ValueError),
     "late learning rate": (lambda: {"learning_rate": nan_at(9)}, {}, ValueError),
@@ -173,7 +172,7 @@ OF_STATE = [(Net, state) for Net, state in OF_STATE if not (Net is BackpropClass
 
 
 def fails(clf, error, *args, method="fit", **kwargs):
-    """The call fails, and leaves all that the estimator has as it was."""
+    """Assert that the call fails and changes nothing of the estimator."""
     before, lists = plain(vars(clf)), {name: value for name, value in vars(clf).items() if isinstance(value, list)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -185,7 +184,7 @@ def fails(clf, error, *args, method="fit", **kwargs):
 
 
 def assert_same(one, other):
-    """Both are trained alike, to the bit, and so are their generators."""
+    """Assert that training and generators of both are equal bit for bit."""
     assert_array_equal(one.predict_proba(X), other.predict_proba(X))
     for a, b in zip(getattr(one, "members_", [one]), getattr(other, "members_", [other]), strict=True):
         for name in ("coefs_", "intercepts_", "loss_curve_", "validation_loss_curve_", "n_iter_", "t_"):
@@ -199,11 +198,11 @@ def assert_same(one, other):
         (Net, state, case)
         for Net, state in OF_STATE
         for of, case in FAILURES
-        # What goes on from former weights and diverges keeps those, and warns.
+        # A warm start that diverges keeps the earlier weights and gives a warning.
         if of is Net and (state, case) != ("to go on", "divergence")
     ],
 )
-def test_a_fit_that_fails_late_leaves_all_as_it_was_and_the_retry_is_the_first_fit(Net, state, case):
+def test_a_fit_that_fails_changes_nothing_and_the_retry_equals_a_first_fit(Net, state, case):
     params, arguments, error = ALL[case]
     good = STATES[state](small(Net, random_state=np.random.RandomState(3)))
     bad = copy.deepcopy(good)
@@ -213,13 +212,13 @@ def test_a_fit_that_fails_late_leaves_all_as_it_was_and_the_retry_is_the_first_f
         fails(bad, error, X, y, **arguments)
     bad.set_params(**wanted)
     assert_same(good.fit(X, y), bad.fit(X, y))
-    # What is drawn next is the same as well.
+    # The next random numbers are the same, too.
     assert_same(good.fit(X, y), bad.fit(X, y))
 
 
 @pytest.mark.parametrize("case", OF_BOTH)
 @pytest.mark.parametrize("Splitter", [KFold, ShuffleSplit, RepeatedStratifiedKFold])
-def test_a_generator_within_cv_is_as_it_was(Splitter, case):
+def test_a_failing_fit_does_not_change_the_generator_of_cv(Splitter, case):
     def splitter():
         shuffle = {"shuffle": True} if Splitter is KFold else {}
         repeats = {"n_repeats": 2} if Splitter is RepeatedStratifiedKFold else {}
@@ -238,7 +237,7 @@ def test_a_generator_within_cv_is_as_it_was(Splitter, case):
 
 @BOTH
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_callback_that_raises_leaves_all_as_it_was(solver, Net):
+def test_a_callback_that_raises_changes_nothing(solver, Net):
     pytest.importorskip("sklearn.callback")
     good, bad = (small(Net, solver=solver, tol=0.0, random_state=np.random.RandomState(3)) for _ in range(2))
     before = plain(bad.random_state)
@@ -265,10 +264,10 @@ def raises_at_progress(progress):
     raise KeyboardInterrupt
 
 
-# What goes on from former weights has something to keep.
+# A warm start is left out: it has earlier weights to keep.
 @pytest.mark.parametrize(("Net", "state"), [(Net, state) for Net, state in OF_STATE if state != "to go on"])
 @pytest.mark.parametrize("case", INTERRUPTED)
-def test_an_interrupt_before_anything_is_trained_leaves_all_as_it_was(case, Net, state):
+def test_an_interrupt_before_anything_is_trained_changes_nothing(case, Net, state):
     good = STATES[state](small(Net, random_state=np.random.RandomState(3)))
     bad = copy.deepcopy(good)
     wanted = bad.get_params()
@@ -279,7 +278,7 @@ def test_an_interrupt_before_anything_is_trained_leaves_all_as_it_was(case, Net,
 
 
 class InterruptingRows:
-    """Rows whose conversion is interrupted."""
+    """Rows that raise KeyboardInterrupt when they are converted."""
 
     shape = X.shape
 
@@ -291,7 +290,7 @@ class InterruptingRows:
 
 
 @pytest.mark.parametrize("state", ["untrained", "trained", "to go on"])
-def test_an_interrupt_while_data_are_checked_leaves_all_as_it_was(state):
+def test_an_interrupt_while_data_are_checked_changes_nothing(state):
     clf = STATES[state](small(random_state=np.random.RandomState(3)))
     fails(clf, KeyboardInterrupt, X, y, X_val=InterruptingRows(), y_val=y)
     fails(clf, KeyboardInterrupt, InterruptingRows(), y)
@@ -313,7 +312,7 @@ PARTIAL = {
 }
 
 
-# In the first call these are no errors.
+# These are no errors in the first call.
 LATER = ("features", "layers", "classes for weights")
 
 
@@ -321,7 +320,7 @@ LATER = ("features", "layers", "classes for weights")
 @pytest.mark.parametrize(
     ("case", "calls_before"), [(case, n) for case in PARTIAL for n in (0, 1, 3) if n or case not in LATER]
 )
-def test_a_partial_fit_that_fails_leaves_all_as_it_was(case, calls_before, solver):
+def test_a_partial_fit_that_fails_changes_nothing(case, calls_before, solver):
     params, data, error = PARTIAL[case]
     good, bad = (small(solver=solver, random_state=np.random.RandomState(3)) for _ in range(2))
     for clf in (good, bad):
@@ -339,7 +338,7 @@ def test_a_partial_fit_that_fails_leaves_all_as_it_was(case, calls_before, solve
     assert len(bad.loss_curve_) == len(bad.learning_rate_curve_) == calls_before + 2
 
 
-def test_one_after_the_other_a_diverging_call_and_a_good_one():
+def test_the_divergence_of_one_classifier_has_no_effect_on_another():
     good, bad = (small(solver="sgd", activation="identity", random_state=0) for _ in range(2))
     for clf in (good, bad):
         clf.partial_fit(X, y, classes=[0, 1, 2])
@@ -351,10 +350,10 @@ def test_one_after_the_other_a_diverging_call_and_a_good_one():
 
 
 class Untouched(float):
-    """A figure of a curve that nobody is to look at."""
+    """A figure of a curve that raises if anything reads it."""
 
     def _looked_at(self, *args):
-        raise AssertionError("an old figure of a curve is looked at")
+        raise AssertionError("an old figure of a curve was read")
 
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __add__ = __radd__ = __sub__ = __rsub__ = _looked_at
     __float__ = __bool__ = _looked_at
@@ -362,9 +361,9 @@ class Untouched(float):
 
 
 def grown(n, solver, early_stopping):
-    """A classifier as it is after n more calls."""
+    """A classifier with curves as long as after n more calls."""
     clf = small(solver=solver, random_state=0, early_stopping=early_stopping)
-    if early_stopping:  # whose curves are four
+    if early_stopping:  # gives two more curves
         clf.fit(X, y)
     clf.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y)
     for name, value in vars(clf).items():
@@ -374,7 +373,7 @@ def grown(n, solver, early_stopping):
 
 
 def calls_in(function):
-    """How many functions of Python and C are called."""
+    """The number of calls of Python and C functions."""
     n = [0]
 
     def count(frame, event, arg):
@@ -400,19 +399,19 @@ def peak_bytes(function):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", UPDATES)
-def test_partial_fit_costs_the_same_however_many_calls_there_were(solver, early_stopping):
+def test_partial_fit_costs_the_same_after_many_calls(solver, early_stopping):
     short, long = (grown(n, solver, early_stopping) for n in (0, 200_000))
-    for clf in (short, long):  # a list that has grown has room for some more
+    for clf in (short, long):  # after this call the lists have room for more entries
         clf.partial_fit(X, y)
     calls = [min(calls_in(lambda c=clf: c.partial_fit(X, y)) for _ in range(3)) for clf in (short, long)]
     assert calls[1] <= calls[0] + 5
     peaks = [min(peak_bytes(lambda c=clf: c.partial_fit(X, y)) for _ in range(3)) for clf in (short, long)]
-    assert peaks[1] < peaks[0] + 100_000  # a copy of one curve has 1,600,000
+    assert peaks[1] < peaks[0] + 100_000  # a copy of one curve takes 1,600,000
     assert len(long.loss_curve_) == len(short.loss_curve_) + 200_000
     assert_array_equal(long.predict_proba(X), short.predict_proba(X))
 
 
-def test_a_failing_partial_fit_costs_no_more_either():
+def test_a_failing_partial_fit_costs_the_same_after_many_calls():
     peaks = []
     for n in (0, 200_000):
         clf = grown(n, "adam", False).set_params(learning_rate=lambda progress: np.nan)
@@ -428,9 +427,8 @@ def test_a_failing_partial_fit_costs_no_more_either():
 
 # The process
 
-# Wide enough that BLAS is held to one thread while it trains.
-WIDE_X = rng.normal(size=(300, 20))
-WIDE_Y = WIDE_X[:, :3].argmax(axis=1)
+# With these data and the layers below, training limits BLAS to one thread.
+WIDE_X, WIDE_Y = linear_rule(n_rows=300, seed=1, noise=0.0, n_features=20)
 
 
 def blas():
@@ -438,7 +436,7 @@ def blas():
 
 
 def global_state():
-    return np.random.get_state()  # noqa: NPY002 (that it is left alone is the point)
+    return np.random.get_state()  # noqa: NPY002, the global generator is the subject
 
 
 def process():
@@ -526,30 +524,30 @@ SETTINGS = pytest.mark.parametrize(
 @SETTINGS
 @BOTH
 @pytest.mark.parametrize("name", CALLS)
-def test_a_call_leaves_the_process_as_it_was(name, Net, errors):
+def test_a_call_does_not_change_the_process(name, Net, errors):
     unchanged(CALLS[name], Net, errors, raises=False)
 
 
 @SETTINGS
 @BOTH
 @pytest.mark.parametrize("name", RAISING)
-def test_so_does_a_call_that_raises(name, Net, errors):
+def test_a_call_that_raises_does_not_change_the_process(name, Net, errors):
     unchanged(RAISING[name], Net, errors, raises=True)
 
 
 @SETTINGS
 @pytest.mark.parametrize("name", OF_ONE_CALLS)
-def test_so_does_what_only_one_network_can(name, errors):
+def test_a_call_of_one_network_only_does_not_change_the_process(name, errors):
     unchanged(OF_ONE_CALLS[name], BackpropClassifier, errors, raises=False)
 
 
 @SETTINGS
 @pytest.mark.parametrize("name", OF_ONE_RAISING)
-def test_so_does_what_only_one_network_can_when_it_raises(name, errors):
+def test_a_call_of_one_network_only_that_raises_does_not_change_the_process(name, errors):
     unchanged(OF_ONE_RAISING[name], BackpropClassifier, errors, raises=True)
 
 
-def test_blas_is_held_to_one_thread_in_these_fits():
+def test_these_fits_limit_blas_to_one_thread():
     seen = []
 
     def learning_rate(progress):
@@ -565,7 +563,7 @@ def test_blas_is_held_to_one_thread_in_these_fits():
 
 @BOTH
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_numpys_global_generator_is_drawn_from_only_without_a_random_state(solver, Net):
+def test_the_global_generator_is_used_only_without_random_state(solver, Net):
     before = plain(global_state())
     for random_state in (0, np.random.RandomState(0)):
         small(Net, solver=solver, random_state=random_state).fit(X, y)

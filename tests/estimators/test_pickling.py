@@ -1,4 +1,4 @@
-"""Pickles bear the version that wrote them; another version loads them with a warning, and fills in what they lack."""
+"""Pickles hold the version that wrote them. Another version gives a warning and uses defaults for missing parameters."""
 
 import copy
 import inspect
@@ -12,6 +12,7 @@ import sklearn.exceptions
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
+from toy_datasets import linear_rule
 
 import skbp
 from skbp import BackpropClassifier, BackpropClassifierCV, HiddenFeatures, InconsistentVersionWarning
@@ -20,9 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::skbp.NothingLearnedWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
 )
 
-rng = np.random.RandomState(0)
-X = rng.normal(size=(60, 4))
-Y = X[:, :3].argmax(axis=1)
+X, Y = linear_rule(noise=0.0)
 
 
 def network(**params):
@@ -34,7 +33,7 @@ ESTIMATORS = {
     "BackpropClassifierCV": lambda: BackpropClassifierCV(5, cv=2, max_iter=4, random_state=0),
     "HiddenFeatures": lambda: HiddenFeatures(network(), layer=0),
 }
-# Those that have parameters with defaults.
+# The parameters with defaults.
 WITH_DEFAULTS = [(name, param) for name, make in ESTIMATORS.items() for param in make().get_params(deep=False)]
 WITH_DEFAULTS.remove(("HiddenFeatures", "classifier"))
 
@@ -45,7 +44,7 @@ def estimator(request):
 
 
 def result(estimator):
-    """What an estimator makes of X."""
+    """The probabilities or features for X."""
     return estimator.transform(X) if isinstance(estimator, HiddenFeatures) else estimator.predict_proba(X)
 
 
@@ -56,7 +55,7 @@ def quietly_loaded(data):
 
 
 def loaded(load, *args):
-    """What is loaded, and the warnings of it."""
+    """The loaded object, and the warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         return load(*args), caught
@@ -69,14 +68,14 @@ def pickled_by(version, estimator):
 
 
 def from_state(estimator, state):
-    """What unpickling makes of a state."""
+    """The estimator that unpickling makes from a state."""
     new = type(estimator).__new__(type(estimator))
     new.__setstate__(state)
     return new
 
 
 def assert_equal(one, other):
-    """The two values are the same, down to what is public of estimators among them."""
+    """Assert that two values are equal. Estimators are compared by their public attributes."""
     assert type(one) is type(other)
     if isinstance(one, dict):
         assert one.keys() == other.keys()
@@ -94,7 +93,7 @@ def assert_equal(one, other):
     elif isinstance(one, BaseEstimator):
         assert_equal(public(one), public(other))
     else:
-        np.testing.assert_equal(one, other)  # for which nan is nan
+        np.testing.assert_equal(one, other)  # nan equals nan
 
 
 def public(estimator):
@@ -104,7 +103,7 @@ def public(estimator):
 # The same version
 
 
-def test_a_pickle_bears_the_version_and_the_estimator_does_not(estimator):
+def test_a_pickle_has_the_version_and_the_estimator_does_not(estimator):
     data = pickle.dumps(estimator)
     assert skbp.__version__.encode() in data
     assert estimator.__getstate__()["_skbp_version"] == skbp.__version__
@@ -112,13 +111,13 @@ def test_a_pickle_bears_the_version_and_the_estimator_does_not(estimator):
         assert not [name for name in vars(one) if "version" in name]
 
 
-def test_an_estimator_comes_back_with_all_that_is_public(estimator):
+def test_unpickling_restores_all_public_attributes(estimator):
     back = quietly_loaded(pickle.dumps(estimator))
     assert_equal(public(back), public(estimator))
     assert_array_equal(result(back), result(estimator))
 
 
-def test_an_estimator_that_is_not_fitted_comes_back(estimator):
+def test_unpickling_restores_an_estimator_that_is_not_fitted(estimator):
     bare = clone(estimator)
     back = quietly_loaded(pickle.dumps(bare))
     assert_equal(vars(back), vars(bare))
@@ -126,7 +125,7 @@ def test_an_estimator_that_is_not_fitted_comes_back(estimator):
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_a_network_that_is_to_go_on_comes_back_with_everything(solver):
+def test_unpickling_restores_everything_for_a_warm_start(solver):
     clf = network(warm_start=True, solver=solver).fit(X, Y)
     back = quietly_loaded(pickle.dumps(clf))
     assert_equal(vars(back), vars(clf))
@@ -136,7 +135,7 @@ def test_a_network_that_is_to_go_on_comes_back_with_everything(solver):
     assert len(clf.loss_curve_) > 4
 
 
-def test_calls_of_partial_fit_go_on_from_a_pickle():
+def test_partial_fit_continues_from_a_pickle():
     clf = network().partial_fit(X, Y, classes=[0, 1, 2])
     back = quietly_loaded(pickle.dumps(clf))
     assert_equal(vars(back), vars(clf))
@@ -144,7 +143,7 @@ def test_calls_of_partial_fit_go_on_from_a_pickle():
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_every_protocol_carries_the_version(protocol, estimator):
+def test_every_protocol_has_the_version(protocol, estimator):
     data = pickle.dumps(estimator, protocol)
     assert skbp.__version__.encode() in data
     assert_array_equal(result(quietly_loaded(data)), result(estimator))
@@ -173,14 +172,14 @@ def test_joblib_gives_no_warning(compress, estimator, tmp_path):
     assert_array_equal(result(back), result(estimator))
 
 
-def test_a_frozen_transformer_comes_back():
+def test_unpickling_restores_a_frozen_transformer():
     transformer = network().fit(X, Y).as_transformer()
     back = quietly_loaded(pickle.dumps(transformer))
     assert isinstance(back.classifier_, FrozenEstimator)
     assert_array_equal(back.transform(X), transformer.transform(X))
 
 
-def test_a_subclass_comes_back():
+def test_unpickling_restores_a_subclass():
     back = quietly_loaded(pickle.dumps(Subclass(shift=1.0, hidden_layer_sizes=5, max_iter=3).fit(X, Y)))
     assert (type(back), back.shift, back.hidden_layer_sizes) == (Subclass, 1.0, 5)
 
@@ -197,7 +196,7 @@ class Subclass(BackpropClassifier):
 @pytest.mark.parametrize("version", ["0.0.1", "99.1", "1.0.dev0"])
 def test_a_pickle_of_another_version_is_loaded_with_a_warning(version, estimator):
     back, caught = loaded(pickle.loads, pickled_by(version, estimator))
-    # Networks that are part of an estimator give their own.
+    # Networks within an estimator give warnings of their own.
     ours = [one for one in caught if one.message.estimator_name == type(estimator).__name__]
     assert len(ours) == 1
     warning = ours[0].message
@@ -209,11 +208,11 @@ def test_a_pickle_of_another_version_is_loaded_with_a_warning(version, estimator
     assert "scikit-learn" not in str(warning)
     assert_equal(public(back), public(estimator))
     assert_array_equal(result(back), result(estimator))
-    # What it is saved as now is of this version.
+    # A new pickle has the current version.
     assert_array_equal(result(quietly_loaded(pickle.dumps(back))), result(estimator))
 
 
-def test_the_warning_points_at_the_line_that_loads(estimator):
+def test_the_warning_points_to_the_line_that_loads(estimator):
     data = pickled_by("0.0.1", estimator)
     line = inspect.currentframe().f_lineno + 1
     _, caught = loaded(lambda: pickle.loads(data))
@@ -231,7 +230,7 @@ def test_a_pickle_without_a_version_is_loaded_with_a_warning(estimator):
     assert_array_equal(result(back), result(estimator))
 
 
-def test_the_warning_may_be_ignored_by_scikit_learns_category(estimator):
+def test_a_filter_for_scikit_learns_category_ignores_the_warning(estimator):
     data = pickled_by("0.0.1", estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -245,14 +244,14 @@ def test_the_warning_may_be_an_error(estimator):
         pickle.loads(data)
 
 
-def test_the_warning_has_what_it_says_as_attributes():
+def test_the_warning_has_its_figures_as_attributes():
     warning = InconsistentVersionWarning(estimator_name="A", current_version="2", original_version="1")
     assert (warning.estimator_name, warning.original_sklearn_version) == ("A", "1")
     assert "A was pickled by skbp 1 and is loaded by skbp 2" in str(warning)
 
 
 @pytest.mark.parametrize(("name", "param"), WITH_DEFAULTS)
-def test_a_parameter_that_the_pickle_lacks_has_its_default(name, param):
+def test_a_parameter_that_is_missing_in_the_pickle_gets_its_default(name, param):
     estimator = fitted(name)
     default = inspect.signature(type(estimator)).parameters[param].default
     state = {key: value for key, value in estimator.__getstate__().items() if key != param}
@@ -261,13 +260,13 @@ def test_a_parameter_that_the_pickle_lacks_has_its_default(name, param):
     assert_equal(back.get_params(deep=False), {**estimator.get_params(deep=False), param: default})
     assert type(estimator).__name__ in repr(back)
     assert_equal(clone(back).get_params(deep=False), back.get_params(deep=False))
-    if param not in ("hidden_layer_sizes", "layer"):  # what is fitted is of another shape than the default
+    if param not in ("hidden_layer_sizes", "layer"):  # the fitted weights have another shape than by default
         assert_array_equal(result(back), result(estimator))
     quietly_loaded(pickle.dumps(back))
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_all_parameters_that_have_defaults_may_be_lacking_at_once(name):
+def test_all_parameters_with_defaults_may_be_missing_at_once(name):
     estimator = fitted(name)
     params = estimator.get_params(deep=False)
     required = {"classifier"}
@@ -287,7 +286,7 @@ def fitted(name):
     return FITTED[name]
 
 
-def test_a_default_does_not_take_the_place_of_what_the_pickle_has():
+def test_a_default_does_not_replace_a_parameter_of_the_pickle():
     clf = network(alpha=0.7, solver="lbfgs", dtype="float32")
     back, _ = loaded(pickle.loads, pickled_by("0.0.1", clf))
     assert_equal(back.get_params(), clf.get_params())

@@ -1,10 +1,11 @@
-"""Each line is the curve that it says it is, of each network, with the best epoch where it was."""
+"""LossCurveDisplay: each line is the right curve of the right network, and the best epoch is marked."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from numpy.testing import assert_array_equal
+from registries import SOLVERS, UPDATES
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
@@ -12,15 +13,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._training.solvers import SOLVERS
-from skbp._training.updates import UPDATES
 from skbp.inspection import LossCurveDisplay
 from skbp.inspection._curves import CURVES, PANELS
 
 X, y = load_iris(return_X_y=True)
 X = scale(X)
 
-# Networks here are trained no longer than it takes to have weights.
+# The networks are trained for a few epochs only, to have weights.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 
@@ -29,7 +28,7 @@ def network(**params):
 
 
 def stopped(**params):
-    """A network with validation curves whose best epoch is neither the first nor the last."""
+    """A network with validation curves and a best epoch that is neither the first nor the last."""
     clf = network(early_stopping=True, max_iter=60, learning_rate_init=0.1, scoring="loss", **params).fit(X, y)
     assert 1 < clf.best_iter_ < clf.n_iter_
     return clf
@@ -75,7 +74,7 @@ def test_every_panel_shows_its_curves():
     assert display.lines_["loss"][0].axes is display.lines_["validation_loss"][0].axes is loss
     assert display.lines_["validation_score"][0].axes is score
     assert display.lines_["learning_rate"][0].axes is rate
-    loss.set_xlim(2, 5)  # to zoom into one is to zoom into all
+    loss.set_xlim(2, 5)  # the panels share their x axis
     assert score.get_xlim() == rate.get_xlim() == (2, 5)
     assert entries(loss) == ["objective", "loss on validation data", "best epoch"]
     assert score.get_legend() is None
@@ -88,7 +87,7 @@ def test_the_best_epoch_is_marked_on_losses_and_score():
     marked = [(clf.loss_curve_[at]), clf.validation_loss_curve_[at], clf.validation_scores_[at]]
     assert [points(dot) for dot in display.best_] == [[[clf.best_iter_], [value]] for value in marked]
     assert all(dot.get_marker() == "o" for dot in display.best_)
-    # It is the epoch whose loss on the validation data is least.
+    # It is the epoch with the lowest loss on the validation data.
     assert clf.validation_loss_curve_[at] == min(clf.validation_loss_curve_)
 
 
@@ -101,7 +100,7 @@ def test_without_early_stopping_no_epoch_is_the_best():
     assert entries(display.ax_[0]) == ["objective", "loss on validation data"]
 
 
-def test_the_best_epoch_of_a_former_call_stays_marked():
+def test_the_best_epoch_of_an_earlier_call_stays_marked():
     clf = stopped(warm_start=True)
     before, best = clf.n_iter_, clf.best_iter_
     clf.set_params(learning_rate_init=1.0, max_iter=3).fit(X, y)
@@ -109,7 +108,7 @@ def test_the_best_epoch_of_a_former_call_stays_marked():
     assert [dot.get_xdata()[0] for dot in LossCurveDisplay.from_estimator(clf).best_] == [best, best]
 
 
-def test_members_have_a_line_each_and_are_drawn_where_they_were_looked_at():
+def test_each_member_has_a_line_with_points_where_it_was_evaluated():
     clf = ensemble(max_iter=13).fit(X, y)
     display = LossCurveDisplay.from_estimator(make_pipeline(StandardScaler(), clf), panels=["loss", "score"])
     assert len(display.lines_["loss"]) == 3
@@ -133,12 +132,12 @@ def test_members_have_a_line_each_and_are_drawn_where_they_were_looked_at():
         "loss on validation data",
         "best epoch",
     ]
-    # Of each member on its two losses, and then on its score.
+    # First two marks for each member on its losses, then one mark on its score.
     bests = [dot.get_xdata()[0] for dot in display.best_]
     assert bests == [*np.repeat(clf.best_iters_, 2), *clf.best_iters_]
 
 
-def test_several_estimators_have_a_colour_each_and_members_share_theirs():
+def test_each_estimator_has_a_colour_which_its_members_share():
     one, other, many = network().fit(X, y), network(solver="lbfgs").fit(X, y), ensemble().fit(X, y)
     display = LossCurveDisplay.from_estimators({"adam": one, "lbfgs": other, "five": many})
     lines = display.lines_["loss"]
@@ -156,7 +155,7 @@ def test_estimators_without_names_are_numbered():
     assert display.ax_.get_xlabel() == "epoch"
 
 
-def test_a_name_is_the_legends():
+def test_the_name_is_in_the_legend():
     assert entries(LossCurveDisplay.from_estimator(network().fit(X, y), name="small").ax_) == ["small"]
     display = LossCurveDisplay.from_estimator(ensemble().fit(X, y), name="all")
     assert entries(display.ax_) == ["all", "objective", "loss on validation data", "best epoch"]
@@ -172,7 +171,7 @@ def test_scikit_learns_classifier_is_drawn_too():
     assert display.best_ == []
 
 
-def test_scales_are_those_asked_for_but_scores_stay_linear():
+def test_the_scales_are_as_given_but_linear_for_scores():
     clf = stopped()
     for xscale, yscale in [("linear", "linear"), ("log", "log"), ("linear", "log")]:
         axes = LossCurveDisplay.from_estimator(clf, panels=list(PANELS), xscale=xscale, yscale=yscale).ax_
@@ -180,7 +179,7 @@ def test_scales_are_those_asked_for_but_scores_stay_linear():
         assert [ax.get_yscale() for ax in axes] == [yscale, "linear", yscale]
 
 
-def test_panels_go_to_the_axes_given():
+def test_panels_are_drawn_on_the_given_axes():
     clf = stopped()
     figure, axes = plt.subplots(1, 2)
     display = LossCurveDisplay.from_estimator(clf, panels=["score", "loss"], ax=axes)
@@ -234,14 +233,14 @@ def test_estimators_that_are_no_networks_are_refused_by_name():
             LossCurveDisplay.from_estimators(given)
 
 
-def test_names_and_best_epochs_are_as_many_as_curves():
+def test_the_numbers_of_names_and_best_epochs_must_match_the_curves():
     with pytest.raises(ValueError, match="names has 1 elements for 2 curves: pass one for each network"):
         LossCurveDisplay([{"loss": [1.0]}, {"loss": [2.0]}], ["a"]).plot()
     with pytest.raises(ValueError, match="best_iters has 2 elements for 1 curves: pass one for each network"):
         LossCurveDisplay([{"loss": [1.0]}], ["a"], best_iters=[1, 1]).plot()
 
 
-def test_curves_of_ones_own_are_drawn_with_gaps_closed():
+def test_curves_of_the_user_are_drawn_without_gaps():
     display = LossCurveDisplay(
         [{"loss": [3.0, 2.0, 1.0], "validation_loss": [np.nan, 2.5, np.nan]}, {"loss": [4.0], "validation_loss": None}],
         ["a", "b"],

@@ -1,4 +1,4 @@
-"""The checks pass right derivatives and name wrong ones, and eigenvalues and verdicts are those of the full Hessian."""
+"""The checks accept right derivatives and reject wrong ones. Eigenvalues and verdicts are those of the full Hessian."""
 
 import dataclasses
 import itertools
@@ -6,17 +6,17 @@ import itertools
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from registries import ACTIVATIONS, LOSSES
 from scipy.sparse import csr_array
-from sklearn.datasets import load_wine, make_classification
+from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
+from toy_datasets import clusters
 
 from skbp import Activation, BackpropClassifier
-from skbp._network.activations import ACTIVATIONS
-from skbp._network.losses import LOSSES
 from skbp.inspection import DerivativeCheck, check_gradient, check_hessian_product, hessian_extremes
 
-# Networks here are trained no longer than it takes to have weights.
+# The networks are trained for a few epochs only, to have weights.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 BOTH_CHECKS = [check_gradient, check_hessian_product]
@@ -24,7 +24,7 @@ TANH = ACTIVATIONS["tanh"]
 
 
 def data(n_classes=3, n_features=6, n_rows=40):
-    return make_classification(n_rows, n_features, n_informative=5, n_redundant=0, n_classes=n_classes, random_state=0)
+    return clusters(n_rows=n_rows, n_features=n_features, n_informative=5, n_classes=n_classes)
 
 
 def network(activation="tanh", **params):
@@ -47,7 +47,7 @@ def test_right_derivatives_pass_before_and_after_training(activation, out_activa
     X, weight = container(X), np.linspace(0.0, 2.0, len(y)) if weighted else None
     clf = network(activation, out_activation=out_activation, max_iter=3)
     for at in (clf, clf.fit(X, y, weight)):
-        # Relu's slope jumps: of it only the gradient is a limit of differences everywhere that counts.
+        # The slope of relu jumps, so differences of gradients do not converge to the Hessian near the jump.
         for check in BOTH_CHECKS if activation != "relu" else [check_gradient]:
             result = check(at, X, y, weight)
             assert result.passed
@@ -84,22 +84,22 @@ def test_a_wrong_derivative_fails_with_a_table_that_names_the_directions(check, 
     assert all(1e-6 < error < 10.0 for error in errors)
 
 
-def test_a_wrong_curvature_does_not_concern_the_gradient():
+def test_a_wrong_curvature_has_no_effect_on_the_check_of_the_gradient():
     assert check_gradient(network(WRONG_CURVATURE), *data()).passed
 
 
-def test_a_right_activation_of_ones_own_passes():
+def test_a_right_activation_of_the_user_passes():
     softsign = Activation(
         function=lambda z, out: np.divide(z, 1.0 + np.abs(z), out=out),
         slope=lambda a, out: np.square(1.0 - np.abs(a), out=out),
         curvature=lambda a, out: np.multiply(-2.0 * np.sign(a), (1.0 - np.abs(a)) ** 3, out=out),
     )
-    # Its curvature jumps at 0; the many small steps of the check find one that crosses no jump.
+    # Its curvature jumps at 0. The check tries many small steps, and some of them cross no jump.
     for check in BOTH_CHECKS:
         assert check(network(softsign), *data(), tol=1e-5).passed
 
 
-def test_a_record_of_ones_own_may_ask_for_z():
+def test_an_activation_of_the_user_may_need_z():
     sine = Activation(
         function=lambda z, out: np.sin(z, out=out),
         slope=lambda z, out: np.cos(z, out=out),
@@ -111,7 +111,7 @@ def test_a_record_of_ones_own_may_ask_for_z():
 
 
 @pytest.mark.parametrize("name", [name for name, record in ACTIVATIONS.items() if record.needs_z])
-def test_a_record_that_does_not_ask_for_z_but_needs_it_fails(name):
+def test_an_activation_that_needs_z_but_does_not_say_so_fails(name):
     careless = dataclasses.replace(ACTIVATIONS[name], needs_z=False)
     for check in BOTH_CHECKS:
         with pytest.raises(AssertionError, match="DIFFERS"):
@@ -129,7 +129,7 @@ def test_each_layer_is_checked_with_its_own_activation_and_penalty():
                 check(network(layers), *data())
 
 
-def test_it_is_the_exact_hessian_that_is_checked_whatever_hessian_says():
+def test_the_exact_hessian_is_checked_for_any_value_of_hessian():
     clf = network(hessian="gauss-newton")
     assert check_hessian_product(clf, *data()).passed
     assert clf.hessian == "gauss-newton"
@@ -157,7 +157,7 @@ def convex(n_classes, n_features, **params):
     return clf.fit(X, y), X, y
 
 
-# Up to 50 parameters the eigenvalues are those of the whole matrix, above it Lanczos finds them.
+# Up to 50 parameters the eigenvalues come from the whole matrix. For more parameters Lanczos computes them.
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize(("n_classes", "n_features"), [(2, 6), (3, 6), (2, 60), (3, 30)])
 def test_a_convex_problem_has_a_minimum_with_the_eigenvalues_of_the_full_hessian(n_classes, n_features, k):
@@ -173,7 +173,7 @@ def test_a_convex_problem_has_a_minimum_with_the_eigenvalues_of_the_full_hessian
 
 
 def saddle(n_hidden):
-    """All weights 0 and labels in balance: no element of the gradient differs from 0, but pairs of layers would gain."""
+    """A network with zero weights and balanced labels: the gradient is zero, but changing two layers lowers the loss."""
     X = np.random.default_rng(0).standard_normal((40, 4))
     y = np.tile([0, 1], 20)
     X[y == 1] += 1.0
@@ -187,15 +187,15 @@ def saddle(n_hidden):
 
 
 @pytest.mark.parametrize("n_hidden", [3, 15], ids=["whole matrix", "lanczos"])
-def test_a_saddle_is_told_from_a_minimum(n_hidden):
+def test_a_saddle_is_distinguished_from_a_minimum(n_hidden):
     clf, X, y = saddle(n_hidden)
     extremes = hessian_extremes(clf, X, y)
     assert extremes.verdict == "saddle"
     assert extremes.max_gradient < 1e-15
-    # By hand: each hidden unit couples its output weight with its input weights by the mean of delta x.
+    # By hand: for each hidden unit, the output weight and the input weights are coupled by the mean of delta x.
     coupling = np.linalg.norm(((0.5 - y)[:, None] * X).mean(axis=0))
     assert_allclose(extremes.smallest, [-coupling], rtol=1e-6)
-    assert_allclose(extremes.largest, [max(coupling, 0.25)], rtol=1e-6)  # the output bias alone has p (1 - p)
+    assert_allclose(extremes.largest, [max(coupling, 0.25)], rtol=1e-6)  # p (1 - p) from the output bias
 
 
 def test_an_untrained_network_is_not_at_a_stationary_point():
@@ -207,29 +207,29 @@ def test_an_untrained_network_is_not_at_a_stationary_point():
     assert not hasattr(clf, "coefs_")
 
 
-def test_tol_says_what_counts_as_stationary():
+def test_tol_decides_what_is_stationary():
     X, y = data()
     clf, gradient = network(), hessian_extremes(network(), X, y).max_gradient
     assert hessian_extremes(clf, X, y, tol=0.99 * gradient).verdict == "not stationary"
     assert hessian_extremes(clf, X, y, tol=1.01 * gradient).verdict in {"saddle", "minimum"}
 
 
-def test_the_exact_hessian_decides_whatever_hessian_says():
+def test_the_exact_hessian_decides_for_any_value_of_hessian():
     clf, X, y = saddle(3)
     clf.set_params(hessian="gauss-newton")
     assert hessian_extremes(clf, X, y).verdict == "saddle"
     assert clf.hessian == "gauss-newton"
 
 
-def test_directions_without_curvature_do_not_speak_against_a_minimum():
-    # Adding a constant to all softmax biases changes nothing.
+def test_a_minimum_may_have_directions_without_curvature():
+    # Adding a constant to all biases of softmax units changes nothing.
     clf, X, y = convex(3, 6)
     extremes = hessian_extremes(clf, X, y)
     assert abs(extremes.smallest[0]) < 1e-12
     assert extremes.verdict == "minimum"
 
 
-def test_weights_of_rows_count():
+def test_sample_weights_have_an_effect():
     X, y = data()
     weight = np.linspace(0.0, 3.0, len(y))
     clf = network(max_iter=3).fit(X, y)
@@ -258,8 +258,8 @@ def test_the_result_prints_the_verdict_and_the_figures():
         assert all(f"{value:.3e}" in line for value in values)
 
 
-def test_lanczos_finds_the_flat_direction_whatever_it_starts_from():
-    """The common shift of the softmax units' biases has no curvature: the smallest eigenvalue at a minimum is 0."""
+def test_lanczos_finds_the_flat_direction_from_any_start():
+    # A common shift of the biases of softmax units has no curvature, so the smallest eigenvalue at a minimum is 0.
     X, y = load_wine(return_X_y=True)
     clf = BackpropClassifier((16,), "tanh", solver="trust-ncg", alpha=1.0, tol=1e-6, max_iter=500, random_state=0)
     clf.fit(scale(X), y)
@@ -269,13 +269,13 @@ def test_lanczos_finds_the_flat_direction_whatever_it_starts_from():
         assert extremes.verdict == "minimum"
 
 
-def test_a_check_of_nothing_does_not_pass():
+def test_a_check_without_directions_does_not_pass():
     assert not DerivativeCheck("The gradient", [], 1e-6).passed
     assert DerivativeCheck("The gradient", [1e-9], 1e-6).passed
 
 
 def huge(size):
-    """Logits of the order of 1000 times the square of the size."""
+    """A network with logits of about 1000 times the square of `size`."""
     weights = [np.full((6, 4), size), np.full((4, 3), size)]
     return BackpropClassifier.from_weights(
         weights, [np.zeros(4), np.zeros(3)], classes=[0, 1, 2], activation="softplus"
@@ -290,14 +290,14 @@ def huge(size):
         (hessian_extremes, "The gradient of the objective at"),
     ],
 )
-def test_what_is_not_finite_is_an_error_that_says_what_to_do(function, what):
+def test_values_that_are_not_finite_are_an_error_with_a_remedy(function, what):
     X, y = data()
     with pytest.raises(ValueError, match=rf"^{what} the parameters of clf is not finite\. .*scale X"):
         function(huge(1e200), np.abs(X), y)
 
 
 @pytest.mark.parametrize("size", [20, 60], ids=["whole matrix", "lanczos"])
-def test_a_hessian_that_is_not_finite_is_an_error_where_the_gradient_is_finite(size):
+def test_a_hessian_that_is_not_finite_is_an_error(size):
     bent = dataclasses.replace(TANH, curvature=lambda a, out: np.copyto(out, np.inf) or out)
     X, y = data()
     clf = network(bent, hidden_layer_sizes=(1,) if size == 20 else (6,))
@@ -310,7 +310,7 @@ def test_a_hessian_that_is_not_finite_is_an_error_where_the_gradient_is_finite(s
 
 
 def blows_up(distance):
-    """tanh, but nan as soon as a weighted sum is `distance` or more away from where it was in the first call."""
+    """tanh, but nan if a weighted sum differs by `distance` or more from its value in the first call."""
     first = []
 
     def function(z, out):
@@ -322,7 +322,7 @@ def blows_up(distance):
     return dataclasses.replace(TANH, function=function)
 
 
-def test_steps_that_lead_to_where_the_function_is_not_finite_do_not_count():
+def test_steps_to_points_where_the_function_is_not_finite_are_ignored():
     X, y = data()
     result = check_gradient(network(blows_up(1e-2), hidden_layer_sizes=(4,)), X, y)
     assert max(result.errors) < 1e-6

@@ -1,4 +1,4 @@
-"""The drawing has a disc for each unit and a line for each weight, by sign and size, and every word can be read."""
+"""NetworkDisplay: a disc for each unit, a line for each weight by sign and size, and text that can be read."""
 
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from skbp.inspection._drawing import LEAST_OPAQUE, THINNEST_LINE, WIDEST_LINE
 
 IRIS = load_iris()
 
-# Networks here are trained no longer than it takes to have weights.
+# The networks are trained for a few epochs only, to have weights.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 
@@ -70,7 +70,7 @@ def texts(display, which):
 
 
 def lines(display, layer):
-    """{(unit on the left, unit on the right): (weight's sign, width, opacity)} as drawn; the unit None is the bias."""
+    """{(left unit, right unit): (sign of the weight, width, opacity)} as drawn. The unit None is the bias."""
     centres = [
         {(round(disc.center[0], 6), round(disc.center[1], 6)): unit for disc, unit in zip(discs, units, strict=True)}
         for discs, units in zip(display.units_, display.shown_, strict=True)
@@ -96,7 +96,7 @@ def test_there_is_a_disc_for_each_unit_and_a_line_for_each_weight(hidden):
     assert [len(edges.get_segments()) for edges in display.edges_] == [coef.size for coef in clf.coefs_]
     assert all(dots == [] for dots in display.dots_)
     assert display.bias_units_ == []
-    # Nothing else is on the axes.
+    # The axes have nothing else.
     assert len(display.ax_.patches) == sum(units)
     assert len(display.ax_.collections) == len(clf.coefs_)
 
@@ -113,7 +113,7 @@ def test_lines_have_the_colour_of_the_sign_and_the_width_of_the_size(cls):
             assert sign == np.sign(coef[place])
             assert width == pytest.approx(max(WIDEST_LINE * size[place], THINNEST_LINE))
             assert opacity == pytest.approx(LEAST_OPAQUE + (1 - LEAST_OPAQUE) * size[place])
-        # The largest lie on top.
+        # The largest weights are drawn last.
         widths = display.edges_[layer].get_linewidths()
         assert list(widths) == sorted(widths)
 
@@ -136,14 +136,14 @@ def test_biases_are_weights_of_a_unit_that_is_always_one():
             sign, width, _ = drawn[None, unit]
             assert sign == np.sign(bias)
             assert width == pytest.approx(max(WIDEST_LINE * abs(bias) / largest, THINNEST_LINE))
-        # It stands above the units of its layer, apart from the topmost.
+        # The bias unit is above the units of its layer, at a distance.
         (x, top), (x_bias, y_bias) = display.units_[layer][0].center, display.bias_units_[layer].center
         assert x_bias == x
         assert y_bias - top > 2 * display.units_[layer][0].radius
     assert [text.get_text() for text in display.ax_.texts].count("1") >= 3
 
 
-def test_input_is_blue_hidden_red_output_yellow_unless_told_otherwise():
+def test_input_is_blue_hidden_red_and_output_yellow_by_default():
     clf = iris((3, 2))
     for colours, kwargs in [
         (("tab:blue", "tab:red", "gold"), {}),
@@ -158,7 +158,7 @@ def test_input_is_blue_hidden_red_output_yellow_unless_told_otherwise():
 
 
 @pytest.mark.parametrize(("max_units", "first", "last"), [(12, 6, 6), (7, 4, 3), (2, 1, 1)])
-def test_of_wide_layers_the_ends_are_drawn_with_dots_between(max_units, first, last):
+def test_wide_layers_are_drawn_as_their_ends_with_dots_between(max_units, first, last):
     clf = digits((30, 5))
     display = NetworkDisplay.from_estimator(clf, max_units=max_units)
     for units, width, discs, dots in zip(display.shown_, [64, 30, 5, 10], display.units_, display.dots_, strict=True):
@@ -167,14 +167,14 @@ def test_of_wide_layers_the_ends_are_drawn_with_dots_between(max_units, first, l
             continue
         assert units == [*range(first), *range(width - last, width)]
         assert len(discs) == max_units
-        # The dots are between the two discs that are neighbours no more, and touch neither.
+        # The dots are between the two ends and touch neither.
         above, below = discs[first - 1], discs[first]
         assert len(dots) == 3
         heights = [dot.center[1] for dot in dots]
         assert above.center[1] - above.radius > max(heights) + dots[0].radius
         assert below.center[1] + below.radius < min(heights) - dots[0].radius
         assert all(dot.center[0] == above.center[0] for dot in dots)
-    # Lines are those between units that are drawn, with their own weights.
+    # There are lines between drawn units only, with the right weights.
     for layer, coef in enumerate(clf.coefs_):
         drawn = lines(display, layer)
         assert set(drawn) == {(i, j) for i in display.shown_[layer] for j in display.shown_[layer + 1]}
@@ -183,7 +183,7 @@ def test_of_wide_layers_the_ends_are_drawn_with_dots_between(max_units, first, l
     assert texts(display, "classes") == [str(unit) for unit in display.shown_[-1]]
 
 
-def test_names_stand_beside_their_units():
+def test_names_are_beside_their_units():
     frame = pd.DataFrame(IRIS.data, columns=IRIS.feature_names)
     clf = BackpropClassifier(3, max_iter=2, random_state=0).fit(frame, IRIS.target_names[IRIS.target])
     display = NetworkDisplay.from_estimator(clf)
@@ -196,7 +196,7 @@ def test_names_stand_beside_their_units():
             assert text.get_horizontalalignment() == ("right" if side < 0 else "left")
 
 
-def test_headings_say_what_the_layers_are():
+def test_headings_describe_the_layers():
     display = NetworkDisplay.from_estimator(iris((4, 1), activation=["tanh", "elu"]))
     assert texts(display, "layers") == [
         "input\n4 features",
@@ -209,13 +209,13 @@ def test_headings_say_what_the_layers_are():
     assert texts(bare, "layers") == ["input\n1 feature", "output\n2 units"]
 
 
-def test_a_binary_a_multilabel_and_a_single_class_network_have_the_units_they_have():
+def test_output_units_of_binary_multilabel_and_single_class_networks():
     assert texts(binary(), "classes") == ["benign"]
     assert texts(multilabel(), "classes") == ["0", "1", "2", "3"]
     assert texts(single_class(), "classes") == ["only"]
 
 
-def test_the_legend_says_which_colour_is_which_sign():
+def test_the_legend_explains_the_colours_of_the_signs():
     legend = NetworkDisplay.from_estimator(iris()).ax_.get_legend()
     assert {
         text.get_text(): handle.get_color() for text, handle in zip(legend.texts, legend.get_lines(), strict=True)
@@ -227,7 +227,7 @@ def overlap(one, other):
 
 
 @pytest.mark.parametrize("picture", list(PICTURES))
-def test_every_word_is_inside_the_figure_and_none_is_upon_another(picture):
+def test_every_text_is_inside_the_figure_and_none_overlaps_another(picture):
     display = PICTURES[picture]()
     if not hasattr(display, "figure_"):
         display.plot()
@@ -242,7 +242,7 @@ def test_every_word_is_inside_the_figure_and_none_is_upon_another(picture):
         assert box.y1 <= height, word
     for i, box in enumerate(boxes):
         assert not any(overlap(box, other) for other in boxes[:i])
-    # Nor upon a disc; discs are round, and as large as the type or larger.
+    # No text overlaps a disc. The discs are round and at least as high as the text.
     discs = [disc for discs in display.units_ for disc in discs] + display.bias_units_
     for disc in discs:
         extent = disc.get_window_extent()
@@ -254,7 +254,7 @@ def test_every_word_is_inside_the_figure_and_none_is_upon_another(picture):
             assert above.center[1] - below.center[1] > above.radius + below.radius
 
 
-def test_on_given_axes_the_drawing_keeps_within_them():
+def test_the_drawing_stays_within_given_axes():
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5))
     for ax, clf in zip(axes, [iris(8), digits(16)], strict=True):
         NetworkDisplay.from_estimator(clf, ax=ax)
@@ -267,14 +267,14 @@ def test_on_given_axes_the_drawing_keeps_within_them():
             assert box.y0 - 2 < extent.y0 < extent.y1 < box.y1 + 2
 
 
-def test_axes_too_small_for_the_names_are_drawn_on_all_the_same():
+def test_drawing_on_axes_too_small_for_the_names_works():
     figure, ax = plt.subplots(figsize=(1, 1))
     NetworkDisplay.from_estimator(iris(), feature_names=["n" * 40] * 4, ax=ax)
     figure.canvas.draw()
     assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all()
 
 
-def test_what_cannot_be_drawn_is_an_error_that_says_why():
+def test_invalid_arguments_are_errors_that_say_why():
     with pytest.raises(ValueError, match=r"'max_units' parameter .* must be an int in the range \[2, inf\). Got 1"):
         NetworkDisplay.from_estimator(iris(), max_units=1)
     with pytest.raises(ValueError, match="biases=True needs intercepts"):
@@ -308,7 +308,7 @@ def test_weights_and_names_that_do_not_fit_are_an_error(changed, message):
         NetworkDisplay(**arguments | changed).plot()
 
 
-def test_colours_may_have_any_form_that_matplotlib_knows():
+def test_colours_may_be_given_in_any_form_of_matplotlib():
     for colours in (["C0", "#ff0000", (0.0, 0.0, 1.0)], np.eye(3)):
         display = NetworkDisplay.from_estimator(iris(), colors=colours)
         for discs, colour in zip(display.units_, colours, strict=True):

@@ -1,25 +1,26 @@
-"""The sizes are those of activations and derivatives computed another way, and say what vanishes."""
+"""GradientFlowDisplay: sizes of activations and derivatives, compared with other ways to compute them."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from registries import ACTIVATIONS
 from scipy.sparse import csr_array
 from scipy.special import expit, softmax
-from sklearn.datasets import load_digits, make_classification, make_multilabel_classification
+from sklearn.datasets import load_digits, make_multilabel_classification
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from toy_datasets import clusters
 
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._network.activations import ACTIVATIONS
 from skbp.inspection import GradientFlowDisplay
 
-# Networks here are trained no longer than it takes to have weights.
+# The networks are trained for a few epochs only, to have weights.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 QUANTITIES = ("activation", "delta", "gradient")
-X, y = make_classification(60, 6, n_informative=5, n_redundant=0, n_classes=3, random_state=0)
+X, y = clusters(n_features=6, n_informative=5)
 
 
 def network(activation="tanh", hidden=(5, 4), **params):
@@ -31,7 +32,7 @@ def rms(values):
 
 
 def by_hand(clf, rows, errors):
-    """Sizes in a fitted tanh network by the chain rule, row by row; `errors` are those of the outputs' probabilities."""
+    """Sizes in a fitted tanh network by the chain rule, row by row. `errors` gives those of the predicted probabilities."""
     a = [rows]
     for coef, intercept in zip(clf.coefs_, clf.intercepts_, strict=True):
         a.append(a[-1] @ coef + intercept)
@@ -93,15 +94,15 @@ def test_sparse_rows_have_the_sizes_of_dense_ones():
         assert_allclose(getattr(sparse, quantity), getattr(dense, quantity), rtol=1e-12)
 
 
-def test_more_rows_leave_the_sizes_as_they_are():
-    # Twenty copies do not fit in one chunk of the objective.
+def test_repeating_all_rows_does_not_change_the_sizes():
+    # Twenty copies are more than one chunk of the objective.
     clf = network().fit(X, y)
     once, often = (GradientFlowDisplay.from_estimator(clf, np.tile(X, (n, 1)), np.tile(y, n)) for n in (1, 20))
     for quantity in QUANTITIES:
         assert_allclose(getattr(often, quantity), getattr(once, quantity), rtol=1e-10)
 
 
-def test_weights_of_rows_count_in_the_gradient():
+def test_sample_weights_have_an_effect_on_the_gradient():
     times = np.arange(len(y)) % 3
     clf = network().fit(X, y)
     weighted = GradientFlowDisplay.from_estimator(clf, X, y, times)
@@ -132,7 +133,7 @@ def test_a_pipeline_transforms_the_rows_first():
     assert display.activation[0] == pytest.approx(1.0)
 
 
-def test_it_is_seen_that_the_gradient_of_logistic_units_vanishes_and_that_of_relu_does_not():
+def test_the_gradient_vanishes_with_logistic_units_and_not_with_relu():
     rows, labels = load_digits(return_X_y=True)
     sizes = {
         activation: GradientFlowDisplay.from_estimator(
@@ -140,7 +141,7 @@ def test_it_is_seen_that_the_gradient_of_logistic_units_vanishes_and_that_of_rel
         ).delta
         for activation in ("logistic", "relu")
     }
-    # The logistic function's slope is at most 1/4, and its initial weights are small.
+    # The slope of the logistic function is at most 1/4, and its initial weights are small.
     assert (sizes["logistic"][1:-1] / sizes["logistic"][:-2] > 4.0).all()
     assert sizes["relu"][0] > 1e3 * sizes["logistic"][0]
 
@@ -162,7 +163,7 @@ def entries(display):
     return [text.get_text() for text in display.ax_.get_legend().get_texts()]
 
 
-def test_networks_on_the_same_axes_have_their_own_dashes_and_names():
+def test_networks_on_the_same_axes_have_different_line_styles_and_names():
     first = GradientFlowDisplay.from_estimator(network("tanh"), X, y, name="tanh")
     second = GradientFlowDisplay.from_estimator(network("relu"), X, y, name="relu", ax=first.ax_)
     assert second.ax_ is first.ax_
@@ -183,7 +184,7 @@ def test_networks_on_the_same_axes_have_their_own_dashes_and_names():
     assert entries(GradientFlowDisplay.from_estimator(network(), X, y)) == entries(second)[:3]
 
 
-def test_a_network_all_of_whose_units_are_dead_can_be_drawn():
+def test_a_network_with_dead_units_only_can_be_drawn():
     clf = BackpropClassifier.from_weights(
         [np.ones((6, 3)), np.ones((3, 1))], [np.full(3, -1e3), np.zeros(1)], classes=[0, 1], activation="relu"
     )
@@ -196,8 +197,8 @@ def test_a_network_all_of_whose_units_are_dead_can_be_drawn():
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e160])
-def test_squares_of_very_small_and_very_large_numbers_are_not_taken(size):
-    """The root mean square of one number is the number itself, though its square is beyond the range of float64."""
+def test_the_root_mean_square_of_extreme_numbers_does_not_overflow(size):
+    # The root mean square of one number is the number itself, even if its square is out of the range of float64.
     clf = BackpropClassifier.from_weights(
         [[[size]], [[1.0 / size]]], [[0.0], [0.0]], classes=[0, 1], activation="identity"
     )
@@ -208,7 +209,7 @@ def test_squares_of_very_small_and_very_large_numbers_are_not_taken(size):
     assert_allclose(display.gradient, [0.5 * error / size, 0.5 * size * error], rtol=1e-12)
 
 
-def test_what_is_not_finite_is_an_error_that_says_what_it_is():
+def test_values_that_are_not_finite_are_an_error_that_names_them():
     def at(*weights):
         biases = [np.zeros(1) for _ in weights]
         clf = BackpropClassifier.from_weights([[[w]] for w in weights], biases, classes=[0, 1], activation="identity")
@@ -220,7 +221,7 @@ def test_what_is_not_finite_is_an_error_that_says_what_it_is():
         at(0.0, 1e200, 1e200)
 
 
-def test_what_has_no_objective_is_an_error():
+def test_an_estimator_without_objective_is_an_error():
     ensemble = BackpropClassifierCV(3, cv=2, max_iter=2, random_state=0).fit(X, y)
     with pytest.raises(TypeError, match="BackpropClassifierCV, which is 2 networks: pass one of its members_"):
         GradientFlowDisplay.from_estimator(ensemble, X, y)

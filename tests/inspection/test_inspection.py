@@ -1,4 +1,4 @@
-"""What all displays share: they import matplotlib when they draw and not before, and draw where they are told."""
+"""What all displays and functions have in common: imports, axes, and errors about arguments."""
 
 import inspect
 import subprocess
@@ -7,6 +7,7 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from registries import ACTIVATIONS
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -17,7 +18,6 @@ from sklearn.preprocessing import StandardScaler, scale
 
 import skbp.inspection
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._network.activations import ACTIVATIONS
 from skbp.inspection import (
     GradientFlowDisplay,
     LossCurveDisplay,
@@ -29,7 +29,7 @@ from skbp.inspection import (
     trace,
 )
 
-# Networks here are trained no longer than it takes to have weights.
+# The networks are trained for a few epochs only, to have weights.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 X, y = load_iris(return_X_y=True)
@@ -45,7 +45,7 @@ def displayed(name, **kwargs):
     return make(CLF, X, y, **kwargs) if "X" in inspect.signature(make).parameters else make(CLF, **kwargs)
 
 
-def test_all_names_are_there_and_those_before_the_displays_too():
+def test_all_public_names_exist():
     assert all(hasattr(skbp.inspection, name) for name in skbp.inspection.__all__)
     assert {"DerivativeCheck", "HessianExtremes", "check_gradient", "check_hessian_product", "hessian_extremes"} <= set(
         skbp.inspection.__all__
@@ -81,7 +81,7 @@ def test_without_axes_there_is_a_new_figure_each_time(name):
 
 
 @every_display
-def test_given_axes_are_drawn_on_and_no_figure_is_made(name):
+def test_with_given_axes_no_figure_is_made(name):
     figure, axes = plt.subplots(1, 3, figsize=(12, 3))
     size = figure.get_size_inches()
     display = displayed(name, ax=axes[1])
@@ -95,14 +95,14 @@ def test_given_axes_are_drawn_on_and_no_figure_is_made(name):
 
 
 @every_display
-def test_displays_have_scikit_learns_conventions(name):
+def test_displays_follow_scikit_learns_conventions(name):
     display = getattr(skbp.inspection, name)
     parameters = inspect.signature(display.plot).parameters
     assert list(parameters)[:2] == ["self", "ax"]
     assert parameters["ax"].default is None
     of_estimator = inspect.signature(display.from_estimator).parameters
     assert next(iter(of_estimator)) == "estimator"
-    # What plot takes, from_estimator takes too, with the same defaults.
+    # from_estimator has all parameters of plot, with the same defaults.
     for parameter in list(parameters)[2:]:
         assert of_estimator[parameter].default == parameters[parameter].default
 
@@ -117,7 +117,7 @@ def test_a_display_draws_the_same_again(name):
     np.testing.assert_array_equal(one.figure_.canvas.buffer_rgba(), other.figure_.canvas.buffer_rgba())
 
 
-# Of an estimator, rows, labels and other arguments.
+# Functions of an estimator, rows, labels and other arguments.
 FUNCTIONS = {
     "check_gradient": check_gradient,
     "check_hessian_product": check_hessian_product,
@@ -155,14 +155,14 @@ NO_NETWORKS = {
 
 @pytest.mark.parametrize("kind", list(NO_NETWORKS))
 @every_function
-def test_what_is_no_network_is_refused_with_what_to_pass(name, kind):
+def test_an_object_that_is_no_network_is_refused_with_a_remedy(name, kind):
     given, message = NO_NETWORKS[kind]
     with pytest.raises(TypeError, match=rf"^{argument_of(name)} is {message}"):
         FUNCTIONS[name](given, X, y)
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "LossCurveDisplay"])
-def test_of_an_ensemble_one_is_told_to_pass_a_member(name):
+def test_the_error_for_an_ensemble_says_to_pass_a_member(name):
     ensemble = BackpropClassifierCV(3, cv=2, max_iter=2, random_state=0).fit(X, y)
     message = r"BackpropClassifierCV, which is 2 networks: pass one of its members_, such as members_\[0\]\."
     with pytest.raises(TypeError, match=rf"^{argument_of(name)} is of type {message}"):
@@ -172,7 +172,7 @@ def test_of_an_ensemble_one_is_told_to_pass_a_member(name):
 
 
 @pytest.mark.parametrize("name", NEEDS_OBJECTIVE)
-def test_what_has_no_objective_is_refused_with_what_to_pass(name):
+def test_an_estimator_without_objective_is_refused_with_a_remedy(name):
     for given in (MLPClassifier((3,), max_iter=2).fit(X, y), BackpropClassifierCV()):
         kind = type(given).__name__
         message = (
@@ -183,7 +183,7 @@ def test_what_has_no_objective_is_refused_with_what_to_pass(name):
 
 
 @pytest.mark.parametrize("name", NEEDS_FITTED)
-def test_what_must_be_fitted_and_is_not_is_an_error(name):
+def test_an_estimator_that_is_not_fitted_is_an_error(name):
     with pytest.raises(NotFittedError, match="This BackpropClassifier instance is not fitted yet"):
         FUNCTIONS[name](clone(CLF), X, y)
 
@@ -192,7 +192,7 @@ def interval(lowest, kind="an int"):
     return rf"must be {kind} in the range {lowest}, inf\)"
 
 
-# For each function and argument what it refuses, and what the message says is allowed.
+# For each function and argument: refused values, and the allowed ones according to the message.
 CHECKED = {
     "n_directions": ([0, -1, 2.5, np.nan, None, "x"], interval(r"\[1")),
     "tol": ([-1e-9, np.nan, np.inf, None, "x", 1j], interval(r"\[0.0", "a float")),
@@ -250,7 +250,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("name", "argument"), [(name, argument) for name in REFUSED for argument in REFUSED[name]])
-def test_arguments_that_are_not_allowed_are_refused_by_name_with_what_is(name, argument):
+def test_invalid_arguments_are_refused_by_name_with_the_allowed_values(name, argument):
     refused, allowed = REFUSED[name][argument]
     draw = displayed(name).plot if name.endswith("Display") else None
     for value in refused:
@@ -264,7 +264,7 @@ def test_arguments_that_are_not_allowed_are_refused_by_name_with_what_is(name, a
 
 
 @every_display
-def test_axes_that_are_none_of_matplotlibs_are_refused(name):
+def test_objects_that_are_not_axes_are_refused(name):
     figure, axes = plt.subplots(1, 2)
     display = displayed(name, ax=axes[0])
     for ax in (3, "ax", figure, plt, [axes[0], None], np.array([[3]])):
@@ -277,12 +277,12 @@ def test_axes_that_are_none_of_matplotlibs_are_refused(name):
 
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
-def test_numpys_error_settings_of_the_user_do_not_matter(activation):
-    # In units of 100 exponentials underflow; in units of 1 nothing does but products of small numbers.
+def test_numpys_error_settings_have_no_effect(activation):
+    # With rows times 100 exponentials underflow. With rows times 1 only products of small numbers do.
     for size in (1.0, 100.0):
         rows = size * X_SCALED
         clf = BackpropClassifier((5, 4), activation, max_iter=3, random_state=0).fit(rows, y)
-        # Kinks, which lie between the steps of the differences, are not the matter here.
+        # A large tolerance, because kinks of the activation may lie between the steps of the differences.
         lenient = {"n_directions": 1, "tol": 1e9}
         for name, function in FUNCTIONS.items():
             kwargs = lenient if name.startswith("check") else {}
@@ -296,7 +296,7 @@ def test_numpys_error_settings_of_the_user_do_not_matter(activation):
                 assert str(function(clf, rows, y, **kwargs)) == expected
 
 
-def test_extreme_numbers_are_drawn_under_any_of_numpys_error_settings():
+def test_extreme_numbers_can_be_drawn_if_numpy_raises():
     coefs = [np.array([[1.0, 5e-324], [1e-310, -1e-300]]), np.array([[1e-320], [5e-324]])]
     clf = BackpropClassifier.from_weights(coefs, [np.zeros(2), np.full(1, 1e-323)], classes=[0, 1], activation="tanh")
     rows, labels = np.array([[1e-300, 1.0], [1.0, -1e-300]]), [0, 1]

@@ -1,9 +1,10 @@
-"""Networks are found in what the user has at hand, and units have the names that the user knows."""
+"""Networks are found in pipelines and ensembles, and units have the names of the user's data."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from registries import ACTIVATIONS
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris, make_multilabel_classification
@@ -15,13 +16,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._network.activations import ACTIVATIONS
 from skbp.inspection import NetworkDisplay, WeightsDisplay, _subject
 
 IRIS = load_iris()
 X, y = IRIS.data, IRIS.target
 
-# Networks here are trained no longer than it takes to have weights.
+# The networks are trained for a few epochs only, to have weights.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 
@@ -29,7 +29,7 @@ def network(hidden_layer_sizes=3, **params):
     return BackpropClassifier(hidden_layer_sizes, max_iter=2, random_state=0, **params)
 
 
-def test_a_classifier_is_itself_and_a_pipeline_its_last_step():
+def test_the_network_of_a_classifier_or_a_pipeline():
     clf = network().fit(X, y)
     pipeline = make_pipeline(StandardScaler(), network()).fit(X, y)
     mlp = MLPClassifier(3, max_iter=2).fit(X, y)
@@ -38,7 +38,7 @@ def test_a_classifier_is_itself_and_a_pipeline_its_last_step():
         assert _subject.fitted_networks(given) == [found]
 
 
-def test_an_ensemble_is_its_members_and_not_one_network():
+def test_the_networks_of_an_ensemble_are_its_members():
     ensemble = BackpropClassifierCV(3, cv=3, max_iter=2, random_state=0).fit(X, y)
     assert _subject.fitted_networks(ensemble) == ensemble.members_
     for given in (ensemble, make_pipeline(StandardScaler(), ensemble)):
@@ -48,7 +48,7 @@ def test_an_ensemble_is_its_members_and_not_one_network():
 
 
 @pytest.mark.parametrize("find", [_subject.fitted_network, _subject.fitted_networks])
-def test_what_is_not_fitted_or_no_network_is_named(find):
+def test_an_estimator_that_is_not_fitted_or_no_network_is_an_error(find):
     for unfitted in (network(), BackpropClassifierCV(), make_pipeline(StandardScaler(), network())):
         with pytest.raises(NotFittedError, match="is not fitted yet"):
             find(unfitted)
@@ -65,7 +65,7 @@ def test_what_is_not_fitted_or_no_network_is_named(find):
             find(given)
 
 
-def test_rows_are_those_that_the_network_sees():
+def test_a_pipeline_transforms_the_rows():
     pipeline = make_pipeline(StandardScaler(), network()).fit(X, y)
     nested = make_pipeline(StandardScaler(), make_pipeline(FunctionTransformer(np.negative), pipeline[-1]))
     nested[0].fit(X)
@@ -80,7 +80,7 @@ def test_rows_are_those_that_the_network_sees():
             assert same is X
 
 
-def test_floating_point_errors_are_the_users_outside_and_none_within():
+def test_floating_point_errors_are_ignored_inside_and_the_users_outside():
     seen = []
 
     def looked(rows):
@@ -97,7 +97,7 @@ def test_floating_point_errors_are_the_users_outside_and_none_within():
     assert seen == ["raise", "raise"]
 
 
-def test_a_vector_of_parameters_is_cut_into_its_layers():
+def test_a_vector_of_parameters_is_split_into_layers():
     clf = network((3, 2)).fit(X, y)
     objective = clf.objective(X, y)
     coefs, intercepts = _subject.by_layer(objective.theta0, [4, 3, 2, 3])
@@ -105,7 +105,7 @@ def test_a_vector_of_parameters_is_cut_into_its_layers():
         assert_array_equal(found, expected)
 
 
-def test_an_exact_copy_computes_in_float64_and_leaves_the_classifier_alone():
+def test_an_exact_copy_computes_in_float64_and_does_not_change_the_classifier():
     clf = network(solver="newton-cg", dtype="float32", hessian="gauss-newton", alpha=1.0).fit(X, y)
     exact = _subject.exact(clf, alpha=0.0)
     assert (exact.dtype, exact.hessian, exact.alpha) == ("float64", "exact", 0.0)
@@ -113,7 +113,7 @@ def test_an_exact_copy_computes_in_float64_and_leaves_the_classifier_alone():
     assert exact.coefs_ is clf.coefs_
 
 
-def test_features_have_the_names_given_or_of_the_data_or_numbers():
+def test_features_have_given_names_or_those_of_the_data_or_numbers():
     plain = network().fit(X, y)
     named = network().fit(pd.DataFrame(X, columns=["a", "b", "c", "d"]), y)
     assert _subject.names_of_features(plain, None) == ["x0", "x1", "x2", "x3"]
@@ -127,7 +127,7 @@ FRAME = pd.DataFrame(X[:, :2], columns=["length", "width"]).assign(colour=np.arr
 
 
 class Doubled(TransformerMixin, BaseEstimator):
-    """Does not keep the names that it saw: it has to be told them."""
+    """A transformer that gets the names of its input as an argument."""
 
     def fit(self, X, y):
         self.feature_names_in_ = np.array(X.columns, dtype=object)
@@ -157,7 +157,7 @@ class Doubled(TransformerMixin, BaseEstimator):
             ["length", "width"],
         ),
         ([Doubled()], FRAME[["length", "width"]], ["2 length", "2 width"]),
-        # Names that are not known, or not as many as the features.
+        # The names are not known, or their number is not that of the features.
         ([FunctionTransformer(np.asarray)], FRAME[["length", "width"]], ["x0", "x1"]),
         ([StandardScaler(), FunctionTransformer(np.abs)], FRAME[["length", "width"]], ["x0", "x1"]),
         (
@@ -165,7 +165,7 @@ class Doubled(TransformerMixin, BaseEstimator):
             X[:, :2],
             ["x0", "x1", "x2", "x3"],
         ),
-        # A step that hands on a DataFrame tells the network.
+        # A step that returns a DataFrame gives the network the names.
         ([FunctionTransformer()], FRAME[["length", "width"]], ["length", "width"]),
         ([PCA(2).set_output(transform="pandas")], X, ["pca0", "pca1"]),
         ([make_pipeline(StandardScaler()), "passthrough"], FRAME[["length", "width"]], ["length", "width"]),
@@ -173,7 +173,7 @@ class Doubled(TransformerMixin, BaseEstimator):
         ([], X, ["x0", "x1", "x2", "x3"]),
     ],
 )
-def test_features_of_a_pipeline_have_the_names_that_its_steps_give_them(steps, rows, names):
+def test_features_of_a_pipeline_have_the_names_from_its_steps(steps, rows, names):
     pipeline = make_pipeline(*steps, network()).fit(rows, y)
     assert _subject.names_of_features(pipeline, None) == names
     given = [f"my {name}" for name in names]
@@ -191,7 +191,7 @@ NOT_LISTS = ["abcd", b"abcd", 4, {"a", "b", "c"}, {0: "a", 1: "b", 2: "c"}, iter
 
 @pytest.mark.parametrize("given", NOT_LISTS, ids=lambda given: type(given).__name__)
 @pytest.mark.parametrize("hidden", [(), 3], ids=["no hidden layer", "hidden layer"])
-def test_names_that_are_no_list_are_refused(given, hidden):
+def test_names_that_are_not_a_list_are_refused(given, hidden):
     clf = network(hidden).fit(X[:, :3], y)
     for argument in ("feature_names", "class_names"):
         for display in (WeightsDisplay, NetworkDisplay):
@@ -201,7 +201,7 @@ def test_names_that_are_no_list_are_refused(given, hidden):
                 display.from_estimator(clf, **{argument: ["a", "b"]})
 
 
-def test_outputs_have_the_names_given_or_of_their_classes():
+def test_outputs_have_given_names_or_those_of_the_classes():
     labels = IRIS.target_names[y]
     clf = network().fit(X, labels)
     assert _subject.names_of_outputs(clf, None) == ["setosa", "versicolor", "virginica"]
@@ -210,7 +210,7 @@ def test_outputs_have_the_names_given_or_of_their_classes():
         _subject.names_of_outputs(clf, ["a", "b"])
 
 
-def test_a_single_unit_is_that_of_the_second_of_two_classes_or_of_the_only_one():
+def test_a_single_output_unit_has_the_name_of_the_second_or_the_only_class():
     binary = network().fit(X[:100], IRIS.target_names[y[:100]])
     assert _subject.names_of_outputs(binary, None) == ["versicolor"]
     for given in (["no", "yes"], ["yes"]):
@@ -223,14 +223,14 @@ def test_a_single_unit_is_that_of_the_second_of_two_classes_or_of_the_only_one()
     assert _subject.names_of_outputs(alone, None) == ["only"]
 
 
-def test_labels_of_a_multilabel_target_are_outputs():
+def test_outputs_of_a_multilabel_target():
     rows, labels = make_multilabel_classification(20, 5, n_classes=4, random_state=0)
     clf = network().fit(rows, labels)
     assert _subject.names_of_outputs(clf, None) == ["0", "1", "2", "3"]
     assert _subject.names_of_outputs(clf, list("abcd")) == list("abcd")
 
 
-def test_layers_have_the_names_of_their_functions():
+def test_layers_have_the_names_of_their_activations():
     clf = network((3, 2), activation=["tanh", ACTIVATIONS["relu"]]).fit(X, y)
     assert _subject.names_of_activations(clf) == ["tanh", "relu", "softmax"]
     assert _subject.names_of_activations(network((3, 2), activation="elu").fit(X, y)) == ["elu", "elu", "softmax"]

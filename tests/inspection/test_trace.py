@@ -1,4 +1,4 @@
-"""Every number of a trace is the one computed by hand or by differences, and stands beside its formula."""
+"""trace: every number equals one computed by hand or by differences, and is printed beside its formula."""
 
 import ast
 import math
@@ -10,32 +10,32 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from registries import ACTIVATIONS, LOSSES
 from scipy.sparse import csr_array
 from scipy.special import log_expit, log_softmax
-from sklearn.datasets import load_digits, load_iris, make_classification, make_multilabel_classification
+from sklearn.datasets import load_digits, load_iris, make_multilabel_classification
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from toy_datasets import clusters
 
 from skbp import BackpropClassifier, BackpropClassifierCV
 from skbp._network import equations
-from skbp._network.activations import ACTIVATIONS
-from skbp._network.losses import LOSSES
 from skbp.inspection import trace
 from skbp.inspection._trace import SYMBOLS
 
-# Networks here are trained no longer than it takes to have weights.
+# The networks are trained for a few epochs only, to have weights.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
-X, y = make_classification(60, 5, n_informative=5, n_redundant=0, n_classes=3, random_state=0)
+X, y = clusters(n_informative=5)
 
 
 def network(activation="tanh", hidden=(4, 3), **params):
     return BackpropClassifier(hidden, activation, **{"max_iter": 3, "random_state": 0, **params})
 
 
-def test_a_net_of_two_two_and_one_unit_is_computed_by_hand():
+def test_a_network_of_two_two_and_one_units_equals_the_computation_by_hand():
     clf = BackpropClassifier.from_weights(
         [[[0.5, -0.3], [0.2, 0.8]], [[1.0], [-0.6]]],
         [[0.1, -0.2], [0.3]],
@@ -84,7 +84,7 @@ def test_a_net_of_two_two_and_one_unit_is_computed_by_hand():
 
 
 def outputs(coefs, intercepts, function, x):
-    """The logits, by plain products."""
+    """The logits, by matrix products."""
     a = x
     for layer, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True), start=1):
         z = a @ coef + intercept
@@ -99,7 +99,7 @@ def cost(link, logits, target):
 
 
 def differences(function, arrays, h=1e-5):
-    """The derivative of a function of no arguments by every element of the arrays that it looks at."""
+    """Derivatives of a function without arguments with respect to all elements of the arrays that it reads."""
     found = []
     for array in arrays:
         derivative = np.zeros_like(array)
@@ -142,7 +142,7 @@ def test_every_number_agrees_with_products_and_differences(activation, link):
             h = 1e-6
             ends = [function(t.z[layer] + step, np.zeros_like(t.z[layer])) for step in (h, -h)]
             assert_allclose(t.slope[layer], (ends[0] - ends[1]) / (2 * h), atol=1e-6)
-    # z_l moves with b_l: the derivative by one is that by the other.
+    # z_l is b_l plus a constant, so the derivatives with respect to both are equal.
     by_bias = differences(objective, intercepts)
     for layer, derivative in enumerate(by_bias, start=1):
         assert_allclose(t.delta[layer], derivative, atol=1e-7)
@@ -151,14 +151,14 @@ def test_every_number_agrees_with_products_and_differences(activation, link):
         assert_allclose(t.coef_gradients[layer], derivative, atol=1e-7)
 
 
-def test_the_output_is_that_of_predict_proba():
+def test_the_output_equals_predict_proba():
     t = trace(network().fit(X, y), X[0], y[0])
     assert_allclose(t.proba, network().fit(X, y).predict_proba(X[:1])[0], rtol=1e-12)
     binary = network().fit(X, y > 0)
     assert_allclose(trace(binary, X[0], y[0] > 0).proba, binary.predict_proba(X[:1])[0, 1:], rtol=1e-12)
 
 
-def test_targets_are_those_of_the_output_layer():
+def test_targets_have_the_form_of_the_output_layer():
     assert_array_equal(trace(network().fit(X, y), X[0], 2).target, [0.0, 0.0, 1.0])
     labels = np.array(["no", "yes"])[(y > 0).astype(int)]
     binary = network().fit(X, labels)
@@ -179,7 +179,7 @@ def same(one, other):
     assert one.objective == pytest.approx(other.objective, rel=1e-12)
 
 
-def test_a_sample_may_have_any_form():
+def test_a_sample_may_be_in_any_container():
     frame = pd.DataFrame(X, columns=list("abcde"))
     clf, named = network().fit(X, y), network().fit(frame, y)
     expected = trace(clf, X[3], y[3])
@@ -196,7 +196,7 @@ def test_a_pipeline_transforms_the_sample():
     assert_allclose(t.a[0], (X[3] - X.mean(axis=0)) / X.std(axis=0))
 
 
-def test_weights_of_classes_dropout_and_float32_are_left_aside():
+def test_class_weights_dropout_and_float32_have_no_effect():
     clf = network().fit(X, y)
     expected = trace(clf, X[3], y[3])
     weighted = trace(clf.set_params(class_weight={0: 5.0, 1: 0.0, 2: 7.0}, dropout=0.5), X[3], 1)
@@ -209,7 +209,7 @@ def test_weights_of_classes_dropout_and_float32_are_left_aside():
     assert clf.dtype == "float32"
 
 
-def test_members_of_an_ensemble_are_followed():
+def test_members_of_an_ensemble_can_be_traced():
     ensemble = BackpropClassifierCV(4, cv=3, max_iter=2, random_state=0).fit(X, y)
     member = ensemble.members_[1]
     assert_allclose(trace(member, X[0], y[0]).proba, member.predict_proba(X[:1])[0], rtol=1e-6)
@@ -217,7 +217,7 @@ def test_members_of_an_ensemble_are_followed():
         trace(ensemble, X[0], y[0])
 
 
-def test_what_cannot_be_followed_is_an_error():
+def test_invalid_arguments_are_errors():
     clf = network().fit(X, y)
     with pytest.raises(ValueError, match=r"x must be one sample, .* its shape is \(2, 5\)"):
         trace(clf, X[:2], y[0])
@@ -244,7 +244,7 @@ NUMBERS, WORDS = np.array([0, 1, 2])[y], np.array(["a", "b", "c"])[y]
     ],
     ids=["numbers", "words", "bools"],
 )
-def test_a_label_that_is_none_of_the_classes_is_an_error_that_names_them(labels, wrong):
+def test_an_unknown_label_is_an_error_that_names_the_classes(labels, wrong):
     clf = network().fit(X, labels)
     for label in wrong:
         with pytest.raises(
@@ -258,13 +258,13 @@ def test_a_label_that_is_none_of_the_classes_is_an_error_that_names_them(labels,
     "wrong",
     [None, np.nan, 1, [0, 1], [0, 1, 2], [0, 1, None], [0, np.nan, 1], ["0", "1", "1"], [0, 1, 1, 1], [[0], [1, 0]]],
 )
-def test_a_row_of_labels_that_does_not_fit_is_an_error(wrong):
+def test_an_invalid_row_of_labels_is_an_error(wrong):
     clf = network().fit(*make_multilabel_classification(30, 5, n_classes=3, random_state=0))
     with pytest.raises(ValueError, match=r"^y=.* must be one row of 3 labels, each 0 or 1, since clf is multilabel"):
         trace(clf, X[0], wrong)
 
 
-def test_a_label_may_have_any_form():
+def test_a_label_may_be_in_any_container():
     clf = network().fit(X, WORDS)
     expected = trace(clf, X[0], "b")
     for label in (["b"], np.array("b"), np.array([["b"]]), pd.Series(["b"], index=[9])):
@@ -290,7 +290,7 @@ def test_a_label_may_have_any_form():
         ([{}] * 5, "is not a sample that clf can predict for"),
     ],
 )
-def test_what_is_no_sample_is_an_error_that_names_x(wrong, message):
+def test_an_invalid_sample_is_an_error_that_names_x(wrong, message):
     with pytest.raises(ValueError, match=rf"^x .*{message}"):
         trace(network().fit(X, y), wrong, 0)
 
@@ -312,7 +312,7 @@ def blocks(text):
 
 
 def expected_blocks(t, functions):
-    """What is to be printed of a network with two hidden layers and a penalty."""
+    """The numbers to print for a network with two hidden layers and a penalty."""
     expected = {
         "a_0 = x": ("", t.a[0]),
         "y": ("", t.target),
@@ -360,7 +360,7 @@ def test_equations_are_those_of_the_derivation():
         assert re.search(rf"\\qquad \({number}\)", equations.__doc__)
 
 
-def test_what_is_not_there_is_not_printed():
+def test_absent_terms_are_not_printed():
     t = trace(network(hidden=(), alpha=0.0, max_iter=1).fit(X, y > 0), X[0], True)
     text = str(t)
     assert "alpha" not in text
@@ -371,7 +371,7 @@ def test_what_is_not_there_is_not_printed():
     assert re.findall(r"\+ alpha_(\d)", some) == ["2"]
 
 
-def test_of_large_arrays_the_ends_are_printed():
+def test_the_ends_of_large_arrays_are_printed():
     digits, labels = load_digits(return_X_y=True)
     t = trace(network(hidden=(20,), max_iter=1).fit(digits, labels), digits[0], labels[0])
     text = str(t)
@@ -384,7 +384,7 @@ def test_of_large_arrays_the_ends_are_printed():
 
 
 class Cells(HTMLParser):
-    """The table's rows as text, tags matched."""
+    """The rows of an HTML table as text. It checks that tags match."""
 
     def __init__(self, text):
         super().__init__()
@@ -406,7 +406,7 @@ class Cells(HTMLParser):
 
 
 @pytest.mark.parametrize("target", ["multiclass", "binary"])
-def test_a_notebook_shows_the_same_as_a_table(target):
+def test_the_table_in_a_notebook_has_the_same_content(target):
     t = trace(network(alpha=0.1).fit(X, y if target == "multiclass" else y > 0), X[3], 1)
     page = Cells(t._repr_html_())
     assert page.open == []
@@ -426,14 +426,14 @@ def test_a_notebook_shows_the_same_as_a_table(target):
     assert "&part;F/&part;W<sub>2</sub> = a<sub>1</sub><sup>T</sup> &delta;<sub>2</sub>" in html
 
 
-def test_zero_has_no_sign_in_print():
+def test_zero_is_printed_without_a_sign():
     clf = BackpropClassifier.from_weights(
         [[[-1.0]], [[-1.0, 1.0]]], [[0.0], [0.0, 0.0]], classes=[0, 1], out_activation="softmax", activation="relu"
     )
     assert not re.search(r"-0[\s\]]", str(trace(clf, [1.0], 1)))
 
 
-def test_sums_and_activations_are_those_that_predictions_are_made_from():
+def test_weighted_sums_and_activations_equal_those_of_predictions():
     iris = load_iris()
     clf = network("relu", (3,)).fit(iris.data, iris.target)
     t = trace(clf, iris.data[0], iris.target[0])

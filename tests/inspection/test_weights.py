@@ -1,4 +1,4 @@
-"""An image is a unit's weights in the shape of its input, the heat map is the matrix, and one scale holds for all."""
+"""WeightsDisplay: images of the weights of units, the heat map of the matrix, and one colour scale for all."""
 
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from skbp.inspection._weights import MOST_IMAGES, MOST_NAMES
 X, y = load_digits(return_X_y=True)
 IRIS = load_iris()
 
-# Networks here are trained no longer than it takes to have weights.
+# The networks are trained for a few epochs only, to have weights.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Nothing was learned")
 
 
@@ -50,14 +50,14 @@ def test_images_are_the_columns_of_the_first_layers_weights(cls, shape):
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (4, 16)])
-def test_images_are_upright_of_the_shape_of_their_pixels_and_apart(shape):
+def test_images_are_upright_with_square_pixels_and_do_not_overlap(shape):
     display = WeightsDisplay.from_estimator(digits(10), image_shape=shape)
     display.figure_.canvas.draw()
     boxes = [image.get_window_extent() for image in display.images_]
     for image, box in zip(display.images_, boxes, strict=True):
         left, right, bottom, top = image.get_extent()
         assert right > left
-        # The axis points down: the first row of pixels, at `top`, is the uppermost.
+        # The axis points down, so the first row of pixels, at `top`, is the highest.
         assert display.ax_.transData.transform((0, top))[1] > display.ax_.transData.transform((0, bottom))[1]
         assert image.origin == "upper"
         assert abs(box.height / box.width) == pytest.approx(shape[0] / shape[1], rel=0.02)
@@ -73,7 +73,7 @@ def test_images_are_upright_of_the_shape_of_their_pixels_and_apart(shape):
 
 
 @pytest.mark.parametrize("n_units", [1, 2, 25, 30, 100])
-def test_rows_of_images_are_read_like_text_and_about_as_many_as_columns(n_units):
+def test_images_are_ordered_like_text_with_about_as_many_rows_as_columns(n_units):
     display = WeightsDisplay(np.zeros((64, n_units))).plot(image_shape=(8, 8))
     corners = [(image.get_extent()[3], image.get_extent()[0]) for image in display.images_]
     assert corners == sorted(corners)
@@ -94,7 +94,7 @@ def test_zero_is_white_and_both_signs_have_one_scale(shape):
         assert negative[2] > negative[0]
         assert display.colorbar_.mappable is display.images_[0]
         assert display.colorbar_.ax.get_ylabel() == "weight"
-    # Of those drawn alone.
+    # The scale follows from the drawn units only.
     unit = int(np.abs(clf.coefs_[0]).max(axis=0).argmin())
     display = WeightsDisplay.from_estimator(clf, image_shape=shape, units=[unit])
     assert display.images_[0].get_clim()[1] == np.abs(clf.coefs_[0][:, unit]).max() < largest
@@ -111,14 +111,14 @@ def test_the_heat_map_is_the_matrix_with_names_beside_it():
     assert_array_equal(display.ax_.get_yticks(), range(4))
     assert_array_equal(display.ax_.get_xticks(), range(5))
     assert display.ax_.get_xlabel() == "unit"
-    # The first feature is on top.
+    # The first feature is at the top.
     assert display.ax_.get_ylim() == (3.5, -0.5)
     given = WeightsDisplay.from_estimator(clf, feature_names=list("abcd"))
     assert ticks(given.ax_.yaxis) == list("abcd")
     assert titles(given) == []
 
 
-def test_where_names_would_be_too_close_there_are_numbers():
+def test_many_units_or_features_get_numbers_instead_of_names():
     clf = digits(MOST_NAMES + 10)
     display = WeightsDisplay.from_estimator(clf)
     assert display.ax_.get_ylabel() == "feature"
@@ -138,7 +138,7 @@ def test_without_hidden_layers_the_units_are_the_classes():
     flat = WeightsDisplay.from_estimator(iris(()), class_names=IRIS.target_names)
     assert ticks(flat.ax_.xaxis) == IRIS.target_names.tolist()
     assert flat.ax_.get_xlabel() == "class"
-    # Hidden units have numbers, whatever the classes are called.
+    # Hidden units have numbers.
     assert ticks(WeightsDisplay.from_estimator(iris(3)).ax_.xaxis) == ["0", "1", "2"]
 
 
@@ -156,7 +156,7 @@ def test_names_on_both_axes_can_be_read():
 
 
 @pytest.mark.parametrize("shape", [(8, 8), None], ids=["images", "heat map"])
-def test_units_are_drawn_in_the_order_asked_for(shape):
+def test_units_are_drawn_in_the_given_order(shape):
     clf = digits(9)
     display = WeightsDisplay.from_estimator(clf, image_shape=shape, units=np.array([7, 0, 3]))
     expected = clf.coefs_[0][:, [7, 0, 3]]
@@ -168,7 +168,7 @@ def test_units_are_drawn_in_the_order_asked_for(shape):
         assert titles(display) == ["7", "0", "3"]
 
 
-def test_of_very_many_units_the_first_are_images_and_the_heat_map_has_all():
+def test_very_many_units_give_images_of_the_first_ones_and_a_heat_map_of_all():
     clf = digits(MOST_IMAGES + 20)
     assert len(WeightsDisplay.from_estimator(clf, image_shape=(8, 8)).images_) == MOST_IMAGES
     assert WeightsDisplay.from_estimator(clf).images_[0].get_array().shape == (64, MOST_IMAGES + 20)
@@ -190,7 +190,7 @@ def test_a_shape_that_does_not_fit_is_an_error(shape):
 
 
 @pytest.mark.parametrize(("units", "named"), [([0, 3], "3"), ([-1], "-1"), ([0.5], "0.5")])
-def test_units_that_there_are_not_are_an_error(units, named):
+def test_units_that_do_not_exist_are_an_error(units, named):
     with pytest.raises(ValueError, match=rf"units has {named}; the layer's units are 0 to 2"):
         WeightsDisplay.from_estimator(iris(3), units=units)
     with pytest.raises(ValueError, match="units is empty: pass numbers from 0 to 2"):
@@ -211,7 +211,7 @@ def test_weights_and_names_that_cannot_be_drawn_are_an_error(arguments, message)
         WeightsDisplay(**arguments).plot()
 
 
-def test_names_of_classes_are_checked_also_where_hidden_units_have_none():
+def test_names_of_classes_are_checked_also_with_hidden_layers():
     for hidden in ((), 5):
         with pytest.raises(ValueError, match="class_names has 2 names; the network has 3 output units"):
             WeightsDisplay.from_estimator(iris(hidden), class_names=["a", "b"])
