@@ -1,9 +1,9 @@
 """The drawings of the user guide, and the directive that puts them on its pages.
 
-``.. drawing:: name`` calls the function of that name below and writes what it drew into the page, as SVG. Lines and letters
-in INK become ``currentColor``, the colour of the text around them, so that they are legible in the light and in the dark
-theme. Several names make several panels, side by side where there is room. The content is the caption, and the option
-``alt`` says in words what is to be seen.
+``.. drawing:: name`` calls the function of that name below and writes its drawing into the page as SVG. Lines and letters in
+INK become ``currentColor``, the colour of the text around them, so that they are legible in the light and in the dark theme.
+Several names make several panels, side by side where there is room. The content is the caption, and the option ``alt``
+describes the drawing in words.
 """
 
 import html
@@ -23,7 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from skbp import BackpropClassifier
 from skbp.inspection import trace
 
-INK = "#010203"  # a colour that nothing else has
+INK = "#010203"  # no other thing has this colour
 BLUE, RED, YELLOW = "#1f77b4", "#d62728", "#ffd700"  # input, hidden and output units, as in NetworkDisplay
 POSITIVE, NEGATIVE = "#e08214", "#8073ac"  # by sign, as in NetworkDisplay
 STYLE = {
@@ -59,13 +59,13 @@ class Drawing(SphinxDirective):
 
 
 def svg(draw):
-    """What a function draws, as an element for a page."""
+    """The drawing of a function, as an SVG element for a page."""
     file = io.StringIO()
     with mpl.rc_context(STYLE):
         draw().savefig(file, format="svg", bbox_inches="tight", pad_inches=0.03, metadata={"Date": None})
     element = file.getvalue()
     element = element[element.index("<svg") :]
-    # The style sheet would hold for the whole page.
+    # The style sheet would apply to the whole page.
     element = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", element, flags=re.DOTALL)
     width = 4 / 3 * float(re.search(r'width="([\d.]+)pt"', element)[1])
     element = re.sub(r' (width|height)="[\d.]+pt"', "", element, count=2)
@@ -82,7 +82,7 @@ def drawing(function):
 
 
 def plane(width, height, x, y):
-    """A figure without axes, in inches and with the same unit along both, and its Axes."""
+    """A figure without visible axes, with the same unit in both directions, and its Axes; its size is in inches."""
     fig = Figure(figsize=(width, height))
     ax = fig.add_axes((0, 0, 1, 1))
     ax.set(xlim=x, ylim=y, aspect="equal")
@@ -91,7 +91,7 @@ def plane(width, height, x, y):
 
 
 def graph(width, height, **settings):
-    """A figure with axes, and its Axes."""
+    """A figure with visible axes, and its Axes; its size is in inches."""
     fig = Figure(figsize=(width, height), layout="constrained")
     ax = fig.add_subplot()
     ax.set(**settings)
@@ -104,7 +104,7 @@ def node(ax, place, color, text="", radius=0.34, size=11):
 
 
 def edge(ax, start, end, label="", color=INK, at=0.4, width=1.0, arrow="-", **text):
-    """A line between two units, which cover its ends; its label stands on it, `at` a share of the way."""
+    """A line between two units, which cover its ends. Its label stands at the share `at` of the way."""
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     arrowprops = {"arrowstyle": arrow, "color": color, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", end, start, arrowprops=arrowprops, zorder=1)
@@ -147,7 +147,7 @@ CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
 
 def corners(ax, truth, names=("$x_1$", "$x_2$")):
-    """The four inputs in the plane, full where the gate wants 1, and labelled axes."""
+    """The four inputs in the plane with the target of each, and labelled axes."""
     for corner, wanted in zip(CORNERS, truth, strict=True):
         node(ax, corner, POSITIVE if wanted else NEGATIVE, str(wanted), radius=0.13)
     ax.set(xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), aspect="equal", xticks=[0, 1], yticks=[0, 1])
@@ -156,7 +156,7 @@ def corners(ax, truth, names=("$x_1$", "$x_2$")):
 
 
 def gate(title, truth, weights=None, bias=0.0):
-    """A gate's four inputs, and the line of a unit with the side on which it says 1."""
+    """The four inputs of a gate, and the line of a unit with its side of 1 shaded."""
     fig, ax = graph(2.1, 2.2)
     corners(ax, truth)
     ax.set_title(title, size=10)
@@ -185,7 +185,7 @@ def gate_nor():
 
 @drawing
 def gate_xor():
-    """XOR: both diagonals have the same middle."""
+    """XOR: both diagonals have the same midpoint."""
     fig, ax = gate("XOR", [0, 1, 1, 0])
     ax.plot([0, 1], [0, 1], color=NEGATIVE, linewidth=1.5, zorder=1)
     ax.plot([0, 1], [1, 0], color=POSITIVE, linewidth=1.5, zorder=1)
@@ -193,8 +193,45 @@ def gate_xor():
     return fig
 
 
+def perceptron_passes(truth, n_passes, weights=(0.0, 0.0), bias=-0.5):
+    """The perceptron's learning rule on a gate: weights, bias and number of mistakes after each pass over its rows."""
+    w, b = np.array(weights), bias
+    for _ in range(n_passes):
+        mistakes = 0
+        for x, y in zip(CORNERS, truth, strict=True):
+            error = y - int(x @ w + b > 0)
+            w, b = w + error * x, b + error
+            mistakes += abs(error)
+        yield w, b, mistakes
+
+
+@drawing
+def perceptron_lines():
+    """The line of the perceptron on AND after each pass; earlier lines are paler."""
+    *earlier, (w, b, _), _ = perceptron_passes([0, 0, 0, 1], 6)
+    fig, ax = gate("AND", [0, 0, 0, 1], tuple(w), b)
+    x = np.array([-0.5, 1.5])
+    for number, (w, b, _) in enumerate(earlier, 1):
+        ax.plot(x, -(b + w[0] * x) / w[1], color=RED, linewidth=1, alpha=0.2 + 0.2 * number, zorder=1)
+    for number, place in enumerate([(-0.16, -0.2), (-0.32, 1.38), (0.18, 1.38), (1.26, -0.36), (0.7, 1.38)], 1):
+        ax.text(*place, number, size=8, ha="center", va="center")
+    ax.set(xlim=(-0.5, 1.5), ylim=(-0.5, 1.5))
+    return fig
+
+
+@drawing
+def perceptron_mistakes():
+    """The mistakes of the perceptron in each pass, on AND and on XOR."""
+    fig, ax = graph(3.0, 2.2, xlabel="pass", ylabel="mistakes", xticks=range(1, 9), yticks=range(5), ylim=(-0.3, 4.7))
+    for name, color, truth in (("AND", POSITIVE, [0, 0, 0, 1]), ("XOR", NEGATIVE, [0, 1, 1, 0])):
+        mistakes = [count for _, _, count in perceptron_passes(truth, 8)]
+        ax.plot(range(1, 9), mistakes, "o-", color=color, markersize=4, linewidth=1.5, label=name)
+    ax.legend(loc="center right")
+    return fig
+
+
 def weighted(ax, start, end, weight, at, **text):
-    """An edge whose colour is the weight's sign."""
+    """An edge with its weight; the colour shows the sign."""
     edge(
         ax,
         start,
@@ -229,7 +266,7 @@ def xor_network():
 
 @drawing
 def xor_input():
-    """What the hidden units see: two lines."""
+    """The lines of the two hidden units in the plane of the inputs."""
     fig, ax = gate("input", [0, 1, 1, 0])
     x = np.array([-0.5, 1.5])
     for total, name, place in ((1.5, "AND", (1.35, 0.28)), (0.5, "NOR", (-0.33, 0.7))):
@@ -258,7 +295,7 @@ def xor_hidden():
 
 @drawing
 def layers():
-    """A network of two layers of weights, with the names of what is in it."""
+    """A network of two layers of weights, with the names and shapes of its arrays."""
     fig, ax = plane(4.6, 2.95, (-0.9, 6.9), (-1.0, 4.0))
     columns = [
         (0.0, 3, BLUE, "$a_0 = x$", "$(n, 3)$"),
@@ -295,7 +332,7 @@ def cost():
 
 @drawing
 def passes():
-    """What flows forward and back through a network of two layers of weights."""
+    """The forward and the backward pass through a network of two layers of weights."""
     fig, ax = plane(4.1, 2.7, (-0.6, 7.7), (-1.8, 3.0))
     forward = [(0, "$a_0$", BLUE), (2.2, "$z_1$", RED), (3.8, "$a_1$", RED), (6.0, "$z_2$", YELLOW)]
     back = {1: r"$\delta_1$", 3: r"$\delta_2$"}
@@ -322,7 +359,7 @@ def passes():
 
 @drawing
 def worked():
-    """The network of the worked example, with the numbers that the package finds."""
+    """The network of the worked example, with the numbers that the package computes."""
     clf = BackpropClassifier.from_weights(
         [[[1, -1], [2, 1]], [[2], [-1]]], [[-1, 0.5], [0.5]], classes=[0, 1], activation="logistic"
     )
@@ -349,7 +386,7 @@ def below(ax, place, lines):
 
 @drawing
 def differences():
-    """The error of a central difference as its step shrinks, measured on a network."""
+    """The error of both differences as the step shrinks, measured on a network."""
     rng = np.random.default_rng(0)
     clf = BackpropClassifier(8, "tanh", random_state=0)
     objective = clf.objective(rng.normal(size=(50, 4)), rng.integers(0, 3, 50))
