@@ -17,7 +17,7 @@ the same run and in turns:
 The clock times a fit of one epoch and a fit of several. Their difference, divided by the epochs between them, does not
 contain what a fit costs once. Each time is the least of N, so other work on the machine counts for little. Before each fit
 the processors rest for some hundredths of a second, because the threads of the fit before spin for that long. BLAS has its
-default number of threads. With SciPy's solvers an epoch is one evaluation of the objective and its gradient, since line
+default number of threads. For SciPy's solvers an epoch is one evaluation of the objective and its gradient, since line
 searches differ in their number. --processor takes processor time on one thread instead: less realistic, but on a busy
 machine the only times that can be compared.
 

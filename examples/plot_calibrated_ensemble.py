@@ -11,8 +11,8 @@ rows.
 """
 
 # %%
-# Data whose probabilities are known
-# ----------------------------------
+# Data with known probabilities
+# -----------------------------
 # Friedman's function is a sum of a sine, a square and a linear function of 5 features; 15 more features have no effect.
 # Here it gives the log odds of a label, and the label is drawn at random. So the true probability :math:`p` of every
 # row is known, and the expected log loss of a forecast :math:`q` on new rows is
@@ -59,7 +59,7 @@ print(f"Expected log loss of the true probabilities: {expected_log_loss(p_new):.
 # Comparison with other classifiers
 # ---------------------------------
 # All have their default parameters. ``MLPClassifier`` and ``BackpropClassifier`` take 200 epochs and warn that they
-# have not converged. With the same seed they train the same network, so their probabilities are equal.
+# have not converged. The same seed gives the same network, so their probabilities are equal.
 
 CLASSIFIERS = {  # colour, marker, line
     BackpropClassifierCV(random_state=0): ("#0072B2", "o", "-"),
@@ -178,7 +178,7 @@ with threadpool_limits(limits=1):
         print(f"{n_rows:5} rows: " + ", ".join(f"{name} {np.mean(v[-1]):.3f}" for name, v in results.items()))
 
 # %%
-# With few rows the estimate varies a lot, because the labels are random. There the choice of the epoch makes it too low
+# The estimate varies a lot on few rows, because the labels are random. There the choice of the epoch makes it too low
 # even for the ensemble. To publish a figure, measure it on rows that took no part in training.
 
 fig, ax = plt.subplots(figsize=(7.5, 4.8), layout="constrained")

@@ -46,9 +46,8 @@ for name, clf in points.items():
 # All eigenvalues
 # ---------------
 # ``hessian_operator`` multiplies by the Hessian without forming the matrix; a product takes the time of about two
-# gradients. The product with the identity gives the matrix. With ``hessian="gauss-newton"`` it is the Gauss-Newton
-# matrix: it has the curvature of the loss and treats the logits as linear in the weights. It has no negative
-# eigenvalues.
+# gradients. The product with the identity gives the matrix. ``hessian="gauss-newton"`` gives the Gauss-Newton matrix:
+# it has the curvature of the loss and treats the logits as linear in the weights. It has no negative eigenvalues.
 
 
 def spectrum(clf, hessian):

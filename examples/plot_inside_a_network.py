@@ -61,8 +61,8 @@ LossCurveDisplay.from_estimators(
 # Vanishing gradients
 # -------------------
 #
-# The network has ten hidden layers with random initial weights. With logistic units the gradient shrinks from each
-# layer to the one before it, so the first layers learn almost nothing. With tanh it hardly shrinks.
+# The network has ten hidden layers with random initial weights. In logistic units the gradient shrinks from each layer
+# to the one before it, so the first layers learn almost nothing. In tanh units it hardly shrinks.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
 for activation, ax in zip(("logistic", "tanh"), axes, strict=True):

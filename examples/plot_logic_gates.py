@@ -67,8 +67,8 @@ print(f"XOR composed of gates: {composed.predict(X)}, wanted {TRUTH['XOR']}")
 # %%
 # Training finds other weights
 # ----------------------------
-# Two hidden units are enough, but from some initial weights training ends in a local minimum. With four units it rarely
-# does.
+# Two hidden units are enough, but training them from some initial weights ends in a local minimum. This is rare for
+# four.
 
 trained = BackpropClassifier(
     hidden_layer_sizes=(4,), activation="logistic", solver="lbfgs", max_iter=1000, random_state=0

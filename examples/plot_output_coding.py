@@ -46,7 +46,7 @@ class OneHot:
 
 
 class Bits(OneHot):
-    """A network whose outputs are the bits of ``code[y]``: just enough for all classes."""
+    """A network with the bits of ``code[y]`` as outputs: just enough for all classes."""
 
     def __init__(self, hidden, code, seed=0):
         super().__init__(hidden, seed)

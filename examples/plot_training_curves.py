@@ -83,7 +83,7 @@ for name, parameters in RUNS.items():
         )
 
 # %%
-# With a finite ``n_iter_no_change``, training at a constant rate ends after more than this number of epochs without
+# A finite ``n_iter_no_change`` ends training at a constant rate after more than this number of epochs without
 # improvement.
 
 impatient = clone(network).set_params(scoring="loss", n_iter_no_change=10)
