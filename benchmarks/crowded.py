@@ -1,44 +1,54 @@
-"""Fits while other processes keep every core busy, and grid searches in as many processes or threads as cores.
+"""Fits while other processes keep every core busy, and grid searches in processes and in threads.
 
     python benchmarks/crowded.py [--quick] [--repeats N] [--csv FILE] [--plot FILE]
 
-First seconds an epoch, by the clock, of the networks named, on the machine as it is and while as many processes as there
-are cores multiply matrices, on one BLAS thread each; they end with the measurement, and by themselves after two minutes.
-The classifiers take turns, BLAS has the threads that it takes by itself, and PyTorch as many as there are cores. A figure
-is the median of N fits of so many epochs that they take about a second (of the crowded machine there; at least one epoch,
-at most 400), what a fit costs once included.
+The first table has the seconds an epoch, by the clock, of some networks: on the machine as it is, and while one process for
+each core multiplies matrices on one BLAS thread. The busy processes end with the measurement, or by themselves after two
+minutes. The classifiers take turns, BLAS has its default number of threads, and PyTorch has as many as there are cores. Each
+figure is the median of N fits; they include what a fit costs once. The number of epochs is chosen so that a fit takes about
+one second (from 1 to 400 epochs).
 
-Then GridSearchCV of eight fits with n_jobs = cores, beside n_jobs=1: in processes, which joblib holds to one BLAS thread
-each, and in threads of one process, where the threads of BLAS meet those of joblib.
+The second table has GridSearchCV with eight fits: one after the other, with one job for each core in processes, where
+joblib allows one BLAS thread each, and with as many jobs in threads of one process, where BLAS threads and joblib's threads
+compete.
 
-The whole takes about four minutes on two cores. What other work is on the machine adds to the crowd.
+The run takes about four minutes on two cores. Other work on the machine adds to the load.
 """
 
-import argparse
-import csv
 import math
 import os
-import subprocess
 import sys
 import time
 import warnings
 from contextlib import contextmanager
 from functools import partial
-from statistics import median
+from multiprocessing import get_context
 
 import numpy as np
-from fit import PEERS, Work, data, geometric_mean, markdown, number, present, set_torch_threads, versions
 from joblib import parallel_backend
+from measure import (
+    Stopwatch,
+    Table,
+    drawing,
+    geometric_mean,
+    legend_below,
+    number,
+    one_thread_in_new_processes,
+    options,
+    print_markdown,
+    print_targets,
+    ratio,
+    timed,
+    versions,
+    write_csv,
+)
+from networks import CLASSIFIERS, PEERS, RATIOS, Work, data, parameters, present, set_torch_threads
 from sklearn.model_selection import GridSearchCV
-from sklearn.neural_network import MLPClassifier
-
-from skbp import BackpropClassifier
 
 BUSY_SECONDS = 120
 FIT_SECONDS = 1.0
 MOST_EPOCHS = 400
-REST = 0.03
-CLASSIFIERS = [
+SHOWN = [
     *("MLPClassifier float64", "MLPClassifier float32", "skbp float64", "skbp float32", "skbp dtype=float32"),
     "PyTorch",
 ]
@@ -49,82 +59,62 @@ WORKS = [
     Work("crowded", 50, (256, 128)),
     Work("crowded", 784, (256,)),
 ]
-# (what is divided, by what)
-RATIOS = {
-    "float64": ("MLPClassifier float64", "skbp float64"),
-    "float32": ("MLPClassifier float32", "skbp float32"),
-    "dtype": ("MLPClassifier float64", "skbp dtype=float32"),
-    "PyTorch": ("PyTorch", "skbp float32"),
-}
-
-SEARCHERS = {
-    "MLPClassifier": MLPClassifier,
-    "skbp float64": BackpropClassifier,
-    "skbp dtype=float32": partial(BackpropClassifier, dtype="float32"),
-}
-HOW = {
+USUAL = WORKS[1]
+SHOWN_RATIOS = ("float64", "float32", "dtype", "PyTorch")
+# Jobs of the grid search: their number and joblib's backend.
+JOBS = {
     "one after another": (1, "loky"),
     "processes": (os.cpu_count(), "loky"),
     "threads": (os.cpu_count(), "threading"),
 }
 
 
-def keep_busy():
-    """In a process of its own: products of matrices until the time is up."""
+def keep_busy(barrier):
+    """Multiply matrices, in a process of its own, until the time is up."""
     a = np.random.default_rng(0).standard_normal((300, 300))
+    barrier.wait()
     end = time.monotonic() + BUSY_SECONDS
-    print("busy", flush=True)
     while time.monotonic() < end:
         a @ a
 
 
 @contextmanager
 def crowd():
-    """One busy process a core, each at work when the block begins."""
-    environment = os.environ | dict.fromkeys(["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-    command = [sys.executable, __file__, "--keep-busy"]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(os.cpu_count())]
-    try:
+    """One busy process for each core. All of them are at work when the block begins."""
+    context = get_context("spawn")
+    barrier = context.Barrier(os.cpu_count() + 1, timeout=120)
+    processes = [context.Process(target=keep_busy, args=(barrier,)) for _ in range(os.cpu_count())]
+    with one_thread_in_new_processes():
         for process in processes:
-            process.stdout.readline()
+            process.start()
+    try:
+        barrier.wait()
         yield
-        if any(process.poll() is not None for process in processes):
-            raise RuntimeError(f"The crowd was gone after {BUSY_SECONDS} seconds, before the measurement was.")
+        if not all(process.is_alive() for process in processes):
+            raise RuntimeError(f"The busy processes ended after {BUSY_SECONDS} seconds, before the measurement did.")
     finally:
         for process in processes:
             process.kill()
-            process.wait()
-            process.stdout.close()
-
-
-def timed(function, *arguments):
-    time.sleep(REST)
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
+            process.join()
 
 
 def seconds_an_epoch(runs, repeats):
     epochs = {}
     for name, run in runs.items():
-        one = timed(run, 1)
+        one = timed(run, 1)[0]
         few = int(min(max(1.0, 0.1 / one), 10.0))
-        epochs[name] = int(min(max(1.0, FIT_SECONDS * few / timed(run, few)), MOST_EPOCHS))
-    found = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            found[name].append(timed(run, epochs[name]) / epochs[name])
-    return {name: median(seconds) for name, seconds in found.items()}
+        epochs[name] = int(min(max(1.0, FIT_SECONDS * few / timed(run, few)[0]), MOST_EPOCHS))
+    stopwatch = Stopwatch({name: partial(run, epochs[name]) for name, run in runs.items()}).rounds(repeats)
+    return {name: seconds / epochs[name] for name, seconds in stopwatch.median().items()}
 
 
 def fits(works, repeats):
-    """{(name of the work, "idle" or "crowded"): seconds an epoch by classifier}, printed as it comes."""
-    print(f"{'milliseconds an epoch':<36}{'':>9}" + "".join(f"{name:>23}" for name in CLASSIFIERS))
+    """{(name of the network, "idle" or "crowded"): seconds an epoch by classifier}, printed line by line."""
+    table = Table(("milliseconds an epoch", "<36"), ("", ">8"), *((name, ">22.2f") for name in SHOWN))
     found = {}
     for work in works:
         X, y = data(work)
-        peers = {name: make for name, make in present(PEERS).items() if name in CLASSIFIERS}
-        runs = {name: make(work, X, y) for name, make in peers.items()}
+        runs = {name: make(work, X, y) for name, make in present(PEERS).items() if name in SHOWN}
         for state in ("idle", "crowded"):
             if state == "idle":
                 seconds = seconds_an_epoch(runs, repeats)
@@ -132,128 +122,98 @@ def fits(works, repeats):
                 with crowd():
                     seconds = seconds_an_epoch(runs, repeats)
             found[work.name, state] = seconds
-            figures = "".join(f"{1e3 * seconds.get(name, math.nan):>23.2f}" for name in CLASSIFIERS)
-            print(f"{work.name:<36}{state:>9}{figures}", flush=True)
+            table.line(work.name, state, *(1e3 * seconds.get(name, math.nan) for name in SHOWN))
     return found
 
 
 def ratios(seconds):
-    return {
-        heading: seconds.get(over, math.nan) / seconds.get(under, math.nan) for heading, (over, under) in RATIOS.items()
-    }
+    return {heading: ratio(seconds, *RATIOS[heading]) for heading in SHOWN_RATIOS}
 
 
 def print_fits(found):
-    print("\nHow many times as long the peer takes (float64, float32: MLPClassifier, both on such data; dtype:")
+    print("\nTime of the peer / time of skbp (float64, float32: MLPClassifier, both on data of this type; dtype:")
     print(
-        'MLPClassifier / skbp with dtype="float32", on float64 data; PyTorch: it / skbp, float32), and how many times as'
+        'MLPClassifier / skbp with dtype="float32", both on float64 data; PyTorch: PyTorch / skbp, float32), and time of an'
     )
-    print("long an epoch takes on the crowded machine as on the idle one:\n")
+    print("epoch on the crowded machine / time on the idle one:\n")
     slowed = ["MLPClassifier float64", "skbp float64", "skbp float32", "PyTorch"]
-    lines = [["network", "machine", *RATIOS, *(f"crowded / idle: {name}" for name in slowed)]]
+    lines = [["network", "machine", *SHOWN_RATIOS, *(f"crowded / idle: {name}" for name in slowed)]]
     for (name, state), seconds in found.items():
         line = [name, state, *map(number, ratios(seconds).values())]
         if state == "crowded":
             line += [number(seconds.get(one, math.nan) / found[name, "idle"].get(one, math.nan)) for one in slowed]
         lines.append(line + [""] * (len(lines[0]) - len(line)))
-    markdown(lines)
+    print_markdown(lines)
+
+
+def search(jobs, name, work, epochs, X, y):
+    n_jobs, backend = JOBS[jobs]
+    grid = {"alpha": [1e-4, 1e-3, 1e-2, 1e-1]}
+    clf = CLASSIFIERS[name](**parameters(work, epochs))
+    with parallel_backend(backend):
+        GridSearchCV(clf, grid, cv=2, n_jobs=n_jobs, refit=False).fit(X, y)
 
 
 def searches(repeats, quick):
-    """{(how, classifier): seconds of a grid search}."""
+    """{(jobs, classifier): seconds of a grid search}."""
     work = Work("search", rows=1_000 if quick else 2_000)
     X, y = data(work)
-    found = {(how, name): [] for how in HOW for name in SEARCHERS}
-    for k in range(1 + repeats):
-        for (how, name), seconds in found.items():
-            n_jobs, backend = HOW[how]
-            # The first round is for the processes, which have to be started and to import.
-            clf = SEARCHERS[name](max_iter=10 if k else 1, tol=0.0, n_iter_no_change=np.inf, random_state=0)
-            search = GridSearchCV(clf, {"alpha": [1e-4, 1e-3, 1e-2, 1e-1]}, cv=2, n_jobs=n_jobs, refit=False)
-            with parallel_backend(backend):
-                second = timed(search.fit, X, y)
-            seconds.extend([second] * (k > 0))
-    return {key: median(seconds) for key, seconds in found.items()}
+    keys = [(jobs, name) for jobs in JOBS for name in CLASSIFIERS]
+    for key in keys:
+        search(*key, work, 1, X, y)  # starts the processes and lets them import
+    return Stopwatch({key: partial(search, *key, work, 10, X, y) for key in keys}).rounds(repeats).median()
 
 
 def print_searches(found):
-    print(f"\nGridSearchCV, eight fits of ten epochs, {os.cpu_count()} jobs: seconds, and ratios to MLPClassifier's:\n")
-    lines = [["jobs", *SEARCHERS, *(f"MLPClassifier / {name}" for name in list(SEARCHERS)[1:])]]
-    for how in HOW:
-        seconds = [found[how, name] for name in SEARCHERS]
-        lines.append([how, *(f"{one:.2f}" for one in seconds), *(f"{seconds[0] / one:.2f}" for one in seconds[1:])])
-    markdown(lines)
+    print(
+        f"\nGridSearchCV, eight fits of ten epochs, {os.cpu_count()} jobs: seconds, and MLPClassifier's divided by skbp's:\n"
+    )
+    lines = [["jobs", *CLASSIFIERS, *(f"MLPClassifier / {name}" for name in list(CLASSIFIERS)[1:])]]
+    for jobs in JOBS:
+        seconds = [found[jobs, name] for name in CLASSIFIERS]
+        lines.append([jobs, *map(number, seconds), *(number(seconds[0] / one) for one in seconds[1:])])
+    print_markdown(lines)
 
 
 def print_target(found):
-    usual = Work("").name
     crowded = {name: ratios(seconds) for (name, state), seconds in found.items() if state == "crowded"}
-    same = [crowded[usual][of] for of in ("float64", "float32")]
+    same = [crowded[USUAL.name][heading] for heading in ("float64", "float32")]
     measured = "{:.2f}x float64, {:.2f}x float32".format(*same)
-    print("\nTarget:\n")
-    markdown(
-        [
-            ["work", "target", "measured", "met"],
-            [f"crowded machine, {usual}", "at least 5x", measured, "yes" if min(same) >= 5.0 else "no"],
-        ]
-    )
-    everywhere = [by[of] for by in crowded.values() for of in ("float64", "float32")]
-    print(f"\nGeometric mean of the same over all these networks: {geometric_mean(everywhere):.2f}")
+    print_targets([(f"crowded machine, {USUAL.name}", "at least 5x", measured, min(same) >= 5.0)])
+    everywhere = [by[heading] for by in crowded.values() for heading in ("float64", "float32")]
+    print(f"\nGeometric mean of these ratios over all networks here: {geometric_mean(everywhere):.2f}")
 
 
 def plot(found, path):
-    """Milliseconds an epoch, idle and crowded, a panel for each network."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    """Milliseconds an epoch, idle and crowded, one panel for each network."""
     names = list(dict.fromkeys(name for name, _ in found))
-    figure, all_axes = plt.subplots(
-        1, len(names), figsize=(2.4 * len(names) + 2.0, 3.2), sharey=True, layout="constrained"
-    )
     states = {"idle": ("#0072B2", "o"), "crowded": ("#D55E00", "D")}
-    for axes, name in zip(np.atleast_1d(all_axes), names, strict=True):
-        for state, (colour, marker) in states.items():
-            milliseconds = [1e3 * found[name, state].get(one, math.nan) for one in CLASSIFIERS]
-            axes.scatter(milliseconds, range(len(CLASSIFIERS)), 36, colour, marker, label=state, zorder=3)
-        axes.set(xscale="log", xlabel="ms an epoch", yticks=range(len(CLASSIFIERS)))
-        axes.set_yticklabels(CLASSIFIERS)
-        axes.set_ylim(len(CLASSIFIERS) - 0.5, -0.5)
-        axes.set_title(name, fontsize="small")
-        axes.grid(color="#dddddd", zorder=0)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", fontsize="small", ncols=2)
-    figure.savefig(path, dpi=150)
+    with drawing(path, 1, len(names), figsize=(2.4 * len(names) + 2.0, 3.2), sharey=True) as (figure, all_axes):
+        for axes, name in zip(all_axes[0], names, strict=True):
+            for state, (colour, marker) in states.items():
+                milliseconds = [1e3 * found[name, state].get(one, math.nan) for one in SHOWN]
+                axes.scatter(milliseconds, range(len(SHOWN)), 36, colour, marker, label=state, zorder=3)
+            axes.set(xscale="log", xlabel="ms an epoch")
+            axes.set_yticks(range(len(SHOWN)), SHOWN)
+            axes.set_ylim(len(SHOWN) - 0.5, -0.5)
+            axes.set_title(name, fontsize="small")
+            axes.grid(color="#dddddd", zorder=0)
+        legend_below(figure, axes, 2)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one network, fewer rows to search on")
-    parser.add_argument(
-        "--repeats", type=int, default=3, help="fits and searches of which the median counts (default 3)"
-    )
-    parser.add_argument("--csv", help="also write the seconds to this file")
-    parser.add_argument("--plot", help="also draw the seconds an epoch to this file")
-    parser.add_argument("--keep-busy", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.keep_busy:
-        keep_busy()
-        return 0
+    args = options(__doc__, quick="one network, fewer rows in the searches", repeats=3, plot=True).parse_args()
     warnings.simplefilter("ignore")
     set_torch_threads(os.cpu_count())
     print(f"{versions('torch')}\n")
-    found = fits([WORKS[1]] if args.quick else WORKS, args.repeats)
+    found = fits([USUAL] if args.quick else WORKS, args.repeats)
     print_fits(found)
     searched = searches(args.repeats, args.quick)
     print_searches(searched)
     print_target(found)
-    if args.csv:
-        with open(args.csv, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["what", "where", "classifier", "seconds"])
-            for (name, state), seconds in found.items():
-                writer.writerows(["an epoch of " + name, state, *figure] for figure in seconds.items())
-            writer.writerows(["a grid search", how, name, seconds] for (how, name), seconds in searched.items())
+    lines = [[f"an epoch of {name}", state, *figure] for (name, state), by in found.items() for figure in by.items()]
+    lines += [["a grid search", jobs, name, seconds] for (jobs, name), seconds in searched.items()]
+    write_csv(args.csv, ["what", "where", "classifier", "seconds"], lines)
     if args.plot:
         plot(found, args.plot)
     return 0

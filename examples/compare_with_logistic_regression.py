@@ -3,23 +3,23 @@
 BackpropClassifier beside LogisticRegression and MLPClassifier
 ===============================================================
 
-Three of the data sets that scikit-learn ships, and three classifiers. Each stands behind a ``StandardScaler`` in a
-pipeline, a grid search on inner folds chooses its parameters, and outer folds, which the search never saw, measure the
-result (nested cross-validation).
+This example compares three classifiers on three data sets that scikit-learn ships. Each classifier follows a
+``StandardScaler`` in a pipeline. A grid search on inner folds chooses its parameters, and outer folds, which the search
+never saw, measure the result (nested cross-validation).
 
-The networks search over ``hidden_layer_sizes`` and ``alpha``; the logistic regression, which is the network without a
-hidden layer, over ``C``, which is 1 / ``alpha``. ``BackpropClassifier`` and ``MLPClassifier`` get the same grid and the
-same seed, and so end at the same weights: their accuracy and log loss should agree, and only the time differ.
+The networks search over ``hidden_layer_sizes`` and ``alpha``. Logistic regression, which is a network without hidden
+layers, searches over ``C``, which is 1 / ``alpha``. ``BackpropClassifier`` and ``MLPClassifier`` get the same grid and
+the same seed, so they end at the same weights: their accuracy and log loss agree, and only the time differs.
 
 Run it with ``python examples/compare_with_logistic_regression.py``. It takes about a minute on two cores.
 """
 
 # %%
-# The contestants
+# The classifiers
 # ---------------
-# ``alpha`` is divided by the number of rows, so its useful values are larger than they look: 1 is mild. With
-# ``learning_rate_init`` ten times the default and a ``tol`` at which the loss has flattened out, every fit on these data
-# ends well before ``max_iter``.
+# ``alpha`` is divided by the number of rows, so its useful values are large: 1 is a weak penalty.
+# ``learning_rate_init`` is ten times the default, and ``tol`` stops training when the loss is flat. Every fit on these
+# data ends well before ``max_iter``.
 
 from statistics import median
 
@@ -37,7 +37,7 @@ ALPHAS = [0.1, 1.0, 10.0]
 NETWORK = {"learning_rate_init": 0.01, "tol": 1e-3, "max_iter": 1000, "random_state": 0}
 NETWORK_GRID = {"hidden_layer_sizes": [(16,), (64,)], "alpha": ALPHAS}
 
-CONTESTANTS = [
+CLASSIFIERS = [
     (LogisticRegression(max_iter=1000), {"C": [1 / alpha for alpha in ALPHAS]}),
     (MLPClassifier(**NETWORK), NETWORK_GRID),
     (BackpropClassifier(**NETWORK), NETWORK_GRID),
@@ -47,9 +47,9 @@ CONTESTANTS = [
 # %%
 # The measurement
 # ---------------
-# The search looks for the best log loss, which judges the probabilities and not only the labels. The fit time is that of
-# one fit of the chosen pipeline on the training part of an outer fold (``refit_time_``), not that of the whole search: the
-# median over the folds, each on one thread.
+# The search looks for the best log loss, which measures the probabilities and not only the labels. The fit time is the
+# time of one fit of the chosen pipeline on the training part of an outer fold (``refit_time_``), not of the whole
+# search. It is the median over the folds, each on one thread.
 
 
 def measure(classifier, grid, X, y):
@@ -62,7 +62,7 @@ def measure(classifier, grid, X, y):
         cv=StratifiedKFold(3, shuffle=True, random_state=0),
         n_jobs=2,
     )
-    with threadpool_limits(limits=1):  # the two processes of the search leave each other a core
+    with threadpool_limits(limits=1):  # the search has two processes, one for each core
         outer = cross_validate(
             search,
             X,
@@ -83,7 +83,7 @@ def measure(classifier, grid, X, y):
 print(f"{'data':<14} {'classifier':<19} {'accuracy':>15} {'log loss':>15} {'fit time':>9}")
 for load in (load_breast_cancer, load_digits, load_wine):
     X, y = load(return_X_y=True)
-    for classifier, grid in CONTESTANTS:
+    for classifier, grid in CLASSIFIERS:
         accuracy, accuracy_std, log_loss, log_loss_std, seconds = measure(classifier, grid, X, y)
         print(
             f"{load.__name__.removeprefix('load_'):<14} {type(classifier).__name__:<19} "

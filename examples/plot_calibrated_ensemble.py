@@ -3,22 +3,23 @@
 A calibrated ensemble
 =====================
 
-A network that is trained until it fits its rows is surer of itself than it should be: of the cases to which it gives 90%,
-fewer turn out that way. ``BackpropClassifierCV`` trains five networks, each without a fifth of the rows, learns from that
-fifth how sure they may be, and averages the five. Three things come of it, shown here one after the other: probabilities
-that mean what they say, a measure of doubt, and an estimate of the error on new rows.
+A network that is trained until it fits its rows is overconfident: of the cases to which it gives a probability of 90%,
+fewer than 90% come true. ``BackpropClassifierCV`` trains five networks, each without one fifth of the rows. From these
+fifths it learns how confident the networks may be, and it averages the five. This gives three things, which this
+example shows one after the other: calibrated probabilities, a measure of doubt, and an estimate of the error on new
+rows.
 """
 
 # %%
-# Data whose probabilities are known
-# ----------------------------------
-# Friedman's function is a sine, a square and a line of 5 features; 15 more have no say. Here it is the log odds of a label
-# that is drawn at random. So the true probability :math:`p` of every row is known, and with it the log loss that a forecast
-# :math:`q` may expect on new rows,
+# Data with known probabilities
+# -----------------------------
+# Friedman's function is a sum of a sine, a square and a linear function of 5 features; 15 more features have no effect.
+# Here it gives the log odds of a label, and the label is drawn at random. So the true probability :math:`p` of every
+# row is known, and the expected log loss of a forecast :math:`q` on new rows is
 #
-# .. math:: E[-p \log q - (1 - p) \log(1 - q)],
+# .. math:: E[-p \log q - (1 - p) \log(1 - q)].
 #
-# which is least for :math:`q = p`: nobody can do better. There are 2,000 rows to learn from and 10,000 to judge by.
+# It is smallest for :math:`q = p`; no forecast can be better. There are 2,000 rows for training and 10,000 for testing.
 
 import warnings
 
@@ -55,10 +56,10 @@ X_train, y_train, _ = draw(2_000, seed=1)
 print(f"Expected log loss of the true probabilities: {expected_log_loss(p_new):.3f}")
 
 # %%
-# Beside its peers
-# ----------------
-# All have their default parameters. ``MLPClassifier`` and ``BackpropClassifier`` take 200 epochs and warn that they could
-# go on; from the same seed they train the same network, and their probabilities are equal.
+# Comparison with other classifiers
+# ---------------------------------
+# All have their default parameters. ``MLPClassifier`` and ``BackpropClassifier`` take 200 epochs and warn that they
+# have not converged. The same seed gives the same network, so their probabilities are equal.
 
 CLASSIFIERS = {  # colour, marker, line
     BackpropClassifierCV(random_state=0): ("#0072B2", "o", "-"),
@@ -69,23 +70,23 @@ CLASSIFIERS = {  # colour, marker, line
 }
 
 forecasts = []
-with threadpool_limits(limits=1), warnings.catch_warnings():  # on so few rows a second thread only gets in the way
+with threadpool_limits(limits=1), warnings.catch_warnings():  # with so few rows a second thread only slows the fit
     warnings.simplefilter("ignore", ConvergenceWarning)
     for classifier in CLASSIFIERS:
         clf = make_pipeline(StandardScaler(), classifier).fit(X_train, y_train)
         forecasts.append(clf.predict_proba(X_new)[:, 1])
 
 # %%
-# A reliability curve, on the left, sorts the new rows by the forecast and shows for each tenth of them how often the label
-# was 1. One that is flatter than the diagonal belongs to a classifier that is too sure: what ``MLPClassifier`` gives a
-# chance of 3% comes about in one case of seven.
+# The reliability curves on the left sort the new rows by the forecast and show for each tenth of them how often the
+# label was 1. A curve that is flatter than the diagonal means an overconfident classifier: where ``MLPClassifier``
+# gives a probability of 3%, the label is 1 in one case of seven.
 #
-# Being well calibrated is not all: to give every row the overall frequency would do for that. On the right, what a log loss
-# has above that of the true probabilities is divided in two. One part is due to calibration: by so much the log loss falls
-# if the forecasts go through the best increasing function, which an isotonic regression finds. The other is what the
-# classifier has not learnt. The logistic regression is well calibrated but knows only planes; the trees have learnt most,
-# but are too sure of it; the single network is far too sure. The ensemble has learnt more than one network and is about
-# right in how sure it is.
+# Calibration alone is not enough: a classifier that gives every row the overall frequency is calibrated too. On the
+# right, the excess of each log loss over that of the true probabilities has two parts. The first is calibration: the
+# log loss falls by this amount if the best increasing function, found by isotonic regression, maps the forecasts. The
+# second is what the classifier has not learnt. Logistic regression is well calibrated but finds only planes. The trees
+# have learnt the most but are overconfident, and the single network is far more overconfident. The ensemble has learnt
+# more than one network, and its confidence is about right.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(12, 5.6), layout="constrained")
 left.plot([0, 1], [0, 1], color="black", linewidth=0.8)
@@ -103,7 +104,7 @@ for row, ((classifier, (colour, marker, line)), q) in enumerate(zip(CLASSIFIERS.
     right.text(loss - least + 0.002, row, f"{loss - recalibrated:.3f}", color="#A84A00", va="center")
 left.set(title="Reliability", xlabel="forecast of label 1", ylabel="frequency of label 1", xlim=(0, 1), ylim=(0, 1))
 left.legend(title="log loss", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
-right.set(title="What could be gained", xlabel="log loss above that of the true probabilities", xlim=(0, 0.2))
+right.set(title="Excess log loss", xlabel="log loss above that of the true probabilities", xlim=(0, 0.2))
 right.set_yticks(range(len(CLASSIFIERS)), [type(c).__name__.removesuffix("Classifier") for c in CLASSIFIERS])
 right.invert_yaxis()
 right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
@@ -112,10 +113,11 @@ plt.show()
 # %%
 # Doubt
 # -----
-# The members have seen different rows from different starting points. Where the data decide they agree, and where the data
-# are silent each goes on in its own way: the standard deviation of their probabilities is a measure of doubt.
-# ``predict_proba_members`` gives them, their mean is ``predict_proba``. A pipeline passes on only what every classifier has,
-# so its last step is asked, with what the steps before make of the rows.
+# The members start from different weights and train on different rows. They agree where the data determine the answer,
+# and differ where there are no data: the standard deviation of their probabilities is a measure of doubt.
+# ``predict_proba_members`` gives the probabilities of each member, and ``predict_proba`` is their mean. A pipeline
+# offers only the methods that every classifier has, so the code calls the last step itself, on rows that the first step
+# has transformed.
 
 X, y = make_moons(200, noise=0.25, random_state=0)
 clf = make_pipeline(StandardScaler(), BackpropClassifierCV(random_state=0))
@@ -127,13 +129,13 @@ grid = np.column_stack([x1.ravel(), x2.ravel()])
 members = clf[-1].predict_proba_members(clf[:-1].transform(grid))[:, :, 1].reshape(-1, *x1.shape)
 
 # %%
-# On the left the mean, with the border of each member as a line. Among the points the borders are close together, away from
-# them they part, and there the doubt on the right is largest. Along the border it is there too, but less: there the members
-# agree that it is about one half. The two kinds of not knowing are different things. More rows lessen the doubt; they do
-# not part classes that overlap.
+# On the left is the mean, with a line for the border of each member. The borders are close together between the points
+# and separate away from them; the doubt, on the right, is largest there. Along the border the doubt is smaller: the
+# members agree that the probability is about one half. These are two kinds of uncertainty. More rows reduce the doubt,
+# but they do not separate classes that overlap.
 #
-# It is doubt about where the border is, not about whether a row is like those seen. In the corner marked with a cross there
-# was nothing to learn from either, but all members say the same, and are sure of it.
+# The doubt is about the position of the border. It does not tell whether a row is similar to the training rows: near
+# the cross in the corner there are no data either, but all members agree and are confident.
 
 fig, axes = plt.subplots(1, 2, figsize=(12, 5), sharex=True, sharey=True, layout="constrained")
 mean, spread = members.mean(axis=0), members.std(axis=0)
@@ -155,10 +157,10 @@ plt.show()
 # %%
 # The error on new rows
 # ---------------------
-# Every row of the training data was in the fold of one member, which did not train on it. The log loss of what these
-# members say of their own folds is ``oof_log_loss_``. As an estimate for a single member it is too good, because each kept
-# the weights of the epoch that was best on the very rows; but it is the mean of all members that predicts, and that is
-# better than one of them by about as much. Five draws of each number of rows:
+# Every training row is in the fold of one member, which did not train on it. ``oof_log_loss_`` is the log loss of the
+# members on their own folds. It is too low as an estimate for a single member, because each member kept the weights of
+# the epoch that was best on these same rows. But the mean of all members predicts, and its log loss is lower by about
+# the same amount. The code draws each number of rows five times:
 
 N_ROWS = [125, 250, 500, 1000, 2000]
 results = {"out-of-fold estimate": [], "a member on new rows": [], "the ensemble on new rows": []}
@@ -176,8 +178,8 @@ with threadpool_limits(limits=1):
         print(f"{n_rows:5} rows: " + ", ".join(f"{name} {np.mean(v[-1]):.3f}" for name, v in results.items()))
 
 # %%
-# On few rows the estimate scatters, as chance has it in their labels; and there the choice of the epoch makes it too good
-# even for the ensemble. A figure to be published wants rows that took no part.
+# The estimate varies a lot on few rows, because the labels are random. There the choice of the epoch makes it too low
+# even for the ensemble. To publish a figure, measure it on rows that took no part in training.
 
 fig, ax = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
 styles = (("#E69F00", "o", "--"), ("#555555", "D", ":"), ("#0072B2", "s", "-"))
@@ -187,7 +189,7 @@ for shift, (name, values), (colour, marker, line) in zip((0.95, 1.0, 1.05), resu
     ax.plot(at, values, marker, color=colour, alpha=0.35, markersize=4)
 ax.axhline(least, color="black", linewidth=0.8)
 ax.text(N_ROWS[0], least + 0.003, "true probabilities")
-ax.set(title="Log loss estimated and found", xscale="log", xlabel="rows trained on", ylabel="log loss")
+ax.set(title="Log loss: estimates and values on new rows", xscale="log", xlabel="rows trained on", ylabel="log loss")
 ax.set_xticks(N_ROWS, N_ROWS)
 ax.minorticks_off()
 ax.legend()

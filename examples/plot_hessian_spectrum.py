@@ -3,22 +3,21 @@ r"""
 The spectrum of a Hessian
 =========================
 
-The Hessian, the matrix of second derivatives of the objective :math:`F(\theta)`, says how the objective bends along
-every direction of the weights. Its eigenvalues tell where training has arrived: at a minimum none is negative, at a
-saddle some are. They also tell how hard the way there is, for the steepest direction limits the step, and the flattest
-says how many of those steps it takes.
+The Hessian is the matrix of second derivatives of the objective :math:`F(\theta)`. It describes the curvature of the
+objective in every direction of the weights. Its eigenvalues tell where training has arrived: at a minimum none is
+negative, at a saddle some are. They also tell how difficult the minimisation is: the largest one limits the step, and
+the smallest one determines how many steps are necessary.
 
-A network of a few hundred weights is small enough to have all of them. Look at three points: the random weights that
-training starts from, the weights at which ``adam`` stops, and those at which ``newton-cg`` does.
+A network of a few hundred weights is small enough to compute all eigenvalues. This example looks at three points: the
+random weights from which training starts, the weights at which ``adam`` stops, and those at which ``newton-cg`` stops.
 """
 
 # %%
 # Three points
 # ------------
-# Wine: 178 rows, 13 features, three classes. ``adam`` stops where its loss no longer falls by 1e-4 in ten epochs, and
-# is content. ``newton-cg`` goes on until nothing is left to gain. ``hessian_extremes`` certifies what each has found,
-# from the gradient and both ends of the spectrum, which it gets by Lanczos iterations and so could for many more
-# weights than these.
+# The wine data have 178 rows, 13 features and three classes. ``adam`` stops when its loss falls by less than 1e-4 for
+# ten epochs. ``newton-cg`` stops at the minimum. ``hessian_extremes`` tells what each point is, from the gradient and
+# both ends of the spectrum. It computes them by Lanczos iterations, which also work for many more weights.
 
 import copy
 
@@ -46,14 +45,14 @@ for name, clf in points.items():
 # %%
 # All eigenvalues
 # ---------------
-# ``hessian_operator`` multiplies by the Hessian without forming it, a product for the time of about two gradients.
-# Multiplied by the identity it becomes the matrix. With ``hessian="gauss-newton"`` it is the Gauss-Newton matrix, which
-# has the curvature of the loss and takes the logits for linear in the weights. That leaves nothing to bend downward.
+# ``hessian_operator`` multiplies by the Hessian without forming the matrix; a product takes the time of about two
+# gradients. The product with the identity gives the matrix. ``hessian="gauss-newton"`` gives the Gauss-Newton matrix:
+# it has the curvature of the loss and treats the logits as linear in the weights. It has no negative eigenvalues.
 
 
 def spectrum(clf, hessian):
     """All eigenvalues, the largest first."""
-    looked_at = copy.copy(clf).set_params(hessian=hessian)  # a shallow copy: fitted, if clf is
+    looked_at = copy.copy(clf).set_params(hessian=hessian)  # a shallow copy is fitted if clf is
     F = looked_at.objective(X, y)
     return np.linalg.eigvalsh(F.hessian_operator(F.theta0) @ np.eye(F.theta0.size))[::-1]
 
@@ -63,29 +62,30 @@ gauss_newton = {name: spectrum(clf, "gauss-newton") for name, clf in points.item
 penalty = start.alpha / len(X)
 for name, eigenvalues in exact.items():
     print(
-        f"{name}: of {eigenvalues.size} eigenvalues {(eigenvalues < -1e-12).sum()} are negative and "
+        f"{name}: {eigenvalues.size} eigenvalues, {(eigenvalues < -1e-12).sum()} negative, "
         f"{(eigenvalues > eigenvalues[0] / 10).sum()} above a tenth of the largest"
     )
 
 # %%
-# What they say
-# -------------
-# **Few are large.** After training it is along some ten directions that the logits of many rows change together and
-# bend the loss. Along most others next to nothing changes but the penalty, whose own curvature is ``alpha`` / 178 for
-# every weight: the shelf on the dotted line. Without the penalty it would be at zero. The biases, 16 and 3, are not
-# penalised, so up to 19 eigenvalues of the Gauss-Newton matrix may lie below the shelf.
+# What the eigenvalues mean
+# -------------------------
+# **Few are large.** After training, the logits of many rows change together along about ten directions, and the loss is
+# curved there. Along most other directions only the penalty changes. Its curvature is ``alpha`` / 178 for every weight:
+# the plateau on the dotted line. Without the penalty the plateau would be at zero. The 16 and 3 biases are not
+# penalised, so up to 19 eigenvalues of the Gauss-Newton matrix can lie below the plateau.
 #
-# **One is zero,** exactly and everywhere: to add the same number to the biases of all three outputs leaves the softmax
-# as it is, and biases are not penalised. Such a direction, neither up nor down, does not keep a point from being a
-# minimum.
+# **One is zero** at every point, exactly: the softmax does not change if the same number is added to the biases of all
+# three outputs, and biases are not penalised. A point can be a minimum even though the objective is constant in this
+# direction.
 #
-# **Negative ones** are plenty at random weights, some are left where ``adam`` stops, which is on a slope and not at a
-# minimum, and none at the end. Along them a Newton step without precautions would climb; ``newton-cg`` notices and
-# walks down instead.
+# **Negative ones.** At random weights there are many. Some are left where ``adam`` stops, which is not a minimum. At
+# the end there are none. Along such directions a plain Newton step would increase the objective; ``newton-cg`` detects
+# them and goes down instead.
 #
-# **The Gauss-Newton matrix** lacks what the errors on the rows contribute. While they are large it is another matrix
-# altogether; near the minimum it has the same large eigenvalues and only differs in the small ones. Those decide the
-# number of steps at the end: this is why exact products are the default of the solvers that take them.
+# **The Gauss-Newton matrix** leaves out the part that depends on the errors of the rows. While the errors are large, it
+# is a very different matrix. Near the minimum it has the same large eigenvalues and differs only in the small ones.
+# These determine the number of steps at the end; for this reason exact products are the default of the solvers that use
+# products.
 
 fig, axes = plt.subplots(1, 3, figsize=(12, 4.8), sharex=True, sharey=True, layout="constrained")
 for ax, name in zip(axes, points, strict=True):

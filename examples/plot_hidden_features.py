@@ -3,16 +3,16 @@
 New features
 ============
 
-A hidden layer makes new features of its input, and the output layer is a linear model on them. Training looks for
-features on which a linear model does well. They can be had: ``hidden_features`` gives them for any rows, and
-``as_transformer`` makes a scikit-learn transformer of the hidden layer, behind which any other estimator may stand.
+A hidden layer computes new features from its input, and the output layer is a linear model on these features. Training
+finds features that suit a linear model. ``hidden_features`` returns them for any rows, and ``as_transformer`` turns the
+hidden layer into a scikit-learn transformer, which any other estimator can follow.
 """
 
 # %%
-# Circles, made separable
-# -----------------------
-# No line separates a disc from the ring around it. Three hidden units make three numbers of the two coordinates, and
-# thereby lift the plane into space, where it bends.
+# Circles become separable
+# ------------------------
+# No line separates a disc from the ring around it. Three hidden units map the two coordinates to three numbers: the
+# plane becomes a curved surface in space.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,16 +34,17 @@ on_input = LogisticRegression().fit(X, y)
 hidden_layer = network.as_transformer()
 on_features = make_pipeline(hidden_layer, LogisticRegression()).fit(X, y)
 print(f"The new features are {', '.join(hidden_layer.get_feature_names_out())}.")
-print(f"Logistic regression on the coordinates is right on {on_input.score(X, y):.1%} of the rows,")
-print(f"on the hidden features on {on_features.score(X, y):.1%}; the network on {network.score(X, y):.1%}.")
+print(f"Accuracy of logistic regression on the coordinates: {on_input.score(X, y):.1%}")
+print(f"Accuracy of logistic regression on the new features: {on_features.score(X, y):.1%}")
+print(f"Accuracy of the network: {network.score(X, y):.1%}")
 
 # %%
-# In the middle, the rows as the hidden layer has them, and the plane that the logistic regression puts between the
-# classes. On the right the same plane in the coordinates: the line along which it cuts the bent sheet.
+# The middle panel shows the rows in the hidden layer and the plane by which logistic regression separates the classes.
+# The right panel shows the same plane in the coordinates: it is the line along which the plane cuts the curved surface.
 
-BLUE, ORANGE = "#0072B2", "#E69F00"  # told apart with any colour vision
+BLUE, ORANGE = "#0072B2", "#E69F00"  # distinct for readers with a colour vision deficiency
 features = network.hidden_features(X)
-panels = [("No line separates them", on_input), ("The plane, seen in the coordinates", on_features)]
+panels = [("No line separates them", on_input), ("The plane in the coordinates", on_features)]
 fig = plt.figure(figsize=(13, 4.6), layout="constrained")
 for position, (title, model) in zip((1, 3), panels, strict=True):
     ax = fig.add_subplot(1, 3, position)
@@ -69,19 +70,20 @@ for k, marker, color in ((0, "o", BLUE), (1, "^", ORANGE)):
 u, v = np.meshgrid(np.linspace(-1, 1, 200), np.linspace(-1, 1, 200))
 plane = -(w[0] * u + w[1] * v + b) / w[2]
 ax.plot_surface(u, v, np.where(np.abs(plane) <= 1, plane, np.nan), color="black", alpha=0.35)
-ax.set(title="In space a plane does", xlabel="unit 1", ylabel="unit 2", zlabel="unit 3", zlim=(-1, 1))
+ax.set(title="In space a plane separates them", xlabel="unit 1", ylabel="unit 2", zlabel="unit 3", zlim=(-1, 1))
 ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zticks=[-1, 0, 1])
 ax.view_init(30, 58)
 ax.set_box_aspect(None, zoom=0.95)
 plt.show()
 
 # %%
-# Digits, for other estimators
-# ----------------------------
-# ``HiddenFeatures`` is the same transformer before it is fitted: as a step of a pipeline it trains the network on what
-# the pipeline is fitted on, in a grid search or cross-validation on the training rows of each split. Of the new features
-# those estimators make most whose notion of a class is simple. To a naive Bayes classifier, which takes features for
-# independent, neighbouring pixels are a riddle. The nearest neighbours, which manage any shape, gain nothing.
+# Digits for other estimators
+# ---------------------------
+# ``HiddenFeatures`` is the same transformer before it is fitted. As a step of a pipeline it trains the network on the
+# rows on which the pipeline is fitted; in a grid search or a cross-validation these are the training rows of each
+# split. Estimators with a simple model of a class profit most from the new features. A naive Bayes classifier assumes
+# independent features, but neighbouring pixels depend on each other. Nearest neighbours can fit classes of any shape
+# and gain nothing.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, stratify=y, random_state=0)
@@ -97,8 +99,8 @@ print(f"The network by itself: {network.fit(X_train, y_train).score(X_test, y_te
 # %%
 # Before and after
 # ----------------
-# The test rows along the two directions in which they vary most. The pixels vary with slant and stroke, whatever the
-# digit. Of the hidden features most of the variation is from class to class: the rest has been left out on the way.
+# The figure shows the test rows along the two directions of largest variance. Pixels vary with slant and stroke within
+# every digit. Hidden features vary mostly between the classes; the network has removed much of the other variation.
 
 
 def between_classes(Z):

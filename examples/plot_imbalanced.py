@@ -3,16 +3,16 @@ r"""
 A rare class
 ============
 
-Where 97 rows of 100 are of one class, a classifier that always says so is right 97 times of 100 and of no use. Trained
-on such rows a network is nearly as reluctant to name the rare class. ``class_weight="balanced"`` lets both classes count
-alike: the rare rows are found, at a price.
+If 97 rows of 100 belong to one class, a classifier that always predicts this class is right 97 times of 100, but
+useless. A network that trains on such rows predicts the rare class almost as seldom. ``class_weight="balanced"`` gives
+both classes the same total weight: the network then finds the rare rows, at a cost.
 """
 
 # %%
 # With and without weights
 # ------------------------
-# Two crescents that run into each other. ``"balanced"`` weighs a row by :math:`n / (2 n_k)`, where :math:`n_k` is the
-# number of rows of its class: about 0.5 for the frequent class and 17 for the rare one. Nothing else differs.
+# The data are two crescents that overlap. ``"balanced"`` gives a row the weight :math:`n / (2 n_k)`, where :math:`n_k`
+# is the number of rows of its class: about 0.5 for the frequent class and 17 for the rare one. Nothing else differs.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,17 +37,17 @@ probability = {  # of the rare class
 }
 
 # %%
-# What it gains and what it costs
-# -------------------------------
-# Balanced accuracy is the mean of the shares found of each class. The weights raise it a good deal, and with it the
-# number of false alarms: most rows that are now called rare are not.
+# Gain and cost
+# -------------
+# Balanced accuracy is the mean over the classes of the share of rows that are found. The weights raise it a lot. They
+# also raise the number of false alarms: most rows that the network now calls rare are frequent.
 #
-# The probabilities are no longer those of the data. They are what they would be if there were as many rare rows as
-# frequent ones: of all rows the network expects far more to be rare than are. The log loss shows it.
+# The probabilities are no longer those of the data. They are those of data with as many rare rows as frequent ones, so
+# the network expects far more rare rows than there are. The log loss shows it.
 #
-# Two remedies need no second network. The plain one finds about as many rare rows if its own probability is compared with
-# their share, 0.03, in place of 0.5 (:class:`sklearn.model_selection.FixedThresholdClassifier` makes a classifier of
-# that). And the weights add the logarithm of their ratio to the log odds, from which it can be taken off again.
+# Two remedies need no second network. The plain network finds about as many rare rows if the threshold for its
+# probability is their share, 0.03, instead of 0.5 (:class:`sklearn.model_selection.FixedThresholdClassifier` does
+# this). And the weights add the logarithm of their ratio to the log odds, so it can be subtracted again.
 
 share = y_train.mean()
 probability["balanced, corrected"] = expit(balanced.decision_function(X_test) - logit(1 - share))
@@ -65,25 +65,26 @@ for name, threshold in rows:
         f"{accuracy_score(y_test, called_rare):>10.3f}{recall_score(y_test, called_rare):>11.3f}"
         f"{(called_rare & (y_test == 0)).sum():>7}{log_loss(y_test, p):>8.3f}{p.sum():>10.0f}"
     )
-print(f"Of {len(y_test)} test rows {y_test.sum()} are rare.")
+print(f"{y_test.sum()} of {len(y_test)} test rows are rare.")
 
 # %%
 # The same network, shifted
 # -------------------------
-# **Above,** the probability of the rare class and the line where it is 0.5. The dashed line, where the plain network says
-# 0.03, runs where the balanced one has its boundary.
+# **Above** is the probability of the rare class, with the line where it is 0.5. The dashed line, where the probability
+# of the plain network is 0.03, is close to the boundary of the balanced network.
 #
-# **Below on the left,** precision is the share of truly rare rows among those called rare, recall the share of the rare
-# ones that are called so. On the scale of log odds the curves of the one network are very nearly those of the other,
-# moved to the right: weights choose a point on a curve that a threshold can choose too, and teach little else.
+# **Below on the left** are precision, the share of truly rare rows among those called rare, and recall, the share of
+# rare rows that are called rare. On the scale of log odds, the curves of the balanced network are almost those of the
+# plain network, shifted to the right. The weights choose a point on the curve, which a threshold can choose too, and
+# change little else.
 #
-# **Below on the right,** how often the rare class really occurs where a network says that it does with a probability p.
-# That of the plain network is on the diagonal, to be believed. That of the balanced one is not.
+# **Below on the right** is how often the rare class really occurs when a network gives it the probability p. The curve
+# of the plain network is on the diagonal: its probabilities are right. Those of the balanced network are too high.
 #
-# So: weights, if labels are to be predicted and both kinds of error matter alike; a threshold, if the probabilities are
-# wanted as well.
+# Conclusion: use weights to predict labels if both kinds of error are equally important. Use a threshold if you also
+# need the probabilities.
 
-BLUE, ORANGE = "#0072B2", "#D55E00"  # told apart with any colour vision
+BLUE, ORANGE = "#0072B2", "#D55E00"  # distinct for readers with a colour vision deficiency
 fig, axes = plt.subplots(2, 2, figsize=(11, 8.6), layout="constrained", height_ratios=[1.1, 1])
 
 rng = np.random.default_rng(0)
@@ -99,7 +100,7 @@ for ax, clf, title in zip(axes[0], (plain, balanced), ("Plain", "Balanced"), str
         ax=ax,
         cmap="Oranges",
         vmin=0,
-        vmax=1.3,  # paler than the whole range of the map would be
+        vmax=1.3,  # paler than with the whole range of the map
         rasterized=True,
     )
     xx, yy, p = surface.xx0, surface.xx1, surface.response
@@ -119,11 +120,11 @@ colorbar.ax.set_ylim(0, 1)
 
 for name, color in (("plain", BLUE), ("balanced", ORANGE)):
     precision, recall, thresholds = precision_recall_curve(y_test, probability[name])
-    enough = recall[:-1] * y_test.sum() >= 10  # precision of fewer rows is noise
+    enough = recall[:-1] * y_test.sum() >= 10  # precision is noisy with fewer rows
     axes[1, 0].plot(logit(thresholds[enough]), precision[:-1][enough], "--", color=color)
     axes[1, 0].plot(logit(thresholds[enough]), recall[:-1][enough], color=color, label=name)
-    observed, said = calibration_curve(y_test, probability[name], n_bins=8)
-    axes[1, 1].plot(said, observed, "o-", color=color, label=name)
+    observed, predicted = calibration_curve(y_test, probability[name], n_bins=8)
+    axes[1, 1].plot(predicted, observed, "o-", color=color, label=name)
 ticks = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99]
 axes[1, 0].set_xticks(logit(ticks), ticks)
 axes[1, 0].set(title="Precision and recall", xlabel="threshold (on the scale of log odds)", ylabel="share")
@@ -131,8 +132,8 @@ axes[1, 0].set_xlim(logit([0.0002, 0.997]))
 for what, linestyle in (("recall", "-"), ("precision", "--")):
     axes[1, 0].plot([], [], linestyle, color="grey", label=what)
 axes[1, 0].legend(loc="center left")
-axes[1, 1].plot([0, 1], [0, 1], ":", color="black", label="as often as said")
-axes[1, 1].set(title="Calibration", xlabel="probability that the network says", ylabel="share of rare rows observed")
+axes[1, 1].plot([0, 1], [0, 1], ":", color="black", label="perfect calibration")
+axes[1, 1].set(title="Calibration", xlabel="predicted probability", ylabel="share of rare rows observed")
 axes[1, 1].legend(loc="upper left")
 for ax in axes[1]:
     ax.grid(alpha=0.3)

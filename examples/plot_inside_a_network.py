@@ -3,17 +3,17 @@
 Inside a network
 =================
 
-Five ways to look at a network: drawn unit by unit, by the weights of its first layer, by how
-training went, by how large signals and gradients are from layer to layer, and, for a single row, by every number that
-backpropagation computes.
+This example shows five ways to look at a network: a drawing of its units, the weights of its first layer as images, the
+curves of its training, the size of signals and gradients in each layer, and every number that backpropagation computes
+for one row.
 """
 
 # %%
 # A network as a drawing
 # ----------------------
 #
-# Lines are weights, coloured by their sign, and the thicker the larger. The thick lines into the hidden layer show which
-# measurements of a flower count: those of the petal.
+# Each line is a weight. Its colour is the sign, and its thickness is the size. The thick lines into the hidden layer
+# show which measurements of a flower matter: those of the petal.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits, load_iris
@@ -32,8 +32,8 @@ NetworkDisplay.from_estimator(flowers, feature_names=iris.feature_names)
 # Weights as images
 # -----------------
 #
-# Each unit of the first hidden layer has a weight for each of the 64 pixels of a digit. Seen as an image they show what the
-# unit answers to: strokes and gaps at certain places.
+# Each unit of the first hidden layer has a weight for each of the 64 pixels of a digit. As an image, these weights show
+# what the unit detects: strokes and gaps in certain places.
 
 X_digits, y_digits = load_digits(return_X_y=True)
 X_digits = minmax_scale(X_digits)
@@ -42,10 +42,11 @@ digits.fit(X_digits, y_digits)
 WeightsDisplay.from_estimator(digits, image_shape=(8, 8))
 
 # %%
-# How training went
-# -----------------
+# The course of training
+# ----------------------
 #
-# Objective, validation loss and learning rate by epoch, of two networks that differ in the schedule of the learning rate.
+# The curves are objective, validation loss and learning rate by epoch. The two networks differ in the schedule of the
+# learning rate.
 
 common = {"max_iter": 60, "early_stopping": True, "scoring": "loss", "n_iter_no_change": 60, "random_state": 0}
 rates = {
@@ -57,11 +58,11 @@ LossCurveDisplay.from_estimators(
 )
 
 # %%
-# What vanishes in a deep network
-# -------------------------------
+# Vanishing gradients
+# -------------------
 #
-# Ten hidden layers with random initial weights. With logistic units the gradient shrinks from each layer to the one below,
-# so that the first ones hardly learn anything; with tanh it hardly shrinks.
+# The network has ten hidden layers with random initial weights. In logistic units the gradient shrinks from each layer
+# to the one before it, so the first layers learn almost nothing. In tanh units it hardly shrinks.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
 for activation, ax in zip(("logistic", "tanh"), axes, strict=True):
@@ -73,7 +74,7 @@ for activation, ax in zip(("logistic", "tanh"), axes, strict=True):
 # One row, number by number
 # -------------------------
 #
-# A trace has each layer's z, a, delta and gradient for one row, beside the formulas that give them. The penalty weighs more
-# here than it did in training, where it was shared between 150 rows.
+# A trace contains z, a, delta and the gradient of each layer for one row, with their formulas. The penalty is larger
+# here than in training, where 150 rows share it.
 
 print(trace(flowers, iris.data[50], "versicolor"))

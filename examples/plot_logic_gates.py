@@ -3,17 +3,18 @@ r"""
 Logic gates, by hand and by training
 ====================================
 
-A sigmoid unit with two inputs computes :math:`p = \sigma(w_1 x_1 + w_2 x_2 + b)`: it says 1 on one side of the line
-:math:`w_1 x_1 + w_2 x_2 + b = 0` and 0 on the other. That is enough for AND, OR and NOR, whose weights can be set by hand,
-but not for XOR. Two such units and a third that looks at them are enough for XOR, again by hand; and training finds
-weights of its own.
+A sigmoid unit with two inputs computes :math:`p = \sigma(w_1 x_1 + w_2 x_2 + b)`. It predicts 1 on one side of the line
+:math:`w_1 x_1 + w_2 x_2 + b = 0` and 0 on the other. This is enough for AND, OR and NOR, with weights set by hand, but
+not for XOR. Two such units and a third unit that combines them are enough for XOR, also with weights set by hand.
+Training finds other weights that work.
 """
 
 # %%
 # One unit, three gates
 # ---------------------
-# The weights and the bias are chosen such that the weighted sum is at least 10 away from 0 at all four inputs, where the
-# sigmoid is within 0.00005 of 0 or 1. AND needs both inputs to get above 0, OR one; NOR is OR with all signs turned.
+# These weights and biases give a weighted sum of at least 10 or at most -10 at all four inputs. The sigmoid is then
+# within 0.00005 of 0 or 1. The sum for AND is positive only if both inputs are 1, the sum for OR if one input is. NOR
+# is OR with all signs reversed.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,7 +27,7 @@ TRUTH = {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "NOR": [1, 0, 0, 0], "XOR": [0
 
 
 def unit(weights, bias):
-    """A network without hidden layer: one sigmoid unit with two inputs."""
+    """A network without hidden layers: one sigmoid unit with two inputs."""
     return BackpropClassifier.from_weights([np.reshape(weights, (2, 1))], [[bias]], classes=[0, 1])
 
 
@@ -35,23 +36,24 @@ for name, gate in gates.items():
     print(f"{name}: {gate.predict(X)}, wanted {TRUTH[name]}")
 
 # %%
-# XOR is too much for one unit
-# ----------------------------
-# A weighted sum z is the same on both diagonals: z(0, 0) + z(1, 1) = z(0, 1) + z(1, 0), since either is
-# :math:`w_1 + w_2 + 2 b`. XOR wants both sums on the left negative and both on the right positive, which cannot be equal:
-# no line separates the one pair from the other, and at most three inputs of four come out right.
+# One unit cannot compute XOR
+# ---------------------------
+# A weighted sum z has the same total on both diagonals: z(0, 0) + z(1, 1) = z(0, 1) + z(1, 0), since both sides are
+# :math:`w_1 + w_2 + 2 b`. XOR needs negative z in both terms on the left and positive z in both terms on the right.
+# Then the two sides cannot be equal, so no line separates the two pairs, and at most three of four inputs are right.
 #
-# Training looks for the smallest loss, which for one unit has a single minimum. By symmetry it is at zero weights: the
-# unit says 1/2 everywhere, whatever it started from. ``fit`` warns that nothing was learned.
+# Training minimises the loss, which has a single minimum for one unit. By symmetry the minimum is at zero weights: the
+# unit gives the probability 1/2 everywhere, for every start. ``fit`` warns that nothing was learned.
 
 single = BackpropClassifier(hidden_layer_sizes=(), solver="lbfgs", random_state=0).fit(X, TRUTH["XOR"])
 print(f"A single unit trained on XOR: P(1) = {single.predict_proba(X)[:, 1].round(3)}")
 
 # %%
-# A second layer, composed of the gates
-# -------------------------------------
-# XOR is true unless both inputs are (AND) or none is (NOR): XOR(x) = NOR(AND(x), NOR(x)). So the hidden layer is the AND
-# and the NOR unit side by side, and the output unit is a NOR of the two. Nothing is trained: the weights are those above.
+# Two layers, composed of the gates
+# ---------------------------------
+# XOR is false if both inputs are true (AND) or none is (NOR): XOR(x) = NOR(AND(x), NOR(x)). So the hidden layer
+# consists of the AND unit and the NOR unit, and the output unit is a NOR of the two. The weights are those above,
+# without training.
 
 hidden, output = [gates["AND"], gates["NOR"]], gates["NOR"]
 composed = BackpropClassifier.from_weights(
@@ -63,9 +65,10 @@ composed = BackpropClassifier.from_weights(
 print(f"XOR composed of gates: {composed.predict(X)}, wanted {TRUTH['XOR']}")
 
 # %%
-# Training finds its own
-# ----------------------
-# Two hidden units suffice, but from some starting points training them ends in a local minimum. With four it rarely does.
+# Training finds other weights
+# ----------------------------
+# Two hidden units are enough, but training them from some initial weights ends in a local minimum. This is rare for
+# four.
 
 trained = BackpropClassifier(
     hidden_layer_sizes=(4,), activation="logistic", solver="lbfgs", max_iter=1000, random_state=0
@@ -73,9 +76,10 @@ trained = BackpropClassifier(
 print(f"XOR learnt: {trained.predict(X)}, P(1) = {trained.predict_proba(X)[:, 1].round(3)}")
 
 # %%
-# What they compute between the corners
-# -------------------------------------
-# The colour is the probability of 1, the dashed line where it is 1/2; the circles are the inputs, with what the gate wants.
+# The networks between the corners
+# --------------------------------
+# The colour is the probability of 1, and on the dashed line it is 1/2. The circles are the inputs, with the correct
+# output of the gate.
 
 panels = [
     ("AND", "AND\none unit, weights by hand", gates["AND"]),
@@ -96,7 +100,7 @@ for ax, (gate, title, model) in zip(axes.flat, panels, strict=True):
         eps=0.5,
         ax=ax,
         cmap="RdBu_r",
-        vmin=-0.15,  # paler than the whole range of the map would be
+        vmin=-0.15,  # paler than with the whole range of the map
         vmax=1.15,
         rasterized=True,
     )

@@ -3,21 +3,21 @@ r"""
 How many outputs for K classes?
 ===============================
 
-Four classes could be told by two output units, as two bits are enough to count to four: 00, 01, 10, 11. Networks have four
-units all the same, one for each class, with the target [1, 0, 0, 0] for the first and so on: *one-hot*. The fewer outputs
-save nothing worth having, and cost much: three experiments.
+Two output units could encode four classes, since two bits have four values: 00, 01, 10, 11. But networks use four
+units, one for each class, with the target [1, 0, 0, 0] for the first class and so on: *one-hot*. Three experiments show
+that fewer outputs save almost nothing and cost a lot.
 """
 
 # %%
-# Bits set harder problems
+# Bits are harder to learn
 # ------------------------
-# Four classes lie at the corners of a square. A line cuts off each of them from the others, so that four outputs need no
-# hidden layer. A bit, though, does not ask for one class but for two together, and which two is a matter of numbering. Here
-# the classes are numbered round the square: the upper bit tells the lower half from the upper, but the lower bit, that of 1
-# and 3, is XOR. No line separates it.
+# Four classes are at the corners of a square. A line separates each class from the others, so four outputs need no
+# hidden layer. A bit is 1 for two classes together, and the numbering decides which two. Here the numbers go round the
+# square: the high bit separates the lower half from the upper half, but the low bit, which is 1 for the classes 1 and
+# 3, is XOR. No line separates it.
 #
-# A bit is a label like any other: a target with two columns of 0 and 1 gets two logistic outputs. The probability of a
-# class is the product of those of its bits, which are taken for independent.
+# A bit is an ordinary label: a target with two columns of 0 and 1 gets two logistic outputs. The probability of a class
+# is the product of the probabilities of its bits, which are assumed to be independent.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +27,7 @@ from sklearn.model_selection import train_test_split
 from skbp import BackpropClassifier
 
 SETTINGS = {"activation": "tanh", "solver": "lbfgs", "alpha": 0.3, "tol": 1e-3, "max_iter": 1000}
-COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7"]  # told apart with any colour vision
+COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7"]  # distinct for readers with a colour vision deficiency
 MARKERS = "os^D"
 
 
@@ -46,7 +46,7 @@ class OneHot:
 
 
 class Bits(OneHot):
-    """A network whose outputs are the bits of ``code[y]``: just enough for all classes."""
+    """A network with the bits of ``code[y]`` as outputs: just enough for all classes."""
 
     def __init__(self, hidden, code, seed=0):
         super().__init__(hidden, seed)
@@ -90,9 +90,10 @@ plt.show()
 # %%
 # Bits cannot say "either 0 or 3"
 # -------------------------------
-# Let classes 0 and 3 overlap. Half way between them each is as likely as the other, and 1 and 2 are out of the question.
-# Four outputs say so. Of the bits, 00 against 11, each is 1 with probability 1/2; and as two numbers say nothing of how the
-# bits hang together, all four classes come out at 1/4. This no hidden layer mends: it is the output that is too small.
+# Now classes 0 and 3 overlap. Halfway between them both are equally likely, and 1 and 2 are impossible. Four outputs
+# can express this. Two bits cannot: for 00 against 11 each bit is 1 with probability 1/2, and two numbers do not
+# describe how the bits depend on each other. So all four classes get the probability 1/4. No hidden layer helps,
+# because the output is too small.
 
 centers[0], centers[3] = (-1, 0.3), (-1, -0.3)
 X, y = make_blobs(2000, centers=centers, cluster_std=0.35, random_state=0)
@@ -119,10 +120,10 @@ plt.show()
 # %%
 # Ten digits, in ten outputs and in four bits
 # -------------------------------------------
-# The same on real images. Which codes belong to which digits is drawn at random, three times, since no digit has a natural
-# one. Each bit puts digits together that have nothing in common, and the smaller the network, the less it can do about
-# that. A larger hidden layer makes up for most of it, but not for all; and what is saved, 198 of 2410 weights and biases
-# with 32 hidden units, is next to nothing.
+# The last experiment repeats this with real images. No digit has a natural code, so the codes are drawn at random,
+# three times. Each bit groups digits that have nothing in common, and a small network cannot learn such groups well. A
+# larger hidden layer makes up for most of the loss, but not for all. The saving is tiny: 198 of 2410 weights and biases
+# with 32 hidden units.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, train_size=900, stratify=y, random_state=0)

@@ -3,21 +3,21 @@ r"""
 Solvers compared
 ================
 
-Training minimises a function of the weights, the objective :math:`F(\theta)`, and the solvers differ in how they go
-about it. ``adam`` takes many cheap steps, each on a few rows, and needs no more than a rough direction. The others look
-at all rows in every step and make more of the curvature. ``cg`` and ``lbfgs`` guess it from how the gradient has
-changed on the way, ``tnc`` takes differences of gradients, and ``newton-cg``, ``trust-ncg`` and ``trust-krylov``
-multiply by the exact Hessian. A step of theirs costs more and, near a minimum, is worth far more.
+Training minimises a function of the weights, the objective :math:`F(\theta)`. The solvers do this in different ways.
+``adam`` takes many cheap steps, each on a few rows, and needs only a rough direction. The other solvers use all rows in
+every step, and they use the curvature. ``cg`` and ``lbfgs`` estimate it from the changes of the gradient, ``tnc`` uses
+differences of gradients, and ``newton-cg``, ``trust-ncg`` and ``trust-krylov`` multiply by the exact Hessian. Their
+steps cost more, but near a minimum each step gains far more.
 
-Here they all start from the same weights of the same network. How long does each take, and where does it end?
+All solvers start from the same weights of the same network. How long does each take, and where does it end?
 """
 
 # %%
-# The function to be minimised
-# ----------------------------
-# ``objective`` gives :math:`F` on some data, here all rows of the breast cancer set, as a function of one vector of
-# weights and biases, which any optimiser can take: value, gradient and products with the Hessian are methods.
-# ``theta0`` is where training starts from.
+# The function to minimise
+# ------------------------
+# ``objective`` returns :math:`F` on some data, here all rows of the breast cancer set, as a function of one vector of
+# weights and biases. Any optimiser can use it: value, gradient and products with the Hessian are methods. Training
+# starts from ``theta0``.
 
 import math
 import time
@@ -44,12 +44,11 @@ print(f"{len(X)} rows, {F.theta0.size} parameters, F(theta0) = {F.value(F.theta0
 # %%
 # SciPy's methods
 # ---------------
-# A clock starts with the method, and after each iteration the callback notes the time and the place. The methods are
-# run until the gradient is next to nothing, further than prediction needs: it is the way to the minimum that is of
-# interest.
+# The clock starts with the method. After each iteration a callback stores the time and the parameters. The methods run
+# until the gradient is almost zero. Predictions do not need this precision; it shows the whole way to the minimum.
 #
-# Newton-CG is given the sum over the rows in place of their mean. It takes curvature below 1e-15 for rounding, whatever
-# the scale of the function, and on that of a mean would stop early. ``solver="newton-cg"`` does the same.
+# Newton-CG gets the sum over the rows instead of the mean. It treats curvature below 1e-15 as rounding, for functions
+# of any scale, and would stop early on a mean. ``solver="newton-cg"`` does the same.
 
 METHODS = {  # solver: its name in SciPy, options
     "cg": ("CG", {"gtol": 1e-7, "maxiter": 1000}),
@@ -88,12 +87,12 @@ def watch_scipy(method, options):
 # %%
 # Mini-batches
 # ------------
-# ``partial_fit`` trains for one epoch, and so shows where ``adam`` is after each. Called again and again it spends most
-# of its time on checking the data. What training takes is the time of one ``fit`` with as many epochs, spread over them
-# evenly.
+# ``partial_fit`` trains for one epoch, so it shows the parameters of ``adam`` after each epoch. But many calls spend
+# most of their time on checking the data. For this reason the time is that of one ``fit`` with the same number of
+# epochs, divided evenly among them.
 #
-# A mini-batch divides ``alpha`` by its own rows, which are fewer than all. For ``adam`` to minimise the same function
-# as the others, it gets the share of a batch: of three batches, a third.
+# A mini-batch divides ``alpha`` by the number of its own rows. To minimise the same function as the others, ``adam``
+# gets an ``alpha`` divided by the number of batches: one third.
 
 
 def watch_adam(learning_rate_init, n_epochs=400):
@@ -105,7 +104,7 @@ def watch_adam(learning_rate_init, n_epochs=400):
         thetas.append(adam.objective(X, y).theta0)
     adam.set_params(n_iter_no_change=math.inf, max_iter=n_epochs)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it is to take all of these epochs
+        warnings.simplefilter("ignore", ConvergenceWarning)  # all of these epochs are intended
         seconds = min(timeit.repeat(lambda: adam.fit(X, y), number=1, repeat=3))
     return np.linspace(0.0, seconds, n_epochs + 1), thetas
 
@@ -113,11 +112,11 @@ def watch_adam(learning_rate_init, n_epochs=400):
 # %%
 # The runs
 # --------
-# SciPy's methods run three times, which changes nothing but the clock; of the times the least counts. Values and
-# gradients are looked up afterwards.
+# SciPy's methods run three times. Only the times differ between these runs, and the least time counts. Values and
+# gradients are computed afterwards.
 
 runs = {}
-with threadpool_limits(limits=1):  # on products this small a second thread only gets in the way
+with threadpool_limits(limits=1):  # with such small products a second thread only slows the run
     for rate in (0.001, 0.01):
         runs[f"adam, rate {rate}"] = watch_adam(rate)
     for solver, (method, options) in METHODS.items():
@@ -134,18 +133,18 @@ for solver, (seconds, thetas) in runs.items():
     )
 
 # %%
-# What comes of it
-# ----------------
-# On the left, what training is for. ``lbfgs`` is at a good value before anything else, which is why it is the method to
-# try first on data of this size. A curve that levels off has arrived: the objective has many minima, here within about
-# a per cent of each other, and which of them a method finds is a matter of its path rather than of its merit. ``adam``
-# with the default learning rate has a long way to go.
+# The result
+# ----------
+# The left panel shows the objective. ``lbfgs`` is the first to reach a good value, so try it first on data of this
+# size. A curve that becomes flat has reached a minimum. The objective has many minima, here within about one per cent
+# of each other; which of them a method finds depends on its path and is no sign of quality. ``adam`` with the default
+# learning rate is still far from a minimum.
 #
-# On the right, whether it is a minimum at all: there the gradient is zero. ``adam`` at a constant rate does not get
-# there, since the gradients of its batches are not zero where their mean is, and it goes about in the neighbourhood.
-# ``cg`` and ``lbfgs`` do, if not in a straight line. The Newton methods, a dot an iteration, take a while to find a
-# valley. Once they have, ``newton-cg`` wins more digits with every step in place of always the same, and drops from
-# 1e-6 to rounding in a few of them.
+# The right panel shows whether the point is a minimum: there the gradient is zero. ``adam`` with a constant learning
+# rate does not reach a minimum, because the gradients of its batches are not zero where their mean is; it moves around
+# near the minimum. ``cg`` and ``lbfgs`` reach one, but the gradient does not fall steadily. The Newton methods, with
+# one dot for each iteration, need some time to find the neighbourhood of a minimum. From there ``newton-cg`` gains more
+# digits in every step than in the step before, and falls from 1e-6 to rounding error in a few steps.
 
 lowest = min(values.min() for _, values, _ in curves.values())
 fig, axes = plt.subplots(1, 2, figsize=(12, 5.6), sharex=True, layout="constrained")
@@ -157,7 +156,7 @@ for k, (solver, (seconds, values, largest)) in enumerate(curves.items()):
 axes[0].set(
     title="Objective above the lowest found (cut off at $10^{-9}$)", ylabel=r"$F(\theta) - F_{\min}$", ylim=(4e-10, 1)
 )
-axes[1].set(title="How far from stationary", ylabel=r"largest element of $|\nabla F(\theta)|$")
+axes[1].set(title="Size of the gradient", ylabel=r"largest element of $|\nabla F(\theta)|$")
 for ax in axes:
     ax.set(xlabel="seconds", yscale="log")
     ax.grid(alpha=0.3)

@@ -3,20 +3,21 @@
 Training curves
 ===============
 
-How long should a network be trained, and at what learning rate? The objective does not say: it goes on falling while
-the network learns its rows by heart. Rows that training does not see say it. After each epoch they give a loss and a
-score, and ``early_stopping`` keeps the weights of the epoch that did best on them.
+How long should a network train, and at what learning rate? The objective does not tell: it still falls while the
+network memorises its rows. Rows that training does not see do tell. They give a loss and a score after each epoch, and
+``early_stopping`` keeps the weights of the best epoch.
 
-Here are the curves of four runs that differ in two things: whether dropout leaves out hidden units in training, and how
-the learning rate changes on the way.
+This example shows the curves of four runs. They differ in two things: whether dropout leaves out hidden units in
+training, and how the learning rate changes during training.
 """
 
 # %%
-# Data of one's own to validate on
-# --------------------------------
-# Three classes, and a tenth of all labels drawn at random: so much cannot be learnt, only memorised, and a network of
-# some 5,600 weights can memorise 1,000 rows. Without ``X_val`` and ``y_val`` early stopping would hold out a tenth of
-# these. Here it gets 1,000 rows of their own, which judge with less noise. The test rows have no part in any choice.
+# Your own validation data
+# ------------------------
+# There are three classes, and a tenth of all labels are random. A network cannot learn these labels, but it can
+# memorise them: it has about 5,600 weights for 1,000 rows. Without ``X_val`` and ``y_val`` early stopping would hold
+# out a tenth of the rows. Here it gets 1,000 separate rows, and their loss and score are less noisy. The test rows take
+# no part in any choice.
 
 import math
 
@@ -38,14 +39,14 @@ X_train, X_val, X_test = map(scaler.transform, (X_train, X_val, X_test))
 # %%
 # Four runs
 # ---------
-# ``"cosine"`` and ``"one-cycle"`` are laid out for all of ``max_iter`` and are not to be cut off on the way: patience is
-# unlimited, and early stopping only chooses the weights. ``"constant"``, which goes on until nothing improves, would warn
-# at the end that it was cut off. A schedule of one's own, any function of the part of training that is done, is laid out
-# for all of it like the others.
+# ``"cosine"`` and ``"one-cycle"`` are planned for all ``max_iter`` epochs, and stopping early would cut them off. So
+# ``n_iter_no_change`` is infinite, and early stopping only chooses the weights. ``"constant"`` has no planned end and
+# would warn that it did not converge. A schedule of your own can be any function of the finished part of training; like
+# the first two, it is planned for all epochs.
 
 
 def steady(_done):
-    """The learning rate as it is, from 0 to 1."""
+    """The factor of the learning rate, for any finished part of training from 0 to 1."""
     return 1.0
 
 
@@ -66,8 +67,8 @@ network = BackpropClassifier(
 )
 
 # %%
-# ``scoring`` says which epoch is the best: ``"loss"`` the one with the lowest loss on validation data, None that with the
-# highest accuracy. It has no influence on the steps, so that with the same seed both choose from the same epochs.
+# ``scoring`` defines the best epoch: with ``"loss"`` it has the lowest loss on the validation data, with None the
+# highest accuracy. It does not change the steps, so with the same seed both choose from the same epochs.
 
 fitted = {}
 print(f"{'':<20}{'best by':>10}{'epoch':>7}{'test log loss':>15}{'test accuracy':>15}")
@@ -82,28 +83,29 @@ for name, parameters in RUNS.items():
         )
 
 # %%
-# With finite patience, training at a constant rate ends once nothing has improved for longer than that.
+# A finite ``n_iter_no_change`` ends training at a constant rate after more than this number of epochs without
+# improvement.
 
 impatient = clone(network).set_params(scoring="loss", n_iter_no_change=10)
 impatient.fit(X_train, y_train, X_val=X_val, y_val=y_val)
 print(f"Stopped after {impatient.n_iter_} epochs, with the weights of epoch {impatient.best_iter_}")
 
 # %%
-# What the curves say
-# -------------------
-# **Without dropout** the objective sinks to 0.002, and after the fourth epoch the loss on validation rows rises and
-# rises. The accuracy hardly shows it: the network errs about as often as before and is ever more certain when it does.
-# It takes a loss to notice, which is why ``scoring="loss"`` is the better judge where probabilities are wanted.
+# What the curves show
+# --------------------
+# **Without dropout** the objective falls to 0.002, and after the fourth epoch the loss on validation rows rises. The
+# accuracy hardly shows it: the network makes about as many errors as before, but with more and more confidence. Only
+# the loss shows this, so ``scoring="loss"`` is the better choice if you need probabilities.
 #
-# **With dropout** each step trains another random half of the hidden units, and none can rely on what certain others
-# do. The objective is that of these thinned networks and therefore begins above the loss on validation rows, for which
-# all units take part. Training takes longer and arrives at a lower loss on rows that it has not seen.
+# **With dropout** each step trains another random half of the hidden units, and no unit can rely on certain other
+# units. The objective is that of these smaller networks, so at first it is above the loss on validation rows, where all
+# units take part. Training takes longer and reaches a lower loss on new rows.
 #
-# **A falling rate** brings the weights to rest. At the constant rate the curves jump to the end, and which epoch comes
-# out best is in part luck. Those of ``"cosine"`` and ``"one-cycle"`` become smooth, the last epochs are about as good as
-# the best, and little is left to choose. Between the two schedules there is not much of a difference here.
+# **A falling rate** makes the weights settle. At the constant rate the curves jump until the end, and the best epoch is
+# partly a matter of luck. The curves of ``"cosine"`` and ``"one-cycle"`` become smooth. Their last epochs are about as
+# good as the best, so the choice matters little. The two schedules differ little here.
 
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # told apart with any colour vision
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # distinct for readers with a colour vision deficiency
 BEST = {"color": "black", "markerfacecolor": "white", "markersize": 7, "linestyle": "none", "clip_on": False}
 
 fig, axes = plt.subplots(
