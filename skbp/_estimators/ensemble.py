@@ -31,8 +31,8 @@ from skbp._training import diagnosis
 from skbp._training.held_out import HeldOut, HeldOutFolds
 from skbp._training.layers import activation_records, dropout_rates, hidden_units
 from skbp._training.outcome import NothingTrainedError
-from skbp._training.recipe import OF_SOME_SOLVERS, Recipe, warn_of_unused_parameters
-from skbp._training.solvers import parameters_of
+from skbp._training.recipe import Recipe, warn_of_unused_parameters
+from skbp._training.solvers import parameters_of, unused_parameters
 from skbp._training.threads import blas_threads
 from skbp._training.train import State, train
 
@@ -140,7 +140,7 @@ class Ensemble(NetworkEstimator):
             "learning_rate_init": learning_rate_init,
             "dropout": DROPOUT if "dropout" in used and n_hidden else 0.0,
         }
-        unused = OF_SOME_SOLVERS - used - {"n_iter_no_change"} | {"cv"}
+        unused = unused_parameters(self.solver) - {"n_iter_no_change"} | {"cv"}
         params = {name: value for name, value in self._params().items() if name not in unused}
         params |= {name: value for name, value in auto.items() if isinstance(params.get(name), str)}
         if splits[0][1] is not None:

@@ -26,9 +26,9 @@ from skbp._network.activations import ACTIVATIONS, Activation
 from skbp._network.losses import LOSSES
 from skbp._network.tape import CHUNK_ROWS
 from skbp._training.callbacks import CallbackSupportMixin, EpochCallbacks
-from skbp._training.names import check_names_and_numbers
+from skbp._training.names import Names, check_names_and_numbers
 from skbp._training.schedules import SCHEDULES
-from skbp._training.solvers import SOLVERS
+from skbp._training.scipy_methods import SCIPY_METHODS
 from skbp._training.threads import blas_threads
 from skbp._training.updates import UPDATES
 
@@ -54,11 +54,11 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
-        "solver": [StrOptions(set(SOLVERS))],
+        "activation": [Names(ACTIVATIONS), Activation, list, tuple],
+        "solver": [Names(UPDATES, SCIPY_METHODS)],
         "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
+        "learning_rate": [Names(SCHEDULES), callable],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
@@ -73,7 +73,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
-        "out_activation": [StrOptions({"auto", *LOSSES})],
+        "out_activation": [Names({"auto"}, LOSSES)],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],

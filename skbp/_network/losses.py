@@ -30,7 +30,8 @@ class Loss(ABC):
     1. `logits` has the shape (*members, n_rows, n_outputs). No method changes it.
     2. `loss_gradient` writes all of `out`, which is in C order and has the shape of `logits`. It returns one number a row,
        in the shape (*members, n_rows).
-    3. `hessian_product` writes all of `out`, which has the shape of `logits`.
+    3. `hessian_product` writes all of `out`, which has the shape of `logits`. The Hessian of the loss by the logits does not
+       depend on the target.
     4. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
     5. `of_frequencies` returns a float. A fit whose loss is not below it has learned nothing.
     6. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and no
@@ -58,9 +59,9 @@ class Loss(ABC):
     https://doi.org/10.1109/CVPR.2016.308, for label smoothing.
     """
 
-    name: ClassVar[str]
-    exclusive: ClassVar[bool]
-    formula: ClassVar[str]
+    name: ClassVar[str] = ""
+    exclusive: ClassVar[bool] = False
+    formula: ClassVar[str] = "c"
     delta_formula: ClassVar[str] = "p - y"
 
     label_smoothing: float = 0.0

@@ -50,6 +50,23 @@ MEANT = {
 _SHORT = Repr()
 
 
+class Names(StrOptions):
+    """The names in some registries, at the time of each check.
+
+    Parameters
+    ----------
+    *registries : dict or set of str
+    """
+
+    def __init__(self, *registries):
+        self._registries = registries
+        self.type, self.deprecated, self.hidden = str, set(), False
+
+    @property
+    def options(self):
+        return set().union(*self._registries)
+
+
 def check_names_and_numbers(estimator, constraints):
     """Refuse unknown names, with a sorted list of those known, and numbers beyond the floats.
 

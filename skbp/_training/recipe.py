@@ -21,7 +21,7 @@ from skbp._training.layers import activation_records, alphas, checked_units, dro
 from skbp._training.minibatch import MiniBatchSolver
 from skbp._training.schedules import OPEN_ENDED, Progress, learning_rate_factor
 from skbp._training.scipy_solver import ScipySolver
-from skbp._training.solvers import SOLVERS, parameters_of
+from skbp._training.solvers import unused_parameters
 from skbp._training.updates import UPDATES
 
 _SHORT = Repr()
@@ -168,7 +168,7 @@ class Recipe:
         samples_seen : int, default=0
             By earlier calls.
         """
-        if SOLVERS[self.solver] is ScipySolver:
+        if not self.stochastic:
             return ScipySolver(self.solver, self.tol, self.max_fun, self.hessian, self.solver_options)
         if not isinstance(self.batch_size, str) and self.batch_size > n_rows:
             note(f"batch_size={self.batch_size} is larger than the number of rows, {n_rows}, and is clipped to it.")
@@ -194,10 +194,6 @@ UNCHANGED = (
     "solver_options",
 )
 
-# Parameters that some solvers use and others do not.
-OF_SOME_SOLVERS = set().union(*map(parameters_of, SOLVERS))
-
-
 def warn_of_unused_parameters(estimator, early_stopping, own_validation_data):
     """Warn of parameters that are not at their defaults and have no effect. The warning says why they have none.
 
@@ -209,7 +205,7 @@ def warn_of_unused_parameters(estimator, early_stopping, own_validation_data):
         Whether `fit` is given validation data.
     """
     solver = f"solver={estimator.solver!r}"
-    because = dict.fromkeys(OF_SOME_SOLVERS - parameters_of(estimator.solver), solver)
+    because = dict.fromkeys(unused_parameters(estimator.solver), solver)
     if isinstance(estimator.dropout, Real) and estimator.dropout and not hidden_units(estimator.hidden_layer_sizes):
         because["dropout"] = f"hidden_layer_sizes={estimator.hidden_layer_sizes!r}"
     if not (isinstance(estimator.dropout, str) or np.any(estimator.dropout)):

@@ -23,3 +23,8 @@ def parameters_of(solver) -> set[str]:
     if solver in UPDATES:
         return {*MiniBatchSolver.parameters, *UPDATES[solver].parameters}
     return {*ScipySolver.parameters, *(["hessian"] if SCIPY_METHODS[solver].hessian else [])}
+
+
+def unused_parameters(solver) -> set[str]:
+    """The estimator's parameters that some solvers use and this one does not."""
+    return set().union(*map(parameters_of, (*UPDATES, *SCIPY_METHODS))) - parameters_of(solver)

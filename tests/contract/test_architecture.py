@@ -4,7 +4,11 @@ import ast
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import skbp
+from skbp._network import equations
 
 TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS.parent / "skbp"
@@ -99,6 +103,101 @@ def test_only_the_tape_and_the_parameters_take_uninitialised_memory():
 @every_module
 def test_no_module_is_a_drawer_for_everything(name):
     assert name.split(".")[-1].strip("_") not in {"utils", "base", "common"}
+
+
+LIMIT_OF_LINES = {"skbp": 450, "tests": 700}
+LIMIT_OF_BODY_LINES = 50
+LIMIT_OF_COMPLEXITY = 12
+LIMIT_OF_METHODS = 25
+LIMIT_OF_PARAMETERS = 7
+LIMIT_OF_DOCSTRING_LINES = 120
+
+
+def nodes(kind):
+    """Pairs of a name to show and a node of the syntax tree, for all modules."""
+    return [
+        (f"{name}.{node.name}", node)
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, kind)
+    ]
+
+
+def body_lines(name, function):
+    """Lines of code without the docstring, blank lines and comments."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    if not body:
+        return 0
+    source = FILES[name].read_text(encoding="utf-8").splitlines()[body[0].lineno - 1 : function.end_lineno]
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in source)
+
+
+def complexity(function):
+    """McCabe's number: one more than the decisions of a function, with those of functions inside it."""
+    decisions = (ast.If, ast.For, ast.While, ast.ExceptHandler, ast.FunctionDef)
+    return sum(isinstance(node, decisions) for node in ast.walk(function))  # one of them is the function itself
+
+
+@pytest.mark.parametrize("folder", LIMIT_OF_LINES)
+def test_no_file_is_longer_than_its_limit(folder):
+    paths = (TESTS.parent / folder).rglob("*.py")
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert {name: length for name, length in lengths.items() if length > LIMIT_OF_LINES[folder]} == {}
+
+
+@every_module
+def test_no_function_is_longer_or_more_complex_than_its_limit(name):
+    functions = [node for node in ast.walk(MODULES[name]) if isinstance(node, ast.FunctionDef)]
+    assert [f.name for f in functions if body_lines(name, f) > LIMIT_OF_BODY_LINES and f.name != "__init__"] == []
+    assert [f.name for f in functions if complexity(f) > LIMIT_OF_COMPLEXITY] == []
+
+
+def test_no_private_function_has_too_many_parameters():
+    def n_parameters(function):
+        arguments = function.args
+        names = [one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        return len([name for name in names if name not in {"self", "cls"}])
+
+    private = [
+        (name, f) for name, f in nodes(ast.FunctionDef) if f.name.startswith("_") and not f.name.startswith("__")
+    ]
+    assert len(private) > 100
+    assert [name for name, f in private if n_parameters(f) > LIMIT_OF_PARAMETERS] == []
+
+
+def test_no_class_has_too_many_methods_or_too_long_a_docstring():
+    for name, node in nodes(ast.ClassDef):
+        assert sum(isinstance(one, ast.FunctionDef) for one in node.body) <= LIMIT_OF_METHODS, name
+        assert len((ast.get_docstring(node) or "").splitlines()) <= LIMIT_OF_DOCSTRING_LINES, name
+
+
+def frames_to_the_product(function):
+    """The least depth of our frames from a call to the first product of the forward pass, that frame included."""
+    depths = []
+    product = equations._multiply
+
+    def spy(*args, **kwargs):
+        frame, depth = sys._getframe(1), 1
+        while frame is not None:
+            depth += Path(frame.f_code.co_filename).is_relative_to(PACKAGE)
+            frame = frame.f_back
+        depths.append(depth)
+        return product(*args, **kwargs)
+
+    equations._multiply = spy
+    try:
+        function()
+    finally:
+        equations._multiply = product
+    return max(depths)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_there_are_few_frames_between_a_call_and_the_matrix_product():
+    X, y = np.random.default_rng(0).random((60, 4)), np.arange(60) % 3
+    clf = skbp.BackpropClassifier((5,), max_iter=2, random_state=0)
+    assert frames_to_the_product(lambda: clf.fit(X, y)) <= 8
+    assert frames_to_the_product(lambda: clf.predict_proba(X)) <= 5
 
 
 def test_imports_for_type_checkers_do_not_count_and_all_others_do():

@@ -12,13 +12,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from registries import ACTIVATIONS
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
+from skbp._estimators.calibration import CHUNK_ELEMENTS, FEW_ELEMENTS, OutOfFold, row_chunks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
 from toy_datasets import TARGETS, linear_rule
 
 import skbp
 from skbp import Activation, BackpropClassifierCV
-from skbp._estimators.calibration import CHUNK_ELEMENTS, FEW_ELEMENTS, OutOfFold, row_chunks
 
 # Most tests train for a few epochs only, so they do not converge and learn nothing.
 pytestmark = [
