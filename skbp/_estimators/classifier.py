@@ -7,15 +7,14 @@ from numbers import Real
 from typing import ClassVar, Literal, Self
 
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from skbp._data.labels import check_labels
 from skbp._estimators import types
 from skbp._estimators.classes import Classes
+from skbp._estimators.decorators import available_if, fit_context
 from skbp._estimators.estimator import NetworkEstimator
 from skbp._estimators.fitting import one_fit
 from skbp._estimators.given_weights import checked_network
@@ -234,7 +233,7 @@ class BackpropClassifier(Classes, SingleNetwork):
         self.hessian = hessian
         self.solver_options = solver_options
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(skip_nested_validation=True)
     def fit(
         self,
         X: types.Matrix,
@@ -297,7 +296,7 @@ class BackpropClassifier(Classes, SingleNetwork):
             return self._fit(X, y, sample_weight, validation_data=given, initial=(coef_init, intercept_init))
 
     @available_if(lambda self: self._check_stochastic())
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(skip_nested_validation=True)
     def partial_fit(
         self, X: types.Matrix, y: types.Matrix, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import _fit_context
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
@@ -15,6 +14,7 @@ from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 from skbp._estimators import types
 from skbp._estimators.classes import Classes
 from skbp._estimators.classifier import BackpropClassifier
+from skbp._estimators.decorators import fit_context
 from skbp._estimators.ensemble import Ensemble
 from skbp._estimators.estimator import NetworkEstimator
 from skbp._estimators.fitting import one_fit
@@ -222,7 +222,7 @@ class BackpropClassifierCV(Classes, Ensemble):
         self.hessian = hessian
         self.solver_options = solver_options
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(skip_nested_validation=True)
     def fit(
         self,
         X: types.Matrix,

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
@@ -46,6 +47,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
     """
 
     n_features_in_: int
+    feature_names_in_: NDArray[Any]
     n_outputs_: int
 
     # The HTML representation links there.

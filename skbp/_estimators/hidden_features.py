@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     MetaEstimatorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.utils import get_tags
@@ -19,7 +20,9 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from skbp._estimators.decorators import fit_context
 from skbp._estimators.pickling import VersionedState
+from skbp._estimators.types import Matrix
 from skbp._training.layers import hidden_units
 
 
@@ -61,6 +64,10 @@ class HiddenFeatures(
     True
     """
 
+    classifier_: Any
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+
     # The HTML representation links there.
     _doc_link_module = "skbp"
     _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
@@ -70,12 +77,12 @@ class HiddenFeatures(
         "layer": [Integral],
     }
 
-    def __init__(self, classifier, layer=-1):
+    def __init__(self, classifier: Any, layer: int = -1) -> None:
         self.classifier = classifier
         self.layer = layer
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **fit_params):
+    @fit_context(skip_nested_validation=False)
+    def fit(self, X: Matrix, y: Matrix, **fit_params: Any) -> Self:
         """Train a clone of the network.
 
         Parameters
@@ -110,7 +117,7 @@ class HiddenFeatures(
                 _publish(self, network)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Matrix) -> NDArray[np.floating[Any]]:
         """The activations of the hidden layer.
 
         Parameters
@@ -125,7 +132,7 @@ class HiddenFeatures(
         check_is_fitted(self)
         return self.classifier_.hidden_features(X, self.layer)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """The metadata that `fit` passes on: what the network's `fit` requests.
 
         Returns

@@ -22,6 +22,7 @@ from skbp._data.weights import checked_weight
 from skbp._estimators.estimator import NetworkEstimator
 from skbp._estimators.hidden_features import HiddenFeatures, frozen_features, hidden_layer_number
 from skbp._estimators.publishing import CURVES, fitted_at, publish, results, start_history
+from skbp._estimators.types import Matrix
 from skbp._network.function import ObjectiveFunction
 from skbp._network.parameters import Parameters
 from skbp._network.predict import Forward
@@ -271,7 +272,7 @@ class SingleNetwork(NetworkEstimator):
     def _activations(self):
         return activation_records(self.activation, len(self.coefs_) - 1)
 
-    def hidden_features(self, X, layer=-1):
+    def hidden_features(self, X: Matrix, layer: int = -1) -> NDArray[np.floating[Any]]:
         """The activations of a hidden layer: the features that the network computes from its input.
 
         Parameters
@@ -307,7 +308,7 @@ class SingleNetwork(NetworkEstimator):
 
         return self._predicted(activated, X, forward)
 
-    def as_transformer(self, layer=-1) -> HiddenFeatures:
+    def as_transformer(self, layer: int = -1) -> HiddenFeatures:
         """A fitted scikit-learn transformer to the activations of a hidden layer.
 
         Parameters

@@ -194,6 +194,7 @@ UNCHANGED = (
     "solver_options",
 )
 
+
 def warn_of_unused_parameters(estimator, early_stopping, own_validation_data):
     """Warn of parameters that are not at their defaults and have no effect. The warning says why they have none.
 
