@@ -439,6 +439,53 @@ def coin():
     return fig
 
 
+def package(ax, place, size, name, files, color):
+    """A package as a box with its name and its files."""
+    x, y = place
+    ax.add_patch(Rectangle(place, *size, facecolor="none", edgecolor=color, linewidth=1.6))
+    ax.text(x + 0.12, y + size[1] - 0.28, name, size=10, weight="bold", color=color, va="center")
+    for k, file in enumerate(files):
+        ax.text(x + 0.12, y + size[1] - 0.68 - 0.32 * k, file, size=8.5, va="center")
+
+
+@drawing
+def house():
+    """The packages, and the way of one batch through them."""
+    fig, ax = plane(7.4, 4.6, (0.0, 9.9), (-0.1, 6.1))
+    package(
+        ax,
+        (0.1, 4.4),
+        (9.7, 1.6),
+        "_estimators",
+        ["network.py: fit, publish", "ensemble.py: folds", "classifier.py"],
+        BLUE,
+    )
+    package(ax, (0.1, 2.1), (2.9, 1.75), "_data", ["rows.py: Rows, Batch", "targets.py", "splits.py"], "#8c6d31")
+    training = ["recipe.py, train.py", "minibatch.py: epochs", "updates.py: one step", "history.py, held_out.py"]
+    package(ax, (4.2, 1.9), (5.6, 1.95), "_training", training, RED)
+    network = ["objective.py: steps 1 to 4 on a batch", "equations.py: forward, backward", "losses.py, activations.py"]
+    package(ax, (0.1, -0.05), (9.7, 1.5), "_network", network, NEGATIVE)
+    for start, end in (
+        ((5.2, 4.4), (5.2, 3.88)),
+        ((4.2, 2.9), (3.03, 2.9)),
+        ((6.6, 1.9), (6.6, 1.48)),
+        ((8.2, 1.45), (8.2, 1.87)),
+        ((8.2, 3.85), (8.2, 4.37)),
+    ):
+        edge(ax, start, end, color=POSITIVE, width=1.8, arrow="->")
+    for place, text in (
+        ((5.35, 4.13), "1  train(recipe, ...)"),
+        ((3.12, 3.1), "2  take"),
+        ((4.35, 1.67), "3  value_and_gradient"),
+        ((8.35, 1.67), "4  gradient"),
+        ((7.3, 3.1), "5  rule.step"),
+        ((7.3, 2.8), "    then history.add"),
+        ((8.35, 4.13), "6  results"),
+    ):
+        ax.text(*place, text, size=8.5, va="center", color=POSITIVE)
+    return fig
+
+
 def setup(app):
     app.add_directive("drawing", Drawing)
     return {"parallel_read_safe": True}
