@@ -97,8 +97,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
 
     def _params(self) -> dict[str, Any]:
         """All parameters by name, as `get_params` gives them, in a tenth of the time."""
-        cls: Any = type(self)
-        return {name: getattr(self, name) for name in defaults(cls)}
+        return {name: getattr(self, name) for name in self._parameter_constraints}
 
     def _predicted(self, make, X, forward=None):
         """Compute something from the logits of all rows, chunk by chunk: memory grows with nothing but the result.

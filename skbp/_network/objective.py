@@ -82,7 +82,8 @@ class Objective:
             if self._dropout is not None:
                 self._dropout.draw(tape)
             logits = forward(params.weights, params.biases, activations, batch.X, tape)  # step 1
-            losses = self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1])  # step 2: (4)
+            # step 2
+            losses = self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1])  # (4)
             value += weigh(losses, tape.delta[-1], batch)  # (3)
             backward(params.weights, activations, tape)  # step 3
             parameter_gradient(tape, gradient, self.gradient.columns)  # step 4
@@ -142,11 +143,11 @@ def weigh(losses, delta, batch):
     """Give each row its share s_i / S of the mean: multiply the rows of `delta` in place, and return the mean loss."""
     if batch.weight is None:
         delta *= 1.0 / batch.total
-        return np.add.reduce(losses, axis=-1, dtype=np.float64) / batch.total
+        return np.add.reduce(losses, axis=-1, dtype=np.float64) / batch.total  # (3)
     # The shares are in [0, 1], whatever the scale of the weights.
     share = batch.weight / np.expand_dims(batch.total, -1)
     delta *= share.astype(delta.dtype, copy=False)[..., None]
-    return np.add.reduce(losses * share, axis=-1)
+    return np.add.reduce(losses * share, axis=-1)  # (3)
 
 
 class Penalty:
