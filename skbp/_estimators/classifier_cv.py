@@ -83,7 +83,7 @@ class BackpropClassifierCV(Classes, Ensemble):
     max_time : float or None, default=None
         Seconds after which training ends, checked after every iteration; the search for T ends by then too.
     dropout : float, list of float or "auto", default="auto"
-        Probability that a step of "sgd" or "adam" leaves out a hidden unit; a list has one for each hidden layer.
+        Probability that a step leaves out a hidden unit; a list has one for each layer. "auto" is 0.15, for SciPy 0.
     weight_decay : float, default=0.0
         Decoupled weight decay of "sgd" and "adam": an epoch multiplies weights by exp(-weight_decay).
     label_smoothing : float, default=0.05
