@@ -1,8 +1,8 @@
 """Warnings: their categories, and how a fit gives them.
 
-A fit collects its warnings and gives them when all is published. A filter that turns warnings into errors then loses
-nothing that was trained. Each warning points at the line of the user's code that called the fit, if there is one in this
-process, whatever lies between.
+A fit collects its warnings and gives them after everything is published. So nothing that was trained is lost if a filter
+turns warnings into errors. Each warning points at the line of the user's code that called the fit, if this process has such
+a line, however many frames lie between.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from functools import partial
 
 from sklearn.exceptions import InconsistentVersionWarning as SklearnInconsistentVersionWarning
 
-# Packages whose frames lie between the user's line and the warning, or in a worker process are all that there is.
+# Frames of these packages lie between the user's line and the warning. A worker process may have no other frames.
 BETWEEN = {"skbp", "sklearn", "joblib", "contextlib", "multiprocessing", "concurrent", "threading", "runpy"}
 
 
 class UnusedParameterWarning(UserWarning):
     """A parameter has no effect with the solver or with the other parameters.
 
-    A grid over parameters that only some solvers use gives it in each such fit. This line silences it::
+    A grid search over parameters that only some solvers use gives this warning in many fits. This line silences it::
 
         warnings.simplefilter("ignore", skbp.UnusedParameterWarning)
     """
@@ -32,21 +32,21 @@ class NothingLearnedWarning(UserWarning):
     """The fitted network is no better than a constant prediction.
 
     Either the objective without its penalty is not below that of predicting the class frequencies, or the best validation
-    score is not above that of a constant prediction.
+    score is not above the score of a constant prediction.
     """
 
 
 class InconsistentVersionWarning(SklearnInconsistentVersionWarning):
-    """A pickle was written by another version of skbp.
+    """Another version of skbp wrote the pickle that is loaded.
 
     Parameters
     ----------
     estimator_name : str
-        Name of the class of the estimator.
+        Name of the estimator's class.
     current_version : str
-        Of the skbp that loads the pickle.
+        Version of skbp that loads the pickle.
     original_version : str
-        Of the skbp that wrote it.
+        Version of skbp that wrote the pickle.
     """
 
     def __init__(self, *, estimator_name, current_version, original_version):
@@ -57,7 +57,7 @@ class InconsistentVersionWarning(SklearnInconsistentVersionWarning):
         )
 
     def __reduce__(self):
-        # From a worker process it comes as a pickle.
+        # A worker process sends the warning as a pickle.
         names = ("estimator_name", "current_version", "original_version")
         values = (self.estimator_name, self.current_sklearn_version, self.original_sklearn_version)
         return partial(type(self), **dict(zip(names, values, strict=True))), ()
@@ -65,7 +65,7 @@ class InconsistentVersionWarning(SklearnInconsistentVersionWarning):
     def __str__(self):
         return (
             f"This {self.estimator_name} was pickled by skbp {self.original_sklearn_version} and is loaded by skbp "
-            f"{self.current_sklearn_version}. It may not work, or give other results. Fit it again with this version."
+            f"{self.current_sklearn_version}. It may fail or give other results. Fit it again with this version."
         )
 
 
@@ -73,13 +73,13 @@ _collected: ContextVar[list | None] = ContextVar("collected", default=None)
 
 
 def note(message, category=UserWarning):
-    """Give a warning: at once, or inside `noting` at its end.
+    """Give a warning at once. Inside `noting`, give it at the end of `noting`.
 
     Parameters
     ----------
     message : str or Warning
     category : type of Warning, default=UserWarning
-        Of a message that is a str.
+        Category of a message that is a str.
     """
     collected = _collected.get()
     if collected is None:
@@ -90,9 +90,9 @@ def note(message, category=UserWarning):
 
 @contextmanager
 def noting():
-    """A context that collects what is noted in it and gives each warning once at its end.
+    """A context that collects warnings and gives each of them once, at its end.
 
-    Where the block raises, the error takes the place of the warnings.
+    If the block raises an error, it gives no warnings.
     """
     collected: list = []
     token = _collected.set(collected)
@@ -105,7 +105,7 @@ def noting():
 
 
 def _users_level():
-    """The `stacklevel`, counted from the caller, of the innermost frame that is the user's own; 1 where there is none."""
+    """The `stacklevel`, counted from the caller, of the innermost frame of the user's code; 1 if there is none."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and _package(frame) in BETWEEN:
         level, frame = level + 1, frame.f_back

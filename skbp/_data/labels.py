@@ -1,4 +1,4 @@
-"""Labels as users pass them: which kinds there are, and what is wrong with those that are none."""
+"""Labels as users pass them: which kinds there are, and what is wrong with other values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MISSING = {"NoneType", "NAType", "NaTType"}
 
 
 def check_labels(y, name="y"):
-    """Refuse labels of type object that are not all text. scikit-learn does not take them for labels.
+    """Refuse labels of type object that are not all text. scikit-learn does not accept them as labels.
 
-    A column of a table that also holds text comes as an array of objects, whatever its elements.
+    A column of numbers has type object if it comes from a table that also holds text.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def check_labels(y, name="y"):
     Raises
     ------
     ValueError
-        If a label is missing or is no text. The message says what to pass.
+        If a label is missing or is not text. The message says what to pass.
     """
     if issparse(y):
         return
@@ -73,7 +73,7 @@ def target_type(y, name="y"):
     Raises
     ------
     ValueError
-        If it has no class labels, or several columns with other values than 0 and 1.
+        If it does not hold class labels, or has several columns with other values than 0 and 1.
     """
     y = y if issparse(y) else np.asarray(y)
     if y.ndim == 0:
@@ -112,7 +112,7 @@ def is_multilabel(binarizer):
 
 
 def check_known_labels(y, binarizer, all_of_them, name="y"):
-    """Raise if `y` has labels that are not known or, if `all_of_them`, lacks one.
+    """Raise an error if `y` has an unknown label, or if `all_of_them` is true and a known label is missing.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from skbp._network.tape import CHUNK_ROWS, chunk_rows
 class Batch:
     """What one step takes, or one of several pieces of it.
 
-    Of a stack every array has a leading axis of members, and sparse X is a list with an array for each member.
+    In a batch for a stack, every array has a leading axis of members, and sparse X is a list with an array for each member.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Rows:
         return Rows(*parts, self.weight_exponent, self.n_units, sets)
 
     def for_members(self, sets) -> Rows:
-        """The same rows for a stack whose members train on different ones."""
+        """The same rows for a stack. Its members train on different sets of them."""
         return Rows(self.X, self.y, self.codes, self.target, self.weight, self.weight_exponent, self.n_units, sets)
 
     def take(self, indices) -> list[Batch]:
@@ -96,7 +96,8 @@ class Rows:
         Returns
         -------
         batches : list of Batch
-            Views of the data for a slice, else copies. More than one if the rows are many. None if all weights are zero.
+            Views of the data for a slice, else copies. Many rows make several batches. If all weights are zero, the list is
+            empty.
         """
         total = self._total(indices)
         return [] if isinstance(total, float) and total == 0.0 else self._batches(indices, total)

@@ -51,7 +51,7 @@ def hold_out(strata, n_rows, validation_fraction, rng):
 
 
 def fold_splits(cv, rows, groups, rng):
-    """For each member of an ensemble the rows to train on and those of its fold, or None for the latter.
+    """For each member of an ensemble, the rows to train on and the rows of its fold. Without folds the latter is None.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def fold_splits(cv, rows, groups, rng):
     if groups is not None:
         groups = _checked_groups(groups, len(labels))
     if not isinstance(cv, Integral | None):
-        # `check_cv` unpacks the pairs of an iterable without a look at them.
+        # `check_cv` unpacks the pairs of an iterable without checking them.
         has_split = hasattr(cv, "split")
         splits = list(check_cv(cv).split(rows.X, labels, groups) if has_split else cv)
         if not splits:
@@ -86,7 +86,7 @@ def fold_splits(cv, rows, groups, rng):
 
 
 def _n_folds(wanted, labels, groups):
-    """The number of folds that are asked for, or the most that the rows allow."""
+    """The number of folds that the user wants, or the largest number that the rows allow."""
     limits = {"there are rows": len(labels)}
     if labels.ndim == 1:
         limits = {"any class has rows": int(np.bincount(labels).max())}
@@ -119,7 +119,7 @@ def _folds(labels, groups, n_folds, seed):
 
 
 def _dealt_out(labels, n_folds, rng):
-    """Splits into folds whose sizes, and numbers of rows of each class, differ by at most one."""
+    """Splits into folds. Their sizes, and their numbers of rows of each class, differ by at most one."""
     order = rng.permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     fold = np.zeros(len(labels), dtype=np.intp)
@@ -128,12 +128,13 @@ def _dealt_out(labels, n_folds, rng):
 
 
 def _checked_splits(splits, n_rows, weight):
-    """Splits as arrays of indices, without rows to train on of weight 0 and without splits that have no fold.
+    """Splits as arrays of indices. Rows to train on with weight 0 and splits without a fold are left out.
 
     Raises
     ------
     ValueError
-        If one is no pair of indices or masks, has no rows to train on, or has a row in both parts, or if there is none.
+        If a split is not a pair of indices or masks, has no rows to train on, or has a row in both parts; or if no split is
+        left.
     """
     checked = []
     for split in splits:

@@ -39,7 +39,7 @@ class Target(ABC):
     Attributes
     ----------
     loss : Loss
-        It says what a target is in numbers, and what probabilities logits stand for.
+        It encodes targets as numbers and turns logits into probabilities.
     classes : ndarray of shape (n_classes,)
     multilabel : bool
         Whether a row may have several labels.
@@ -136,7 +136,7 @@ class ClassTarget(Target):
     def codes(self, y):
         encoder = LabelEncoder()
         encoder.classes_ = self.classes
-        # The smallest type that holds them: of a million rows they are the largest thing that stays.
+        # The smallest type that holds them: for a million rows, no other array that is kept is as large.
         return encoder.transform(y).astype(np.min_scalar_type(len(self.classes) - 1))
 
     def columns(self, codes):
@@ -194,7 +194,7 @@ class ClassTarget(Target):
 
 
 class LabelsTarget(Target):
-    """Several labels that do not exclude each other, each a yes or no."""
+    """Several labels that do not exclude each other. Each is true or false."""
 
     multilabel = True
 

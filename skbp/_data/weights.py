@@ -1,8 +1,8 @@
-"""Weights of rows on a scale on which their arithmetic neither overflows nor rounds to 0.
+"""Weights of rows, on a scale on which sums and products neither overflow nor round to 0.
 
-Only the ratios of the weights s_i matter to the mean loss, but a user's weights may have any common factor: those of
-AdaBoost sum to 1, those of a physicist's events may be 1e-8 or 1e30. So the common factor, a power of 2, is split off
-before anything is summed or cast. The penalty, whose share is alpha / sum_i s_i, takes it back.
+The mean loss depends only on the ratios of the weights s_i, but a user's weights may have any common factor. The weights of
+AdaBoost sum to 1, and the weights of a physicist's events may be 1e-8 or 1e30. So a common factor, a power of 2, is split
+off before weights are summed or cast. The penalty needs it again, because its strength is alpha / sum_i s_i.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array
 
 
 def checked_weight(weight, n_rows, name):
-    """Weights of rows, one number for all or one for each, as float64, or None.
+    """Check weights of rows: one number for all rows, or one for each. Returns them as float64, or None.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def checked_weight(weight, n_rows, name):
 
 
 def relative_weights(*factors):
-    """The product of weights, brought by a power of 2 to a largest value of at least 1 and less than 2.
+    """The product of weights, divided by a power of 2 so that its largest element is at least 1 and less than 2.
 
     Parameters
     ----------
     *factors : ndarray of shape (n,)
-        At least 0, of any size: the product neither overflows nor underflows.
+        At least 0, of any size. The product neither overflows nor underflows.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def relative_weights(*factors):
     mantissa, exponents = np.frexp(factors[0])
     for factor in factors[1:]:
         other, others = np.frexp(factor)
-        mantissa, carried = np.frexp(mantissa * other)  # hundreds of factors would underflow
+        mantissa, carried = np.frexp(mantissa * other)  # the plain product of hundreds of factors would underflow
         exponents = exponents + others + carried
     if not mantissa.any():
         return mantissa, 0
@@ -66,13 +66,13 @@ def relative_weights(*factors):
 
 
 def of_mean_one(weight):
-    """Weights divided so that the mean of the positive ones is 1: the same whatever their common factor."""
+    """Weights, divided by the mean of the positive ones. The result does not depend on a common factor."""
     weight = weight / weight.max()
     return weight / weight[weight > 0.0].mean()
 
 
 def shares(weight, indices):
-    """The weights of some rows as shares, which sum to 1; equal ones if there are no weights or none is positive.
+    """The weights of some rows as shares that sum to 1. All are equal if there are no weights or none is positive.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def shares(weight, indices):
 
 
 def times_power_of_2(number, exponent):
-    """``number * 2.0**exponent``, inf where that is beyond the largest float."""
+    """``number * 2.0**exponent``, or inf if that is beyond the largest float."""
     try:
         return math.ldexp(number, exponent)
     except OverflowError:

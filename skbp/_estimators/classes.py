@@ -31,7 +31,7 @@ class Classes(ClassifierMixin):
     out_activation_: str
     n_outputs_: int
 
-    # The summed weight of each class of each target column so far, divided by 2 to the power that stands beside it.
+    # For each target column, the summed weight of each class so far, divided by a power of 2; and the exponent.
     _class_counts: tuple[list[np.ndarray], int]
 
     def __sklearn_tags__(self):
@@ -126,7 +126,7 @@ class Classes(ClassifierMixin):
     def _encode_y(self, y, known, same_labels):
         """Labels as integer codes. The classes and the output layer are published.
 
-        Labels that are `known` from before may not be joined by others nor, if `same_labels`, lack any.
+        If the labels are `known` from an earlier call, y may have no new labels. If `same_labels`, it must have all of them.
         """
         if not known:
             self._label_binarizer = fit_binarizer(y)
@@ -180,7 +180,7 @@ class Classes(ClassifierMixin):
         self._label_binarizer = fit_binarizer(y if multilabel else classes)
         if not np.array_equal(self.classes_, self._label_binarizer.classes_):
             raise ValueError(
-                f"classes={classes!r} does not fit the multilabel y, whose classes are its columns' numbers, "
+                f"classes={classes!r} does not fit the multilabel y: its classes are the numbers of its columns, "
                 f"{self._label_binarizer.classes_.tolist()}."
             )
 

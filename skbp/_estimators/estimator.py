@@ -50,7 +50,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
     feature_names_in_: NDArray[Any]
     n_outputs_: int
 
-    # The HTML representation links there.
+    # The HTML representation links to this page.
     _doc_link_module = "skbp"
     _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
 
@@ -100,7 +100,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         return {name: getattr(self, name) for name in self._parameter_constraints}
 
     def _predicted(self, make, X, forward=None):
-        """Compute something from the logits of all rows, chunk by chunk: memory grows with nothing but the result.
+        """Compute something from the logits of all rows, chunk by chunk: only the memory for the result grows.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         forward : callable (dtype) -> forward pass, default=None
             None is that of the whole network.
         """
-        # Probabilities that round to 0 and sums that overflow are no errors, whatever the user's settings.
+        # Probabilities that round to 0 and sums that overflow are no errors, even if the user's settings say so.
         with np.errstate(all="ignore"):
             X = self._checked_rows(X)
             network, n_rows = (forward or self._forward)(X.dtype), X.shape[0]

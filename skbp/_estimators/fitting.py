@@ -1,4 +1,4 @@
-"""The frame of a fit: it loses nothing and leaves nothing behind."""
+"""The context of a fit: if the fit fails, nothing is lost and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 def one_fit(estimator):
     """A context for a fit.
 
-    NumPy's settings for errors do not count in it. If it raises, the estimator and the generators given to it are as they
-    were before. Its warnings are given when everything is published.
+    NumPy's error settings have no effect in it. If it raises, the estimator and the generators given to it are as they were
+    before. It gives its warnings after everything is published.
     """
     with noting(), np.errstate(all="ignore"), unchanged_on_error(estimator):
         yield

@@ -1,4 +1,4 @@
-"""Hidden layers as transformers: the features of a network for other estimators."""
+"""Hidden layers as transformers: a network computes features for other estimators."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class HiddenFeatures(
     Attributes
     ----------
     classifier_ : BackpropClassifier or FrozenEstimator
-        The fitted network; frozen if `classifier` is.
+        The fitted network. It is frozen if `classifier` is.
     n_features_in_ : int
         Number of features of the network's input.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, where the data had them.
+        Names of the features, if the data had names.
 
     See Also
     --------
@@ -68,7 +68,7 @@ class HiddenFeatures(
     n_features_in_: int
     feature_names_in_: NDArray[Any]
 
-    # The HTML representation links there.
+    # The HTML representation links to this page.
     _doc_link_module = "skbp"
     _doc_link_template = "https://skbp.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
 
@@ -90,9 +90,9 @@ class HiddenFeatures(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to train the network on.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Their labels.
+            Labels of the rows.
         **fit_params : dict
-            Passed on to the network's `fit`.
+            Arguments for the network's `fit`.
 
         Returns
         -------
@@ -112,33 +112,34 @@ class HiddenFeatures(
         try:
             network.fit(X, y, **fit_params)
         finally:
-            # A warning that a filter turns into an error loses nothing that was trained.
+            # A filter may turn a warning into an error. The trained network must not be lost then.
             if hasattr(network, "coefs_"):
                 _publish(self, network)
         return self
 
     def transform(self, X: Matrix) -> NDArray[np.floating[Any]]:
-        """The activations of the hidden layer.
+        """Compute the activations of the hidden layer.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
 
         Returns
         -------
         features : ndarray of shape (n_samples, n_units)
-            What each unit of the layer puts out.
+            The output of each unit of the layer.
         """
         check_is_fitted(self)
         return self.classifier_.hidden_features(X, self.layer)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """The metadata that `fit` passes on: what the network's `fit` requests.
+        """The metadata that `fit` passes to the network's `fit`.
 
         Returns
         -------
         routing : MetadataRouter
-            Who wants what.
+            The metadata that each consumer requests.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
         return MetadataRouter(owner=type(self).__name__).add(classifier=self.classifier, method_mapping=mapping)
@@ -164,7 +165,7 @@ def frozen_features(network, layer) -> HiddenFeatures:
 
 
 def hidden_layer_number(layer, n_hidden) -> int:
-    """The number of a hidden layer, counted from 0, for a number that may count from the end."""
+    """The number of a hidden layer, counted from 0. A negative `layer` counts from the end."""
     if not (isinstance(layer, Integral) and -n_hidden <= int(layer) < n_hidden):
         raise ValueError(
             f"layer={layer!r} is none of the {n_hidden} hidden layers: they are 0, the first, to {n_hidden - 1}, or -1, "
@@ -176,7 +177,7 @@ def hidden_layer_number(layer, n_hidden) -> int:
 
 
 def _publish(transformer, fitted):
-    """Give a transformer its fitted network."""
+    """Set the fitted attributes of a transformer."""
     end = hidden_layer_number(transformer.layer, len(fitted.coefs_) - 1)
     transformer._n_features_out = fitted.coefs_[end].shape[1]
     transformer.classifier_ = fitted
@@ -184,4 +185,4 @@ def _publish(transformer, fitted):
     if hasattr(fitted, "feature_names_in_"):
         transformer.feature_names_in_ = fitted.feature_names_in_
     elif hasattr(transformer, "feature_names_in_"):
-        del transformer.feature_names_in_  # of earlier data with names
+        del transformer.feature_names_in_  # left from earlier data with names

@@ -1,4 +1,4 @@
-"""An estimator that is one network: fit, go on, publish, pickle, and look inside. It knows no classes."""
+"""An estimator that is one network: fit, continue, publish, pickle and inspect. It knows no classes."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class SingleNetwork(NetworkEstimator):
         return self
 
     def _parts(self):
-        """What an earlier call of `partial_fit` with this solver left to go on from."""
+        """The state that an earlier call of `partial_fit` with this solver left."""
         return self._training_state if self._training_state.get("solver") == self.solver else {}
 
     def _publish_training(self, params, trained, incremental):
@@ -168,7 +168,7 @@ class SingleNetwork(NetworkEstimator):
                 )
         elif sample_weight_val is not None:
             raise ValueError(
-                "sample_weight_val is given without X_val and y_val, whose rows it is to weigh: give them too."
+                "sample_weight_val is given without X_val and y_val, the rows that it weighs: give them too."
             )
         elif self.early_stopping:
             train_indices, indices = self._hold_out(rows.codes, resume)
@@ -331,8 +331,8 @@ class SingleNetwork(NetworkEstimator):
         return frozen_features(FrozenEstimator(copy.copy(self)), layer)
 
     def __getstate__(self):
-        # A pickle leaves out what only further training needs, unless there is to be further training: that is the larger
-        # part of a fitted estimator.
+        # A pickle leaves out what only further training needs, unless training is to continue. That is the larger part of a
+        # fitted estimator.
         state = dict(super().__getstate__())
         # Further training makes these longer in place. A copy must not change with it.
         state.update({name: list(state[name]) for name in CURVES if isinstance(state.get(name), list)})

@@ -1,7 +1,7 @@
 """The predictions of an ensemble's members for rows they did not train on, and the temperature that calibrates them.
 
-Logits are kept once, in the type of training. All that follows from them is computed chunk by chunk, so that no memory but
-that of the results grows with the rows times the classes.
+Logits are kept once, in the type of training. Everything that follows from them is computed chunk by chunk. So only the
+memory for the results grows with the rows times the classes.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class OutOfFold:
         Parameters
         ----------
         codes : ndarray
-            Of all rows.
+            The codes of all rows.
         weight : ndarray or None
-            Of all rows.
+            The weights of all rows.
         deadline : float
             On the clock of `time.perf_counter`. If it passes during the search, the best temperature so far is taken. If it
             has passed before, the search uses a sample of the rows.

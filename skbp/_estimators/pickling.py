@@ -1,4 +1,4 @@
-"""What a pickle of an estimator says of the skbp that wrote it."""
+"""Pickles of estimators, which say which version of skbp wrote them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from skbp._notices import InconsistentVersionWarning, note
 
 
 class VersionedState:
-    """An estimator whose pickle bears the version of skbp.
+    """An estimator that stores the version of skbp in its pickle.
 
-    A pickle of another version is loaded with a warning. A parameter that it lacks, since it came later, has its default.
+    A pickle of another version loads with a warning. A parameter that the pickle lacks, because a later version added it,
+    gets its default.
     """
 
     def __getstate__(self) -> dict[str, Any]:
@@ -35,6 +36,6 @@ class VersionedState:
 
 @cache
 def defaults(cls: Any) -> dict[str, Any]:
-    """The parameters of the constructor that have a default."""
+    """The parameters of the constructor that have a default, with the defaults."""
     parameters = inspect.signature(cls.__init__).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}

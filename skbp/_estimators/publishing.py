@@ -51,7 +51,7 @@ def results(estimator, params, history, *, extend=False) -> dict[str, Any]:
     estimator : estimator
         Its curves are those of the calls that this one continues.
     params : Parameters
-        Of one network.
+        The parameters of one network.
     history : History
     extend : bool, default=False
         Whether to make the curves longer in place.

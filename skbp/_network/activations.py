@@ -1,12 +1,12 @@
 """Activation functions of the hidden layers.
 
-A hidden layer applies one function f to each of its weighted sums z. Training needs f and its derivative, the
-*slope* f'; products with the Hessian need the second derivative too, the *curvature* f''. Most functions have both in
-terms of the activation a = f(z) itself (for the logistic function, f' = a (1 - a)), so that a sweep need not keep z: f
-overwrites it. Functions that fall and rise again, like gelu, do not: z does not follow from a, and is kept.
+A hidden layer applies one function f to each of its weighted sums z. Training needs f and its derivative, the *slope* f'.
+Products with the Hessian also need the second derivative, the *curvature* f''. For most functions both follow from the
+activation a = f(z) itself: the logistic function has f' = a (1 - a). Then f overwrites z, which a sweep need not keep. For
+functions that fall and rise again, like gelu, z does not follow from a. A sweep keeps z for them.
 
-An activation is one record, and ``ACTIVATIONS`` is the one list of them: parameter validation, tests and tables
-iterate it, so a further activation is a further record.
+An activation is one record, and ``ACTIVATIONS`` holds all records. Parameter validation, tests and tables read it, so a new
+activation needs one new record and nothing else.
 
 References
 ----------
@@ -36,37 +36,39 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import erf
 
-# |f(z)| <= 1.06 |z| + 1.76 for every activation of the list: selu has both the steepest slope and the lowest limit.
+# |f(z)| <= 1.06 |z| + 1.76 for every activation of the list. selu sets both numbers: it has the steepest slope for large z
+# and the lowest limit.
 LINEAR_GROWTH = 1.06, 1.76
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A scalar function, applied element by element, and what training needs to know of it.
+    """An activation function f of hidden layers, applied element by element, with its derivatives.
 
     Parameters
     ----------
     function : callable (z, out) -> out
-        Writes f(z) to `out`, which may be `z` itself.
+        Writes f(z) to `out` and returns `out`, which may be `z` itself.
     slope : callable (a, out) -> out
-        Writes f'(z) to `out`, given a = f(z). `out` is never `a`.
+        Writes f'(z) to `out`, given a = f(z), and returns `out`. `out` is never `a`.
     curvature : callable (a, out) -> out, or None
-        Writes f''(z) to `out`, given a = f(z). `out` is never `a`. None if f'' is 0 wherever it exists.
+        Writes f''(z) to `out`, given a = f(z), and returns `out`. `out` is never `a`. None if f'' is 0 wherever it
+        exists.
     initial_scale : float
         The initial weights and biases of a layer are drawn uniformly from +-sqrt(initial_scale / (fan_in + fan_out)).
-        Glorot and Bengio's 6 is for functions of slope 1 around 0; the logistic function, whose slope is at most 1/4,
-        has 2, and relu 6, as scikit-learn has them. The relatives of relu have 6 / E[f(z)^2], z standard normal, which
-        keeps the size of z from layer to layer (12, He's rule, where half of all z give 0).
+        Glorot and Bengio's 6 suits functions with slope 1 around 0. The logistic function, with a slope of at most 1/4,
+        has 2, and relu has 6, both as in scikit-learn. The relatives of relu have 6 / E[f(z)^2] for a standard normal z:
+        this keeps the size of z from layer to layer. It is 12 (He's rule) if f is 0 for half of all z.
     needs_z : bool, default=False
-        Whether `slope` and `curvature` take z and not a. That costs another array of the size of a.
+        Whether `slope` and `curvature` take z instead of a. That costs another array of the size of a.
     name : str, default="f"
-        Its name in formulas, drawings and messages.
+        Name in formulas, drawings and messages.
 
     Attributes
     ----------
     grows_linearly : bool
-        Whether abs(f(z)) <= 1.06 abs(z) + 1.76, judged by values of z of all sizes. Training then has a bound on
-        the output. Else it needs a forward pass over all rows after every epoch to know that the output is finite.
+        Whether abs(f(z)) <= 1.06 abs(z) + 1.76, tested for values of z of all sizes. If so, training has a bound on the
+        output. If not, training needs a forward pass over all rows after every epoch to know that the output is finite.
     """
 
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -115,7 +117,8 @@ def _identity_slope(a, out):
 
 
 def _logistic(z, out):
-    # The same function as scipy.special.expit; tanh has vector instructions and takes a seventh of its time in float32.
+    # The same function as scipy.special.expit. tanh has vector instructions: it takes a seventh of the time of expit in
+    # float32.
     np.multiply(z, 0.5, out=out)
     np.tanh(out, out=out)
     np.multiply(out, 0.5, out=out)
@@ -153,13 +156,13 @@ def _tanh_curvature(a, out):
 
 
 def _relu(z, out):
-    # Of an array and a number, clip has vector instructions, and takes a third to a half of the time of np.maximum.
+    # For an array and a number, clip has vector instructions. It takes a third to a half of the time of np.maximum.
     return z.clip(0.0, math.inf, out=out)
 
 
 def _relu_slope(a, out):
-    # At the kink, z = 0, the slope is taken as 0. Multiplying by the comparison is some 16 times as fast as assigning
-    # through a boolean mask.
+    # At the kink, z = 0, the slope is taken as 0. The backward pass multiplies by this comparison, which is about 16 times
+    # as fast as assigning zeros through a boolean mask.
     return np.greater(a, 0.0, out=out)
 
 
@@ -191,7 +194,7 @@ def _elu_curvature(a, out):
     return _exponential_curvature(a, 1.0, out)
 
 
-# With these, a layer of normal z with mean 0 and variance 1 gives activations of mean 0 and variance 1.
+# With these two numbers, activations of normal z with mean 0 and variance 1 have mean 0 and variance 1 too.
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
 
@@ -223,7 +226,7 @@ def _exponential_below_zero(z, scale, alpha, out):
 
 def _exponential_curvature(a, limit, out):
     """f'' = f' = a + limit for z < 0, else 0."""
-    np.minimum(a, 0.0, out=out)  # inf, as selu may be of large z, times 0 is nan
+    np.minimum(a, 0.0, out=out)  # selu may be inf for large z, and inf times 0 is nan
     np.add(out, limit, out=out)
     return np.multiply(out, a < 0.0, out=out)
 
@@ -263,7 +266,7 @@ def _normal_density(z, out):
 
 
 def _without_tails(z):
-    """z with what is beyond +-40, where the normal density is 0 in any type, brought there: squares then stay finite."""
+    """z, cut off at +-40 so that squares stay finite. Beyond +-40 the normal density is 0 in any type."""
     return np.clip(z, -40.0, 40.0)
 
 
@@ -306,7 +309,7 @@ def _mish_slope(z, out):
 def _mish_curvature(z, out):
     # f'' = s (1 - w^2) (2 + z (1 - s) - 2 z s w)
     s, w = _logistic(z, np.zeros_like(z)), _tanh_softplus(z)
-    # Beyond +-40 the other factors are 0 in any type; the bracket is to stay finite.
+    # Beyond +-40 the other factors are 0 in any type. The bracket must stay finite there.
     bracket = 2.0 + _without_tails(z) * (1.0 - s - 2.0 * s * w)
     _tanh_slope(w, out)
     np.multiply(out, s, out=out)
@@ -314,7 +317,7 @@ def _mish_curvature(z, out):
 
 
 def _tanh_softplus(z):
-    # With e = exp(z), tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2), which is 1 in any type from z = 20 on.
+    # For e = exp(z), tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2). From z = 20 on this is 1 in any type.
     e = np.exp(np.minimum(z, 20.0))
     e *= e + 2.0
     e /= e + 2.0
@@ -322,7 +325,7 @@ def _tanh_softplus(z):
 
 
 def softplus(z, out):
-    """Write log(1 + exp(z)) to `out`, which may be `z`, without overflow."""
+    """Write log(1 + exp(z)) to `out` without overflow. `out` may be `z`."""
     positive_part = np.maximum(z, 0.0)
     np.abs(z, out=out)
     np.negative(out, out=out)

@@ -14,7 +14,7 @@ KEPT_TAPES_BYTES = 2**25
 
 
 def linearize(objective, batch, tape):
-    """Fill a tape by steps 1 to 3 on one batch, without dropout: all that derivatives along directions start from."""
+    """Run steps 1 to 3 on one batch, without dropout. Derivatives along directions start from the tape that they fill."""
     params, activations = objective.params, objective.activations
     logits = forward(params.weights, params.biases, activations, batch.X, tape)
     losses = objective.loss.loss_gradient(logits, batch.target, out=tape.delta[-1])
@@ -30,7 +30,7 @@ class Curvature:
     Parameters
     ----------
     objective : Objective
-        Of one network.
+        The objective of one network.
     batches : sequence of Batch
     """
 

@@ -1,6 +1,6 @@
-"""Dropout: in every training step another random part of the hidden units is left out.
+"""Dropout: every training step leaves out a random part of the hidden units.
 
-What remains is scaled up by 1 / (1 - rate), *inverted* dropout, so that the expectation of every activation is the
+The other units are multiplied by 1 / (1 - rate): *inverted* dropout. So the expectation of every activation is the
 activation itself, and predictions need no correction.
 
 References
@@ -13,37 +13,37 @@ from __future__ import annotations
 
 import numpy as np
 
-# Random numbers of 16 bits are compared with the rate, which is rounded to a multiple of 1 / N_LEVELS: four of them come
-# from one draw of 64 bits. With the raw output of SFC64 they take a sixth of the time that RandomState takes.
+# Random numbers of 16 bits are compared with the rate, which is rounded to a multiple of 1 / N_LEVELS. One draw of 64 bits
+# gives four of them. The raw output of SFC64 takes a sixth of the time of RandomState.
 N_LEVELS = 2**16
 
 
 class Dropout:
-    """Draws which units are left out.
+    """Draws the units that are left out.
 
     Parameters
     ----------
     rates : sequence of float
-        For each hidden layer the probability that a unit is left out, in [0, 1).
+        For each hidden layer, the probability in [0, 1) that a unit is left out.
     rngs : sequence of RandomState
-        Of each member of a stack, or of the one network: at the first draw they seed a generator for each.
+        One for each member of a stack, or one for a single network. At the first draw, each seeds a generator.
 
     Attributes
     ----------
     layers : list of bool
-        For each hidden layer whether anything is left out.
+        For each hidden layer, whether units are left out.
     """
 
     def __init__(self, rates, rngs):
         self._rngs = rngs
         self._generators: list = []
-        # A rate close to 1 must not be rounded to it.
+        # A rate close to 1 must not be rounded to 1.
         self._levels = [min(round(rate * N_LEVELS), N_LEVELS - 1) for rate in rates]
         self.layers = [level > 0 for level in self._levels]
 
     @property
     def state(self) -> list[dict]:
-        """All that later draws depend on, a dict for each generator."""
+        """Everything that later draws depend on: a dict for each generator."""
         return [generator.state for generator in self._generators]
 
     @state.setter
@@ -53,7 +53,7 @@ class Dropout:
             generator.state = state
 
     def draw(self, tape):
-        """Fill the tape's factors anew: 0 for a unit left out, 1 / (1 - rate) for others."""
+        """Draw the factors on the tape: 0 for a unit that is left out, 1 / (1 - rate) for the others."""
         if not any(self.layers):
             return
         if not self._generators:

@@ -1,24 +1,24 @@
-r"""The mathematics: a network's output, and the derivatives of its objective, by backpropagation.
+r"""The mathematics: a network's output and the derivatives of its objective, by backpropagation.
 
-A network of L layers of parameters maps a batch a_0 of n rows to logits z_L. For l = 1..L
+A network with L layers of parameters maps a batch a_0 of n rows to logits z_L. For l = 1..L
 
 .. math::
 
     z_l &= a_{l-1} W_l + b_l                                                            \qquad (1) \\
     a_l &= f(z_l) \quad \text{for } l < L                                               \qquad (2)
 
-W_l is a matrix of shape (fan_in, fan_out), b_l a vector of length fan_out, added to every row, and f the activation of
-the hidden layers, applied element by element. With weights s_i of the rows, S their sum, a loss c of the logits z_i of
-row i and its target y_i, training minimises
+W_l is a matrix of shape (fan_in, fan_out). The vector b_l of length fan_out is added to every row. The activation f of the
+hidden layers is applied element by element. Row i has the weight s_i, the logits z_i and the target y_i. S is the sum of
+the weights, and c is the loss of one row. Training minimises
 
 .. math::
 
     F = \frac1S \sum_i s_i \, c(z_i, y_i) + \frac{1}{2S} \sum_l \alpha_l \lVert W_l \rVert^2 \qquad (3)
 
-The chain rule gives F's derivatives from the last layer to the first. Let delta_l = dF/dz_l, of the shape of z_l.
-For both losses of this package, whose links (softmax, logistic) are their canonical ones, it starts as the difference of
-the predicted and the true output, goes from layer to layer by the transposed weights and the slope f', and each
-layer's gradient is a product of what came in from below and what came back from above:
+The chain rule gives the derivatives of F from the last layer to the first. Let delta_l = dF/dz_l, which has the shape of
+z_l. Both losses of this package have canonical links (softmax, logistic), so delta_L is the difference between the
+predicted and the true output (4). The transposed weights and the slope f' carry delta from layer to layer (5). The
+gradient of a layer is a product of its input and its delta (6), (7):
 
 .. math::
 
@@ -27,10 +27,10 @@ layer's gradient is a product of what came in from below and what came back from
     \partial F / \partial W_l &= a_{l-1}^T \delta_l + \tfrac{\alpha_l}{S} W_l           \qquad (6) \\
     \partial F / \partial b_l &= \textstyle\sum_i \delta_{l,i}                          \qquad (7)
 
-Differentiating all of this along a direction v = (V_1..V_L, c_1..c_L) of the parameters gives the product of the Hessian
-with v at the cost of two more passes, and exactly (Pearlmutter's R-operator, R{x} the derivative of x along v). With
-e_l = delta_{l+1} W_{l+1}^T, the derivative of F by a_l, H_i the Hessian of the loss by the logits of row i, and
-R{a_0} = 0:
+The product of the Hessian with a direction v = (V_1..V_L, c_1..c_L) of the parameters is the derivative of the gradient
+along v. It is exact and costs two more passes (Pearlmutter's R-operator). Let R{x} be the derivative of x along v, let
+e_l = delta_{l+1} W_{l+1}^T be the derivative of F by a_l, and let H_i be the Hessian of the loss by the logits of row i.
+R{a_0} is 0, and
 
 .. math::
 
@@ -42,26 +42,26 @@ R{a_0} = 0:
     (H v)_{W_l} &= a_{l-1}^T R\{\delta_l\} + R\{a_{l-1}\}^T \delta_l + \tfrac{\alpha_l}{S} V_l,
     \quad (H v)_{b_l} = \textstyle\sum_i R\{\delta_{l,i}\}                             \qquad (12)
 
-Leaving out every term with a delta or e that is not itself an R{.} leaves the Gauss-Newton matrix J' H_loss J, which is
-never negative along any direction: (5) to (7) applied to (10) in place of (4).
+Some terms have a factor delta or e outside of R{.}. Without these terms, the product is one with the Gauss-Newton matrix
+J' H_loss J, which is never negative along any direction. To compute it, use (10) instead of (4) in (5) to (7).
 
-Under dropout, which only mini-batches know, a random r_l, whose elements are 0 with probability p and else 1 / (1 - p),
-stands between the layers: layer l + 1 takes in
+Dropout, which only mini-batches use, puts a random factor r_l between two layers. Each element of r_l is 0 with
+probability p, else 1 / (1 - p). Layer l + 1 then has the input
 
 .. math::
 
     \tilde a_l = r_l \odot a_l                                                        \qquad (13)
 
-in place of a_l in (1) and (6), and (5) has r_l as a further factor. Its expectation is a_l.
+instead of a_l in (1) and (6), and (5) has the further factor r_l. The expectation of this input is a_l.
 
-This module is (1), (2), (5), (7) to (9), (11), (13), and (6) and (12) but for their terms of alpha, which the objective
-adds; the loss is (4) and (10). In the code W_l is ``weights[l - 1]``, since Python counts from zero, while ``a[l]`` and
-``delta[l]`` keep the numbers of the formulas: ``a[0]`` is the input.
+This module computes (1), (2), (5), (7) to (9), (11) and (13). It also computes (6) and (12) without their terms of alpha,
+which the objective adds. The loss computes (4) and (10). Python counts from zero, so W_l is ``weights[l - 1]`` in the code.
+``a[l]`` and ``delta[l]`` keep the numbers of the formulas, and ``a[0]`` is the input.
 
-All of this holds for a stack of networks as well, which are trained side by side: weights, biases and what is on the tape
-then have a leading axis of members, and each member a batch of its own.
+All of this also holds for a stack of networks that train side by side. Weights, biases and the arrays on the tape then have
+a leading axis of members, and each member has its own batch.
 
-The functions write to buffers that the caller owns and allocate nothing but SciPy's products of sparse rows.
+The functions write to buffers that the caller owns. They allocate memory only for SciPy's products of sparse rows.
 
 References
 ----------
@@ -81,7 +81,7 @@ import numpy as np
 
 
 def forward(weights, biases, activations, rows, tape):
-    """Run the network on a batch, leaving every layer's output on the tape.
+    """Run the network on a batch. The output of every layer stays on the tape.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def forward(weights, biases, activations, rows, tape):
     activations : sequence of L - 1 Activation
         One for each hidden layer.
     rows : {ndarray, sparse array} of shape (n_rows, n_features)
-        The batch, a_0; of a stack one for each member, as an array with a leading axis or a list of sparse arrays.
+        The batch, a_0. A stack has one for each member: an array with a leading axis, or a list of sparse arrays.
     tape : Tape for n_rows
-        ``tape.a`` is written, and what shares its memory or is computed with it: ``z`` and ``input``.
+        The function writes its lists ``a``, ``z`` and ``input``.
 
     Returns
     -------
@@ -111,14 +111,15 @@ def forward(weights, biases, activations, rows, tape):
 
 
 def backward(weights, activations, tape):
-    """Propagate delta_L back through the network, leaving every layer's delta on the tape.
+    """Propagate delta_L back through the network. The delta of every layer stays on the tape.
 
     Parameters
     ----------
     weights : list of L arrays
     activations : sequence of L - 1 Activation
     tape : Tape
-        As `forward` left it, with delta_L in ``tape.delta[L]``. The other deltas are written.
+        As `forward` leaves it, with delta_L in ``tape.delta[L]``. The function writes the other deltas, ``error`` and
+        ``slope``.
     """
     for layer in range(len(weights), 1, -1):
         error = np.matmul(tape.delta[layer], weights[layer - 1].mT, out=tape.error[layer - 1])
@@ -129,16 +130,17 @@ def backward(weights, activations, tape):
 
 
 def parameter_gradient(tape, gradient, columns=None):
-    """The gradient of the loss term by the parameters, from the deltas.
+    """Compute the gradient of the loss term by the parameters, from the deltas.
 
     Parameters
     ----------
     tape : Tape
-        As `backward` left it.
+        As `backward` leaves it.
     gradient : Parameters
-        Written: a_{l-1}^T delta_l in its weights, the column sums of delta_l in its biases.
+        The function writes a_{l-1}^T delta_l to its weights and the column sums of delta_l to its biases.
     columns : ndarray of int, default=None
-        The features that occur in sparse rows: by the weights of all others the derivative is 0, and not written.
+        The features that occur in sparse rows. The derivatives by the weights of all other features are 0 and are not
+        written.
 
     Returns
     -------
@@ -160,11 +162,11 @@ def forward_tangent(weights, tape, direction, tangent):
     ----------
     weights : list of L arrays
     tape : Tape for tangents
-        As `forward` and `backward` left it.
+        As `forward` and `backward` leave it.
     direction : Parameters
         v, with V_l in its weights and c_l in its biases.
     tangent : TangentTape
-        R{z_l} and R{a_l} are written.
+        The function writes R{z_l} and R{a_l}.
 
     Returns
     -------
@@ -183,21 +185,21 @@ def forward_tangent(weights, tape, direction, tangent):
 
 
 def backward_tangent(weights, activations, tape, direction, tangent, product, room):
-    """Differentiate the backward pass along a direction of the parameters, writing the loss term of H v.
+    """Differentiate the backward pass along a direction of the parameters. Write the loss term of H v.
 
     Parameters
     ----------
     weights : list of L arrays
     activations : sequence of L - 1 Activation
     tape : Tape for tangents
-        As `forward`, `backward` and `forward_tangent` left it.
+        As `forward` and `backward` leave it.
     direction : Parameters
     tangent : TangentTape
-        As `forward_tangent` left it, with R{delta_L} in ``tangent.delta[L]``. The other R{delta_l} are written.
+        As `forward_tangent` leaves it, with R{delta_L} in ``tangent.delta[L]``. The function writes the other R{delta_l}.
     product : Parameters
-        Written: H v without the term of alpha.
+        The function writes H v without the term of alpha to it.
     room : Parameters
-        Overwritten.
+        Memory for intermediate results.
 
     Returns
     -------
@@ -229,7 +231,7 @@ def _transposed(rows):
 
 
 def _multiply(left, right, out):
-    """Write the matrix product of `left`, dense or sparse, and `right` to `out`."""
+    """Write the matrix product of `left` and `right` to `out`. `left` may be sparse."""
     if isinstance(left, np.ndarray):
         return np.matmul(left, right, out=out)
     if isinstance(left, list):

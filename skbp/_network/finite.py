@@ -19,7 +19,7 @@ def is_finite(params, activations, rows):
     params : Parameters
     activations : sequence of Activation
     rows : Rows
-        With `norm`, a bound on the Euclidean norm of a row, and `chunks`.
+        They have `norm`, a bound on the Euclidean norm of a row, and `chunks`.
 
     Returns
     -------

@@ -28,7 +28,7 @@ class ObjectiveFunction:
     Parameters
     ----------
     objective : Objective
-        Of one network. It computes in its own type, float32 for instance. theta and all results are float64.
+        The objective of one network. It computes in its own type, for example float32. theta and all results are float64.
     rows : Rows
         Every call runs on all of them.
     hessian : {"exact", "gauss-newton"} or None, default="exact"

@@ -33,7 +33,7 @@ class Loss(ABC):
     3. `hessian_product` writes all of `out`, which has the shape of `logits`. The Hessian of the loss by the logits does not
        depend on the target.
     4. `proba` and `log_proba` return new arrays of the shape and type of `logits`.
-    5. `of_frequencies` returns a float. A fit whose loss is not below it has learned nothing.
+    5. `of_frequencies` returns a float. A fit has learned nothing if its loss is not below this number.
     6. No probability is smaller than the least normal number of the type (2.2e-308 in float64, 1.2e-38 in float32), and no
        logarithm is smaller than the logarithm of that number. So the two agree, and rounding makes neither 0 nor -inf.
 
@@ -205,8 +205,8 @@ class LogisticLoss(Loss):
     formula = "c = -sum_k (y_k log p_k + (1 - y_k) log(1 - p_k))"
 
     def loss_gradient(self, logits, target, out):
-        # (1 - 2 y) z is the logit of being wrong. The loss is its softplus: no term cancels another, whatever the size of
-        # the logits.
+        # (1 - 2 y) z is the logit of being wrong. The loss is its softplus: no term cancels another, even for large
+        # logits.
         sign = 1.0 - 2.0 * target.astype(logits.dtype)
         wrong = logits * sign
         softplus(wrong, out=out)

@@ -158,7 +158,7 @@ class Penalty:
     alpha : float or sequence of float
         alpha_l for all layers or for each layer of weights, at least 0.
     params : Parameters
-        Of the shapes to penalise.
+        Parameters with the shapes to penalise.
     """
 
     def __init__(self, alpha, params):

@@ -1,8 +1,8 @@
 """The buffers that one sweep through the network writes.
 
-The forward pass leaves every layer's activations for the backward pass to read, and both leave what a product with the
-Hessian reads. Memory for them is taken once and used for all batches: allocating it anew for each costs more than some
-of the arithmetic.
+The forward pass stores the activations of every layer, and the backward pass reads them. Products with the Hessian read
+what both passes store. The buffers are allocated once and used for all batches: new memory for each batch would cost more
+than some of the arithmetic.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ import math
 
 import numpy as np
 
-# Large data go through a network in chunks of so many rows. The activations of a chunk stay in the processor's cache, and
+# Large data go through a network in chunks of this many rows. The activations of a chunk stay in the processor's cache, and
 # their memory does not grow with the number of rows.
 CHUNK_ROWS = 1024
 
-# Sparse rows go in larger chunks, up to this many numbers in the activations: their cost beside the arithmetic is larger.
+# Sparse rows go in larger chunks, with up to this many numbers in the activations: each sparse chunk has a larger fixed cost
+# besides the arithmetic.
 SPARSE_CHUNK_ELEMENTS = 2**20
 
 
 def chunk_rows(n_units, sparse):
-    """Rows of a chunk for a network with this many units after the input."""
+    """The number of rows in a chunk, for a network with this many units after the input."""
     return max(CHUNK_ROWS, SPARSE_CHUNK_ELEMENTS // n_units) if sparse else CHUNK_ROWS
 
 
 class Tape:
-    """What forward and backward passes over one batch of rows leave behind.
+    """What the forward and the backward pass over one batch of rows store.
 
-    Each list has an entry for every layer l = 0..L, an array of shape (*members, n_rows, units[l]) without gaps in memory,
-    or None where there is nothing.
+    Each list has an entry for every layer l = 0..L: a contiguous array of shape (*members, n_rows, units[l]), or None if
+    there is nothing to store.
 
     Parameters
     ----------
@@ -37,35 +38,35 @@ class Tape:
         Width of every layer from the input to the output.
     dtype : dtype
     passes : {"forward", "backward", "tangent"}, default="backward"
-        What the tape is for: the forward pass alone, also the backward pass, or tangents too, for which more is kept.
+        What the tape is for: the forward pass alone, the backward pass too, or also tangents, which need more arrays.
     keeps_z : sequence of bool, default=()
-        For each hidden layer whether z_l is kept beside a_l; none if empty.
+        For each hidden layer, whether z_l is kept in addition to a_l. Empty means for none.
     drops : sequence of bool, default=()
-        For each hidden layer whether dropout leaves out some of its units; none if empty.
+        For each hidden layer, whether dropout leaves out some of its units. Empty means for none.
     members : tuple of int, default=()
-        ``(n_members,)`` for a stack of networks, each with a batch of its own; ``()`` for one network.
+        ``(n_members,)`` for a stack of networks, each with its own batch; ``()`` for one network.
 
     Attributes
     ----------
     z : list
-        z_l as it is computed, and after the activation what f' and f'' are functions of: z_l where it is kept; elsewhere
-        a_l, which overwrites it. ``z[L]`` holds the logits.
+        z_l if it is kept. Otherwise the activation overwrites z_l with a_l. The slope f' and the curvature f'' are functions
+        of this entry. ``z[L]`` holds the logits.
     a : list
-        ``a[0]`` is the batch of rows, set by the forward pass and possibly sparse; ``a[l]`` is the output of layer l.
-        ``a[L]`` is ``z[L]``, to which no activation is applied.
+        ``a[0]`` is the batch of rows, which may be sparse; the forward pass sets it. ``a[l]`` is the output of layer l.
+        ``a[L]`` is ``z[L]``: the last layer has no activation.
     input : list
-        What layer l + 1 takes in: ``a[l]``, or under dropout a copy of it with some units left out.
+        The input of layer l + 1: ``a[l]``, or with dropout the product of ``a[l]`` and ``factor[l]``.
     factor : list
-        Under dropout the factors of the units, 0 for those left out; written by whoever draws them.
+        With dropout, the factors of the units: 0 for a unit that is left out. `Dropout.draw` writes them.
     ones : ndarray of shape (n_rows,)
-        To sum over the rows by a matrix product, which takes a third of the time of NumPy's sum.
+        A matrix product with it is a sum over the rows. That takes a third of the time of NumPy's sum.
     delta : list
         The derivative of the objective by z_l.
     error : list
-        Of hidden layers the derivative of the objective by a_l. It shares the memory of `delta`, which overwrites it,
+        The derivative of the objective by a_l, for hidden layers. It shares the memory of `delta`, which overwrites it,
         unless the tape is for tangents.
     slope : list
-        f'(z_l) of hidden layers. They share one buffer unless the tape is for tangents.
+        f'(z_l), for hidden layers. All layers share one buffer unless the tape is for tangents.
     """
 
     def __init__(self, n_rows, units, dtype, passes="backward", keeps_z=(), drops=(), members=()):
@@ -88,20 +89,20 @@ class Tape:
         self._heads = {}
 
     def head(self, n_rows) -> Tape:
-        """The tape for a smaller batch in the first rows of the same memory."""
+        """The tape for a smaller batch, in the first rows of the same memory."""
         return _head(self, n_rows, ("z", "a", "input", "factor", "delta", "error", "slope"))
 
 
 class TangentTape:
-    """Directional derivatives, R{.}, of what is on a Tape, lists as there.
+    """The directional derivatives R{.} of the arrays on a Tape, in lists of the same form.
 
     Attributes
     ----------
     ones : ndarray of shape (n_rows,)
     z, a, delta : list
-        R{z_l}, R{a_l} (of hidden layers only) and R{delta_l}.
+        R{z_l}, R{a_l} (for hidden layers only) and R{delta_l}.
     scratch : list
-        Room for a further product of the layer's shape; they share one buffer.
+        Room for one more product of the layer's shape. All layers share one buffer.
     """
 
     def __init__(self, n_rows, units, dtype):
@@ -114,7 +115,7 @@ class TangentTape:
         self._heads = {}
 
     def head(self, n_rows) -> TangentTape:
-        """The tape for a smaller batch in the first rows of the same memory."""
+        """The tape for a smaller batch, in the first rows of the same memory."""
         return _head(self, n_rows, ("z", "a", "delta", "scratch"))
 
 
@@ -123,13 +124,13 @@ def _buffers(rows, widths, dtype):
 
 
 def _shared_buffers(rows, widths, dtype):
-    """Arrays for layers of these widths in the same memory."""
+    """Arrays for layers of these widths, all in the same memory."""
     buffer = np.empty(math.prod(rows) * max(widths, default=0), dtype)
     return [_first_rows(buffer, (*rows, width)) for width in widths]
 
 
 def _where(wanted, otherwise, rows, units, dtype):
-    """A list over all layers: a buffer where a hidden layer is `wanted`, what `otherwise` has at the others."""
+    """A list over all layers: a new buffer for each hidden layer that is `wanted`, else the entry of `otherwise`."""
     layers = list(otherwise)
     for layer, is_wanted in enumerate(wanted, start=1):
         if is_wanted:
@@ -138,7 +139,7 @@ def _where(wanted, otherwise, rows, units, dtype):
 
 
 def _first_rows(buffer, shape):
-    """An array of this shape, without gaps, in the first part of the buffer's memory."""
+    """A contiguous array of this shape in the first part of the buffer's memory."""
     return buffer.reshape(-1)[: math.prod(shape)].reshape(shape)
 
 
@@ -151,7 +152,7 @@ def _head(tape, n_rows, lists):
         views: dict = {}
 
         def view(buffer):
-            # What is one array on the tape is one array on its head.
+            # Entries that are one array on the tape must be one array on its head too.
             if buffer is not None and id(buffer) not in views:
                 views[id(buffer)] = _first_rows(buffer, (*buffer.shape[:-2], n_rows, buffer.shape[-1]))
             return views.get(id(buffer))

@@ -9,7 +9,7 @@ try:
 except ImportError:  # before scikit-learn 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Takes its place before scikit-learn had callbacks."""
+        """A replacement for versions of scikit-learn without callbacks."""
 
 
 __all__ = ["CallbackSupportMixin", "EpochCallbacks"]
@@ -23,7 +23,7 @@ class EpochCallbacks:
     estimator : estimator
         The one that is being fitted.
     context : sklearn.callback.CallbackContext
-        Of the fit. It gets a subtask for each epoch.
+        The context of the fit. It gets a subtask for each epoch.
     data : dict
         `X`, `y` and `metadata` for the callbacks that ask for them. A callable is called then.
     attributes_at : callable (Parameters, History) -> dict

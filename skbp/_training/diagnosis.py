@@ -1,7 +1,7 @@
-"""What a fit has come to: whether anything was learned, what prevented it, and what helps.
+"""The diagnosis after a fit: whether anything was learned, what prevented it, and what helps.
 
-A network that predicts the same for all rows is no error of arithmetic, and nothing else notices it. A comparison finds it:
-of the mean loss with that of predicting the class frequencies, of the validation score with that of a constant prediction.
+A network that predicts the same for all rows causes no arithmetic error, so nothing else notices it. Two comparisons find
+it: the mean loss with that of predicting the class frequencies, and the validation score with that of a constant prediction.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-# The rows that are looked at first, evenly spaced. If their loss is below this share of that of the class frequencies,
-# something has been learned, and the other rows need no look.
+# The number of rows that are checked first, evenly spaced. If their loss is below this share of the loss of the class
+# frequencies, something has been learned, and the other rows need no check.
 SAMPLE_ROWS = 1024
 CLEARLY_BELOW = 0.95
 
@@ -27,11 +27,11 @@ LARGE, SMALL = 10.0, 0.01
 # The penalty dominates if alpha, divided by the summed weights of a batch, is above this. On six data sets the accuracy fell
 # by at most 0.2 points up to it, by up to 6 at ten times as much, and by up to 21 at a hundred times.
 DOMINANT_STRENGTH = 1e-3
-# ... and the mean weight is at most this. With weights near 1 the user asked for a large alpha.
+# The warning also requires that the mean weight is at most this. With weights near 1 the user asked for a large alpha.
 LIGHT = 0.1
 
-# A mean loss above this many nats, and as many times that of the class frequencies, comes from steps that were too large and
-# not from too few. Initial weights have no such loss.
+# A mean loss above this many nats, and above this many times the loss of the class frequencies, comes from steps that are
+# too large, not from too few steps. Initial weights have no such loss.
 HIGH_LOSS = 10.0
 
 _SHORT = Repr()
@@ -104,7 +104,7 @@ def _mean_weight(rows):
 
 
 def penalty_strength(recipe, rows):
-    """alpha / S for a batch of rows of mean weight: the penalty's weight beside the mean loss."""
+    """alpha / S for a batch of rows of mean weight: the penalty's weight relative to the mean loss."""
     largest, weight_sum = float(np.max(recipe.alpha)), _mean_weight(rows) * recipe.batch_rows(len(rows))
     if weight_sum > 0.0:
         return largest / weight_sum
@@ -112,20 +112,20 @@ def penalty_strength(recipe, rows):
 
 
 def penalty_warning(recipe, rows):
-    """What to say if light sample weights let the penalty dominate, else nothing."""
+    """The warning if light sample weights let the penalty dominate, else an empty string."""
     if rows.weight is None:
         return ""
     mean = _mean_weight(rows)
     if mean > LIGHT or penalty_strength(recipe, rows) <= DOMINANT_STRENGTH:
         return ""
     return (
-        f"The penalty rules over the loss: alpha={recipe.alpha} is divided by the sum of the weights, and the mean of "
+        f"The penalty dominates the loss: alpha={recipe.alpha} is divided by the sum of the weights, and the mean of "
         f"sample_weight times class_weight is {mean:.2g}. Divide sample_weight by its mean, or lower alpha as much."
     )
 
 
 def is_unscaled(rows):
-    """Whether the largest column, by root mean square, is on another scale than initial weights are made for."""
+    """Whether the largest column, by root mean square, is too large or too small for initial weights."""
     X = rows.features(sample(len(rows)))
     if issparse(X):
         mean, variance = mean_variance_axis(X.astype(np.float64), axis=0)
@@ -169,7 +169,7 @@ def after_an_error(rows):
 
 
 def diverged_at_once(recipe, rows):
-    """What to say if there are no weights to keep."""
+    """The error message if there are no weights to keep."""
     found = [SCALE] if is_unscaled(rows) else []
     if penalty_strength(recipe, rows) > 1.0:
         found.append(f"lower alpha={recipe.alpha}")
@@ -178,7 +178,7 @@ def diverged_at_once(recipe, rows):
     elif recipe.solver_options:
         found.append(f"give other solver_options={_SHORT.repr(recipe.solver_options)}")
     if not found:
-        found.append("look at what the activation and coef_init make of X")
+        found.append("check the activation and coef_init")
     return (
         "Training produced a non-finite objective in its first iteration, so there are no weights to keep. To help: "
         f"{'; '.join(found)}."

@@ -65,7 +65,7 @@ class HeldOut:
         return score, mean_loss
 
     def score_of_constant(self, train):
-        """The score of a constant prediction. None if it cannot be told, or if these rows cannot tell it from a good one.
+        """The score of a constant prediction. None if it is unknown, or if these rows cannot tell it from a good prediction.
 
         The prediction is the most frequent class in the rows `train`, or for "loss" the frequencies in the held-out rows.
         """
@@ -105,7 +105,7 @@ class HeldOutFolds:
     Parameters
     ----------
     objective : Objective
-        Of the stack's parameters, without label smoothing.
+        The objective at the stack's parameters, without label smoothing.
     rows : Rows
         The folds are parts of them.
     folds : sequence of ndarray of int
@@ -116,7 +116,7 @@ class HeldOutFolds:
 
     def __init__(self, objective, rows, folds, shares):
         self._objective = objective
-        # Folds differ in length. Rows without weight fill the shorter ones up.
+        # Folds differ in length. Rows of weight 0 fill up the shorter ones.
         n_rows = max(map(len, folds))
         self._share = np.zeros((len(folds), n_rows))
         for row, share in zip(self._share, shares, strict=True):

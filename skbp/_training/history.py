@@ -33,8 +33,8 @@ class _Standing(NamedTuple):
 class History:
     """History, patience and best weights of one network.
 
-    An interrupt may come at any moment. So an epoch counts from a single assignment on, that of `_standing`: it is in the
-    history with all of its figures or not at all.
+    An interrupt may come at any moment. So a single assignment, that of `_standing`, makes an epoch count: the history holds
+    all of its figures or none.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class History:
 
     @property
     def state(self) -> dict[str, float]:
-        """What further training needs of it."""
+        """What further training needs."""
         return {"no_improvement_count": self.no_improvement_count, "best_loss": self.best_loss}
 
     @state.setter
@@ -202,7 +202,7 @@ class StackHistory:
     diverged : ndarray of bool of shape (n_members,)
         The members that have diverged.
     n_iter : int
-        Epochs of the member that has most.
+        The largest number of epochs of a member.
     """
 
     def __init__(self, n_members, *args):
@@ -218,7 +218,7 @@ class StackHistory:
 
     @property
     def has_lost_members(self) -> bool:
-        """Whether a member has diverged. It may have had no look at its held-out rows since its last epoch."""
+        """Whether a member has diverged. Its held-out rows may not have been checked since its last epoch."""
         return bool(self.diverged.any())
 
     @property
@@ -231,7 +231,7 @@ class StackHistory:
 
     @property
     def state(self) -> dict[str, float]:
-        return {}  # a stack does not go on
+        return {}  # a stack is never trained further
 
     def start(self, params, held_out, trained):
         for i, member in enumerate(self.members):

@@ -109,7 +109,7 @@ def one_or_per_layer(value, n_layers, name, layers, below=math.inf):
         allowed = "of at least 0" if below == math.inf else f"of at least 0 and less than {below:g}"
         raise ValueError(f"{name}={value!r} must be a number {allowed}, or one such number for each of {layers}.")
     if len(numbers) != n_layers:
-        raise ValueError(f"{name} has {len(numbers)} entries, one for each of {layers}, of which there are {n_layers}.")
+        raise ValueError(f"{name} has {len(numbers)} entries, but there must be {n_layers}, one for each of {layers}.")
     return [float(number) for number in numbers]
 
 

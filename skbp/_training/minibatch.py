@@ -60,7 +60,7 @@ class MiniBatchSolver:
     https://doi.org/10.48550/arXiv.1211.5063, for the norm of the gradient.
     """
 
-    # The estimator's parameters that a mini-batch solver uses, beside those of its rule.
+    # The estimator's parameters that a mini-batch solver uses, in addition to those of its rule.
     parameters: ClassVar[tuple[str, ...]] = (
         *("batch_size", "learning_rate", "learning_rate_init", "power_t", "warmup_fraction", "shuffle"),
         *("n_iter_no_change", "dropout", "weight_decay", "max_grad_norm"),
@@ -108,7 +108,7 @@ class MiniBatchSolver:
                 self.advance(0.0, self.batch_size / n_rows)
                 learning_rate = self.learning_rate
                 epoch_loss = self._epoch(objective, rows, self._order(sets, n_rows, params.members))
-                # The losses of an epoch are those before each step. This looks at the result of the last step.
+                # The losses of an epoch are those before each step. This checks the result of the last step.
                 if not monitor.history.goes_on(np.isfinite(epoch_loss) & objective.is_finite(rows)):
                     monitor.restore_last(params)
                     monitor.restore_best(params)
@@ -152,7 +152,7 @@ class MiniBatchSolver:
         return sets[0] if self.shuffle else slice(0, n_rows)
 
     def _epoch(self, objective, rows, order):
-        """Take one step on each batch. Returns the mean objective, or the first that is finite for no member."""
+        """Take one step on each batch. Returns the mean objective, or the first value without a finite member."""
         finite = _any_finite if objective.params.members else math.isfinite
         n_rows = order.stop if isinstance(order, slice) else order.shape[-1]
         total, n_counted, decay = 0.0, 0, 0.0

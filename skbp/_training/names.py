@@ -1,4 +1,4 @@
-"""Parameters checked before anything else: names with what the user may have meant, and numbers that are no floats."""
+"""The first checks of parameters: unknown names, with what the user may have meant, and numbers that are not floats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reprlib import Repr
 import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 
-# What other libraries call it, or what is not a value of its own, by parameter.
+# For each parameter, names that other libraries use or that are not values here, and what to use instead.
 MEANT = {
     "activation": {
         "swish": "'silu'",
@@ -51,7 +51,7 @@ _SHORT = Repr()
 
 
 class Names(StrOptions):
-    """The names in some registries, at the time of each check.
+    """The names in some registries. They are read at each check, so names added later count too.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Names(StrOptions):
 
 
 def check_names_and_numbers(estimator, constraints):
-    """Refuse unknown names, with a sorted list of those known, and numbers beyond the floats.
+    """Refuse unknown names, with a sorted list of the known ones, and numbers beyond the largest float.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def check_names_and_numbers(estimator, constraints):
 
 
 def check_float(value, what):
-    """Refuse a number that has no float: one beyond the largest, or of a type that NumPy does not know."""
+    """Refuse a number that does not become a float: it is beyond the largest one, or NumPy does not know its type."""
     if not isinstance(value, (int, float, np.number, np.bool_)):
         raise InvalidParameterError(f"{what} must be an int or a float. Got {value!r} instead.")
     try:
@@ -115,7 +115,7 @@ def check_float(value, what):
 def _meant(name, value, options):
     meant = MEANT.get(name, {}).get(value.lower())
     if meant is None:
-        # Names differ from one library to the other in these characters above all.
+        # Between libraries, names differ mostly in these characters.
         plain = {option.replace("-", "_").lower(): option for option in options}
         near = get_close_matches(value.replace("-", "_").replace(" ", "_").lower(), plain, n=1)
         meant = repr(plain[near[0]]) if near else None

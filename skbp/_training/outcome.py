@@ -1,4 +1,4 @@
-"""How training ended, and what the user should know of it."""
+"""How training ended, and what the user should know about it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Outcome:
     status : {"converged", "max_iter", "max_fun", "max_time", "stopped", "failed", "diverged", "interrupted"}
         "stopped" is by a callback. "failed" is a method of SciPy that gave up.
     loss : float
-        The objective. For mini-batches that of the last finished epoch, for SciPy's methods that of the final parameters;
-        nan if there was none.
+        The objective: for mini-batches in the last finished epoch, for SciPy's methods at the final parameters; nan if there
+        is none.
     warning : str
-        What the user should know of it and do; empty if all is well.
+        What the user should know and do; empty if all is well.
     wants_advice : bool
         Whether the data or the network may be the cause. Then advice on them belongs to the warning.
     optimize_result : dict or None

@@ -71,8 +71,8 @@ class Printer:
             self._pending = ""
 
     def _write(self):
-        # Back to the start of the line, the figures, then erase what a longer line has left. A line wider than the terminal
-        # would go on in the next one, and there is no way back to its start from there.
+        # Go back to the start of the line, write the figures, then erase the rest of a longer line. A line wider than the
+        # terminal would continue in the next line, and "\r" does not return from there to its start.
         line = self._pending[: shutil.get_terminal_size().columns - 1]
         print(f"\r{line}\x1b[K", end="", flush=True)
         self._written = time.perf_counter()

@@ -1,4 +1,4 @@
-"""An estimator's parameters, resolved once: what training needs to know beside the data."""
+"""An estimator's parameters, resolved once: what training needs to know in addition to the data."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Recipe:
         params : dict
             As `get_params` gives them.
         **changed
-            Values in place of those of the estimator.
+            Values that replace those of the estimator.
         """
         params = params | changed
         hidden = hidden_units(params["hidden_layer_sizes"])
@@ -145,11 +145,11 @@ class Recipe:
 
     def make_dropout(self, rngs) -> Dropout | None:
         """What leaves out units in training; None if nothing does."""
-        # SciPy's methods minimise one fixed function of all rows. A random network is none.
+        # SciPy's methods minimise one fixed function of all rows. A random network does not give one.
         return Dropout(self.dropout, rngs) if any(self.dropout) and self.stochastic else None
 
     def make_objective(self, params, rows, dropout=None, *, skips_zeros=False) -> Objective:
-        """F at some parameters. The weights of `rows` lack a common factor, and so must alpha."""
+        """F at some parameters. The weights of `rows` are divided by a common factor, so alpha must be too."""
         exponent = -rows.weight_exponent
         with np.errstate(over="ignore", under="ignore"):
             alpha = np.ldexp(self.alpha, exponent)
@@ -166,7 +166,7 @@ class Recipe:
         rngs : sequence of RandomState
             For the network, or for each member of a stack. They put the rows in order.
         samples_seen : int, default=0
-            By earlier calls.
+            Rows that earlier calls have processed.
         """
         if not self.stochastic:
             return ScipySolver(self.solver, self.tol, self.max_fun, self.hessian, self.solver_options)

@@ -1,8 +1,7 @@
 """The learning rate as a function of the progress of training.
 
-A schedule is a pure function of how far training has come; it returns the factor by which the initial learning rate is
-multiplied for the next step. What it may look at is in `Progress`. ``SCHEDULES`` maps the names that the estimator takes
-to the functions.
+A schedule is a pure function of `Progress`, which says how far training has come. It returns the factor that multiplies the
+initial learning rate in the next step. ``SCHEDULES`` maps the names that the estimator takes to the functions.
 
 References
 ----------
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Real
 
-# One cycle: the share of training in which the learning rate rises, and its first and last value as a share of the peak.
+# One cycle: the share of training in which the learning rate rises, and its first and last value as shares of the peak.
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_FIRST = 1.0 / 25.0
 ONE_CYCLE_LAST = ONE_CYCLE_FIRST * 1e-4
@@ -33,15 +32,15 @@ class Progress:
     Attributes
     ----------
     samples_seen : int
-        Rows that the solver has gone through, each counted once an epoch.
+        Rows that the solver has processed. Each row counts once in every epoch.
     stalls : int
         How many times the objective or the validation score did not improve for more than `n_iter_no_change` epochs.
     epochs : int
-        Epochs finished of those that `fraction` counts.
+        Finished epochs. `fraction` is computed from their number.
     fraction : float
-        The share of training, in [0, 1], that lies before the next step.
+        The share of training, in [0, 1], that is complete before the next step.
     step : float
-        The share that the next step makes up.
+        The share of training that the next step makes up.
     """
 
     samples_seen: int = 0
@@ -52,7 +51,7 @@ class Progress:
 
     @property
     def state(self) -> dict[str, int]:
-        """What further training needs of it, beside the rows seen."""
+        """What further training needs in addition to `samples_seen`."""
         return {"stalls": self.stalls, "epochs": self.epochs}
 
     @state.setter
@@ -61,17 +60,17 @@ class Progress:
 
 
 def constant(progress, power_t):
-    """1 throughout."""
+    """1 in every step."""
     return 1.0
 
 
 def invscaling(progress, power_t):
-    """1 / (samples seen + 1)^power_t, lowered between epochs."""
+    """1 / (samples seen + 1)^power_t. It falls between epochs."""
     return (progress.samples_seen + 1.0) ** -power_t
 
 
 def adaptive(progress, power_t):
-    """A fifth after every stall."""
+    """1 at first. Every stall divides it by 5."""
     return 5.0**-progress.stalls
 
 
@@ -81,12 +80,12 @@ def cosine(progress, power_t):
 
 
 def linear(progress, power_t):
-    """From 1 to 0 in a straight line."""
+    """A straight line from 1 to 0."""
     return 1.0 - progress.fraction
 
 
 def one_cycle(progress, power_t):
-    """Half a cosine wave from 1/25 up to 1 in the first 30% of training, another down to 1/250,000 in the rest."""
+    """Half a cosine wave from 1/25 up to 1 in the first 30% of training, then another down to 1/250,000."""
     rise = progress.fraction / ONE_CYCLE_RISE
     if rise < 1.0:
         return _along_cosine(ONE_CYCLE_FIRST, 1.0, rise)
@@ -106,15 +105,15 @@ SCHEDULES = {
     "one-cycle": one_cycle,
 }
 
-# Those that go on for as long as training does; the others, a user's function among them, are laid out for all of it.
+# Schedules that go on for as long as training does. All others, and a user's function, cover the whole of training.
 OPEN_ENDED = {"constant", "invscaling", "adaptive"}
 
 
 def learning_rate_factor(learning_rate, power_t, warmup_fraction) -> Callable[[Progress], float]:
     """The schedule that the estimator's parameters describe.
 
-    During the warm-up what the schedule begins with is multiplied by a number that rises in equal steps to 1, at the last
-    step of the warm-up; the schedule has the rest of training to itself.
+    The warm-up multiplies the schedule's first value by a number that rises in equal steps. It reaches 1 at the last step of
+    the warm-up. The schedule then covers the rest of training.
 
     Parameters
     ----------
@@ -124,7 +123,7 @@ def learning_rate_factor(learning_rate, power_t, warmup_fraction) -> Callable[[P
     warmup_fraction : float
         The share of training, in [0, 1), that the warm-up takes.
     """
-    # Scalars of NumPy would set the type of what is computed from them.
+    # A NumPy scalar of float64 would turn float32 arrays into float64.
     power_t, warmup_fraction = float(power_t), float(warmup_fraction)
     schedule = SCHEDULES[learning_rate] if isinstance(learning_rate, str) else _checked(learning_rate)
 
@@ -139,7 +138,7 @@ def learning_rate_factor(learning_rate, power_t, warmup_fraction) -> Callable[[P
 
 
 def _checked(function):
-    """A user's function of the fraction of training as a schedule."""
+    """A schedule that calls a user's function of the fraction of training and checks the result."""
 
     def schedule(progress, power_t):
         factor = function(progress.fraction)

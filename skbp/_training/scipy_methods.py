@@ -1,4 +1,4 @@
-"""The methods of scipy.optimize.minimize that train a network, and the options that each of them takes."""
+"""The methods of scipy.optimize.minimize that train a network, and the options of each method."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ScipyMethod:
-    """What is to be known of a method of scipy.optimize.minimize.
+    """What training needs to know about a method of scipy.optimize.minimize.
 
     Parameters
     ----------
     name : str
-        SciPy's name of it.
+        SciPy's name of the method.
     tol : str
-        The option that `tol` sets.
+        The option that the estimator's `tol` sets.
     options : tuple of str
-        The options of the method that a user may set: none for printing or numerical derivatives.
+        The options that a user may set. Options for printing and for numerical derivatives are not among them.
     hessian : {"exact", "gauss-newton"} or None, default=None
-        The matrix whose products the method is given unless the user says otherwise; None if it uses none.
+        The matrix that the method multiplies by, unless the user chooses another. None if the method uses no matrix.
     stops_on_norm : bool, default=False
-        Whether the method compares its tolerance with the gradient's norm, which is larger than its largest element. Then
-        that element is looked at after each iteration.
+        Whether the method compares its tolerance with the gradient's norm, which is larger than its largest element. If so,
+        training checks that element after each iteration.
     precision : str or None, default=None
-        The option that says how precise the gradient is, for a method that takes differences of gradients.
+        The option for the precision of the gradient, if the method takes differences of gradients.
     summed : bool, default=False
-        Whether the method is given the sum over the rows in place of the mean. Newton-CG takes a curvature along a
-        direction below 6.7e-16, an absolute number, for none: on the scale of a mean that ends it at gradients of 1e-8.
+        Whether the method minimises the sum over the rows instead of the mean. Newton-CG takes a curvature along a
+        direction below 6.7e-16, an absolute number, for 0. With a mean, this ends Newton-CG at gradients of 1e-8.
     """
 
     name: str
@@ -45,8 +45,8 @@ class ScipyMethod:
     summed: bool = False
 
 
-# What the options of SciPy's methods may be. An entry is a test of the value and what to say of it; whatever more a method
-# asks of them, it says itself.
+# The allowed values of the options of SciPy's methods. An entry is a test of the value and a text that says what is allowed.
+# If a method has further rules, its own error reports them.
 LARGEST = sys.float_info.max
 
 
@@ -73,7 +73,7 @@ OPTION_VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
         ("xrtol", "initial_trust_radius", "max_trust_radius"),
         (lambda value: _is_number(value, 0.0), "a finite number of at least 0"),
     ),
-    # Of TNC -1 stands for its own default.
+    # For TNC, -1 stands for its own default.
     **dict.fromkeys(
         ("ftol", "gtol", "xtol", "eta", "stepmx", "accuracy", "minfev", "rescale"), (_is_number, "a finite number")
     ),

@@ -27,7 +27,7 @@ _SHORT.maxother = _SHORT.maxstring = 60
 
 
 class _Stop(StopIteration):
-    """Ends a SciPy method after an iteration. Every method catches it but TNC, which lets it through."""
+    """Ends a SciPy method after an iteration. TNC lets it through. All other methods catch it."""
 
 
 _STOPPED = {
@@ -51,7 +51,7 @@ class _AfterIteration:
         They are set to the point of every iteration.
     monitor : Monitor
     options : dict
-        With "maxiter" and "maxfun".
+        They include "maxiter" and "maxfun".
     tol : float or None
         The largest element of the gradient at which to stop; None leaves that to the method.
     """

@@ -1,10 +1,10 @@
 """How many threads work on a network.
 
-On busy cores two threads that share a small matrix product wait for each other far longer than the product takes. So BLAS
-is held to one thread while a network's products are small. Where they are large, BLAS keeps its threads. But NumPy and
-SciPy may each bring a copy of BLAS, and the threads of one copy go on looking for work, at full speed, while the other
-computes. So SciPy's copy has one thread in all fits by SciPy's methods. Passes over vectors as long as those of a very large
-network are shared between as many threads as BLAS may use.
+On busy cores, two threads that share a small matrix product wait for each other far longer than the product takes. So BLAS
+is limited to one thread while a network's products are small. If they are large, BLAS keeps its threads. But NumPy and SciPy
+may each bring a copy of BLAS. The threads of one copy keep looking for work, at full speed, while the other copy computes.
+So SciPy's copy has one thread in all fits by SciPy's methods. Passes over the long vectors of a very large network are
+shared between as many threads as BLAS may use.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from weakref import ref
 from scipy import __file__ as scipy_init
 from threadpoolctl import ThreadpoolController
 
-# Where one pass through all layers takes fewer multiplications than this, nothing is limited: a limit costs some 8
-# microseconds, as long as such a product itself. OpenBLAS uses one thread there anyway. Its versions 0.3.27 to 0.3.31 share
-# a matrix-vector product from 460,800 multiplications on and a matrix product from about 520,000 on.
+# If one pass through all layers takes fewer multiplications than this, nothing is limited: a limit costs about 8
+# microseconds, as long as such a product itself. OpenBLAS uses one thread for such products anyway. Its versions 0.3.27 to
+# 0.3.31 share a matrix-vector product from 460,800 multiplications on and a matrix product from about 520,000 on.
 TINY_PRODUCTS = 2**18
 
-# Matrix products of fewer multiplications than this, about a millisecond's work, are left to one BLAS thread. On idle
-# cores a second thread would gain half of that. On busy cores two threads that wait for each other take up to two hundred
-# times as long: one row by weights of shape (784, 1024) takes 16 ms in place of 0.09.
+# Matrix products of fewer multiplications than this, about a millisecond of work, get one BLAS thread. On idle cores a
+# second thread would save half of that. On busy cores, two threads that wait for each other take up to two hundred times as
+# long: one row times weights of shape (784, 1024) takes 16 ms instead of 0.09.
 SMALL_PRODUCT = 2**25
 
-# Long vectors are passed over block by block: the passes that follow one another over a block find it in the processor's
-# cache, which above some 100,000 elements is about 1.6 times as fast as passing over the whole vector each time.
+# Passes over long vectors go block by block. Successive passes over one block find it in the processor's cache. Above some
+# 100,000 elements, this is about 1.6 times as fast as passes over the whole vector.
 BLOCK = 2**16
 
-# Vectors at least this long are shared between threads, half of it or more for each: with 2,000,000 elements two take two
-# thirds of the time of one; with 500,000 as long as one, since they hand Python's lock to and fro. More than a few threads
-# wait for memory.
+# Vectors of at least this length are shared between threads. Each thread gets at least half this length. With 2,000,000
+# elements, two threads take two thirds of the time of one. With 500,000, they take as long as one, because they pass
+# Python's lock back and forth. If there are more than a few threads, they wait for memory.
 LONG = 2**20
 MOST_THREADS = 8
 
@@ -55,9 +55,10 @@ class _Library(NamedTuple):
 def _library(controller):
     """The functions of one of threadpoolctl's controllers, or those of OpenBLAS itself.
 
-    From version 3.8 on threadpoolctl lets one Python thread at a time set the number of OpenBLAS. For all others it does
-    nothing, without a word. But the last fit to leave sets the number back, whichever thread it is in. So OpenBLAS is called
-    directly. That is also faster, the more so as `PyDLL` does not release Python's lock, for which others may wait.
+    From version 3.8 on, threadpoolctl lets one Python thread at a time set the number of OpenBLAS. A call from any other
+    thread does nothing and says nothing. But the last fit to leave sets the number back, in whichever thread it runs. So
+    OpenBLAS is called directly. This is also faster, above all because `PyDLL` keeps Python's lock: if it released the lock,
+    it might have to wait for another thread to give it back.
     """
     dynlib = getattr(controller, "dynlib", None)
     if controller.internal_api == "openblas" and not _is_per_thread(controller) and dynlib is not None:
@@ -72,16 +73,16 @@ def _library(controller):
 
 
 def _is_per_thread(controller):
-    """Whether each thread has a number of its own, as with OpenBLAS built on OpenMP."""
+    """Whether each thread has its own number, as in an OpenBLAS that is built with OpenMP."""
     return controller.internal_api == "openblas" and getattr(controller, "threading_layer", None) == "openmp"
 
 
 @cache
 def _controllers():
-    """threadpoolctl's controllers of all copies of BLAS. To look for them takes some 10 ms: once is enough.
+    """threadpoolctl's controllers of all copies of BLAS. The search takes about 10 ms, so it runs only once.
 
-    Another thread looks for them. For Ctrl-C comes to the main thread, where it would be lost in a callback of ctypes, and
-    with it the library that the callback was about.
+    It runs in another thread, because Ctrl-C goes to the main thread. In a callback of ctypes, an interrupt would be lost,
+    and the library that the callback handles would be lost with it.
     """
     found = []
     search = threading.Thread(
@@ -89,7 +90,7 @@ def _controllers():
     )
     try:
         search.start()
-    except RuntimeError:  # the interpreter shuts down and starts no more threads
+    except RuntimeError:  # the interpreter is shutting down and starts no more threads
         search.run()
     else:
         search.join()
@@ -99,20 +100,20 @@ def _controllers():
 def _copies(of_scipy):
     """The copies of BLAS that came with SciPy, or all others."""
     package = Path(scipy_init).resolve().parent
-    # The folders into which wheels put what they bring, by operating system.
+    # The folders in which wheels put their libraries, which depend on the operating system.
     folders = {package.with_name("scipy.libs"), package / ".dylibs"}
     return [one for one in _controllers() if (Path(one.filepath).resolve().parent in folders) == of_scipy]
 
 
 class _Libraries:
-    """Libraries that have one number of threads for the whole process, and those who hold the limit.
+    """Libraries that have one number of threads for the whole process, and the holders of the limit.
 
-    The first holder notes the numbers and sets them to one. Whoever comes later joins in. The last to leave sets them back,
-    whichever thread it is in. A number that is no longer one is left alone: someone else has set it since.
+    The first holder notes the numbers and sets them to one. Later holders join. The last holder to leave sets the numbers
+    back, in whichever thread it runs. It does not touch a number that is no longer one: someone else has set it since.
 
-    A number is noted before it is changed, and forgotten after it is set back. So an interrupt may stop `enter` and `leave`
-    anywhere, and `leave` puts everything right when it is called again. If that too is interrupted, the next `enter` finds
-    former numbers but no living holder, and starts from them.
+    A number is noted before it is changed, and forgotten after it is set back. So an interrupt may stop `enter` or `leave`
+    anywhere, and the next call of `leave` repairs everything. If that call is interrupted too, the next `enter` finds former
+    numbers but no living holder, and starts from these numbers.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ class _Libraries:
         self._holders: dict[object, ref] = {}
 
     def enter(self, key, leave):
-        """Note the numbers and set them to one, or join in. There is nothing to hold where they are one already."""
+        """Note the numbers and set them to one, or join. If they are one already, there is nothing to hold."""
         if self._former and self._has_others(key):
             self._holders[key] = leave
             return
@@ -138,14 +139,14 @@ class _Libraries:
                     library.set(1)
 
     def leave(self, key):
-        """Restore the numbers, unless someone else holds the limit. The key goes last: until then it counts as a holder."""
+        """Restore the numbers, unless someone else holds the limit. The key counts as a holder until the end."""
         if key in self._holders:
             if not self._has_others(key):
                 self._restore()
             del self._holders[key]
 
     def numbers(self):
-        """The number of each library but for our limit. A one may be our limit; more than one is someone's wish."""
+        """The number of each library without our limit. A one may be our limit; someone else has set a larger number."""
         former, numbers = self._former, []
         for k, library in enumerate(self._libraries):
             n = library.get()
@@ -153,35 +154,35 @@ class _Libraries:
         return numbers
 
     def after_fork(self):
-        """Give a child process its threads back. The threads that held the limit do not live in it."""
+        """Give a child process its threads back. The Python threads that held the limit do not exist in it."""
         self._holders = {}
         self._restore()
 
     def _has_others(self, key):
-        """Whether anyone else holds the limit. Those who died without leaving do not count."""
+        """Whether anyone else holds the limit. Holders that died without leaving do not count."""
         for other, leave in self._holders.items():  # noqa: SIM110, any() takes twice as long
             if other is not key and leave() is not None:
                 return True
         return False
 
     def _restore(self):
-        for library, n in zip(self._libraries, self._former):  # noqa: B905, none are noted while nothing is limited
+        for library, n in zip(self._libraries, self._former):  # noqa: B905, no number is noted while nothing is limited
             if n > 1 and library.get() == 1:
                 library.set(n)
         self._former = []
 
 
 class _LibrariesByThread(threading.local, _Libraries):
-    """Libraries of which each has a number for every thread. Each thread notes, sets and restores its own."""
+    """Libraries that have a number for every thread. Each thread notes, sets and restores its own numbers."""
 
 
 class _OneThread:
-    """Holds copies of BLAS to one thread each while anyone holds the limit.
+    """Limits copies of BLAS to one thread each while anyone holds the limit.
 
     Parameters
     ----------
     find : callable () -> list of threadpoolctl.LibController
-        Called once, when first needed.
+        Called once, when it is first needed.
     """
 
     def __init__(self, find):
@@ -191,36 +192,36 @@ class _OneThread:
         self._owner: int | None = None
 
     def enter(self, key, leave):
-        """Set the limit or join in.
+        """Set the limit, or join.
 
         Parameters
         ----------
         key : object
-            The one to leave with.
+            The holder. `leave` takes the same key.
         leave : weakref
-            The key counts as long as what this refers to lives.
+            The key counts while the object of this reference lives.
         """
         self._for_each(_Libraries.enter, key, leave)
 
     def leave(self, key):
-        """Give the threads back, unless someone else holds the limit. To leave twice does no harm."""
+        """Give the threads back, unless someone else holds the limit. A second call does no harm."""
         self._for_each(_Libraries.leave, key)
 
     def n_threads(self):
-        """As many as these copies may use but for the limit."""
+        """The number of threads that these copies may use without the limit."""
         return max((n for libraries in self._kinds() for n in libraries.numbers()), default=1)
 
     def after_fork(self):
-        """Give a child process its threads back, with a lock that no other thread of its parent holds."""
+        """Give a child process its threads back, and a new lock: a thread of the parent may have held the old one."""
         self._taken, self._owner = threading.Lock(), None
         for libraries in self._found or []:
             libraries.after_fork()
 
     def _for_each(self, method, *args):
-        """Call a method of both kinds of libraries, with the lock.
+        """Call a method of both kinds of libraries under the lock.
 
-        The garbage collector, or the handler of a signal, may run amid this, in the same thread, and enter or leave another
-        limit. It does nothing then: to wait for the lock would last for ever.
+        The garbage collector or a signal handler may interrupt this in the same thread, and enter or leave another limit.
+        That inner call does nothing, because it would wait for the lock without end.
         """
         thread = threading.get_ident()
         if self._owner == thread and self._taken.locked():
@@ -234,7 +235,7 @@ class _OneThread:
                 self._owner = None
 
     def _kinds(self):
-        """Libraries with a number for the process, and those with a number for every thread, if there are any."""
+        """The libraries with one number for the process, and those with a number for every thread, if there are any."""
         if self._found is None:
             controllers = self._find()
             process = [_library(one) for one in controllers if not _is_per_thread(one)]
@@ -256,12 +257,13 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 class _Limit:
-    """A context in which copies of BLAS are held to one thread each.
+    """A context in which copies of BLAS are limited to one thread each.
 
-    An interrupt may stop `__exit__` before its first line, or `__enter__` after its last. So the limit is not held by this
-    object but by `__exit__` itself, the one thing that the `with` statement keeps. It counts as long as it lives, and if it
-    dies before it came to its end, what it does is done again. For that it is a partial function and no method: a method's
-    frame would keep its object alive in the traceback of the interrupt, which an interactive session keeps in turn.
+    An interrupt may stop `__exit__` before its first line, or `__enter__` after its last. So the holder of the limit is not
+    this object but `__exit__` itself, the only thing that the `with` statement keeps. The limit counts while `__exit__`
+    lives. If `__exit__` dies before it has finished, a callback of its weak reference does its work again. This is why
+    `__exit__` is a partial function and not a method. The frame of a method would keep its object alive in the traceback of
+    the interrupt, and an interactive session keeps that traceback.
     """
 
     __slots__ = ("__enter__", "__exit__")
@@ -288,10 +290,10 @@ _NO_LIMIT = nullcontext()
 
 
 def blas_threads(units, n_rows, sparse=False, by_scipy=False, most_rows=0) -> AbstractContextManager[None]:
-    """A context in which BLAS uses as many threads as are good for a network.
+    """A context in which BLAS uses as many threads as suit a network.
 
-    To enter and leave takes 5 to 10 microseconds, and less than 1 where the products are tiny and nothing is limited. Call
-    it in a `with` statement and keep no reference to what it returns: see `_Limit`.
+    To enter and leave takes 5 to 10 microseconds, or less than 1 if the products are tiny and nothing is limited. Call this
+    function in a `with` statement and keep no reference to what it returns: see `_Limit`.
 
     Parameters
     ----------
@@ -300,11 +302,11 @@ def blas_threads(units, n_rows, sparse=False, by_scipy=False, most_rows=0) -> Ab
     n_rows : int
         Rows in a product.
     sparse : bool, default=False
-        Whether the rows are sparse, so that the first layer's products are none of BLAS.
+        Whether the rows are sparse. BLAS then does not compute the products of the first layer.
     by_scipy : bool, default=False
-        Whether a method of SciPy asks for the products. It adds and multiplies vectors of its own.
+        Whether a method of SciPy asks for the products. Such a method also computes with its own vectors, by SciPy's BLAS.
     most_rows : int, default=0
-        Rows in other products within the context, if those are more. Tiny products need no limit only if all are tiny.
+        Rows in other products within the context, if those have more. The limit is left out only if all products are tiny.
 
     Returns
     -------
@@ -328,10 +330,10 @@ def for_each_block(function, size):
     Parameters
     ----------
     function : callable (slice) -> None
-        Its effect on one slice depends on no other slice. NumPy's settings for errors hold in it as they do here.
+        Its effect on one slice depends on no other slice. NumPy's error settings are the same in all threads.
     size : int
-        Length of the vector. From `LONG` on, threads share the slices, at most as many as BLAS may use without our limit.
-        All threads have ended when this returns or raises.
+        Length of the vector. From `LONG` on, threads share the slices: at most as many as BLAS may use without our limit.
+        All threads have ended when this function returns or raises.
     """
     blocks = [slice(start, start + BLOCK) for start in range(0, size, BLOCK)]
     n_threads = min(_numpys.n_threads(), MOST_THREADS, 2 * size // LONG) if size >= LONG else 1
@@ -351,10 +353,10 @@ def _share_between_threads(function, blocks, n_threads):
                 if errors:
                     return
                 function(block)
-        except BaseException as error:  # noqa: BLE001, an interrupt too is raised when all have ended
+        except BaseException as error:  # noqa: BLE001, an interrupt too is raised after all threads have ended
             errors.append(error)
 
-    # concurrent.futures starts no thread once the main thread has ended, while other threads may still train.
+    # concurrent.futures starts no thread after the main thread has ended, but other threads may still train then.
     others = [threading.Thread(target=copy_context().run, args=(every_nth, k)) for k in range(1, n_threads)]
     try:
         for other in others:

@@ -1,6 +1,6 @@
-"""Training: the one road from a recipe, parameters and rows to trained parameters.
+"""Training: one function that turns a recipe, parameters and rows into trained parameters.
 
-A single network, a stack of networks side by side, and the members of an ensemble one after another all train here.
+It trains a single network, a stack of networks side by side, and the members of an ensemble one after another.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from skbp._training.threads import blas_threads
 
 @dataclass
 class State:
-    """What training goes on from, beside the parameters.
+    """What training continues from, in addition to the parameters.
 
     Parameters
     ----------
     rngs : list of RandomState
         For each network: the order of its rows, and the seed of its dropout.
     samples_seen : int, default=0
-        By the calls that this one continues.
+        Rows that earlier calls have processed, if this call continues them.
     trained : bool, default=False
         Whether the parameters are those of an earlier call.
     parts : dict, default={}
-        What each part goes on from, by name: "rule", "progress", "history", "dropout". An earlier call left it. Empty for
-        a fresh start.
+        The state that an earlier call left for each part, by name: "rule", "progress", "history", "dropout". Empty for a
+        fresh start.
     """
 
     rngs: list[np.random.RandomState]
@@ -52,7 +52,7 @@ class Trained:
     outcome : Outcome
     history : History or StackHistory
     parts : dict
-        What each part would go on from, as in `State`; empty for SciPy's methods.
+        The state that each part would continue from, as in `State`; empty for SciPy's methods.
     watchers : list
         To be closed when the results are published.
     """
@@ -74,16 +74,16 @@ def train(recipe, params, rows, held_out=None, watchers=(), state=None, *, verbo
     Parameters
     ----------
     recipe : Recipe
-        With its loss.
+        It must have its loss.
     params : Parameters
-        Of one network or of a stack. Changed in place.
+        The parameters of one network or of a stack. Changed in place.
     rows : Rows
         The rows to train on, for a stack with the set of each member.
     held_out : callable (Parameters) -> (score, loss), default=None
     watchers : sequence, default=()
         See Monitor.
     state : State
-        Its random generators go on; nothing else of it changes.
+        Its random generators advance. Nothing else in it changes.
     verbose : int, default=0
     every : int, default=1
         Epochs from one look at the held-out rows to the next.
@@ -131,7 +131,7 @@ def train(recipe, params, rows, held_out=None, watchers=(), state=None, *, verbo
 
 
 def _parts(solver, history, dropout) -> dict[str, Any]:
-    """Everything that training goes on from. Each part has a `state`."""
+    """Everything that training continues from. Each part has a `state`."""
     if not isinstance(solver, MiniBatchSolver):
         return {}
     parts = {"rule": solver.rule, "progress": solver.progress, "history": history}
@@ -139,13 +139,13 @@ def _parts(solver, history, dropout) -> dict[str, Any]:
 
 
 def _collect(parts, outcome):
-    """The state of each part. The moments of a step that diverged are no start for another."""
+    """The state of each part. After a step that diverged, the moments of the rule are dropped."""
     states = {name: part.state for name, part in parts.items()}
     return states | {"rule": {}} if states and outcome.status == "diverged" else states
 
 
 def _restore(parts, states, dtype):
-    """Bring the parts into copies of the states that an earlier call left, perhaps with parameters of another type."""
+    """Set the parts to copies of the states that an earlier call left, perhaps with parameters of another type."""
     for name, part in parts.items():
         state = states.get(name)
         if isinstance(state, dict):

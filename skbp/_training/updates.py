@@ -1,8 +1,8 @@
 """Update rules: how a stochastic solver turns a gradient into a step.
 
-A rule sees the parameters and their gradient as flat vectors and changes the parameters in place. Its memory (a
-velocity, moments) is its own; `state` gives it out and takes it back as a plain dict, so that training can resume.
-``UPDATES`` maps a solver's name to its rule.
+A rule gets the parameters and their gradient as flat vectors and changes the parameters in place. It keeps its memory, such
+as a velocity or moments, in `state`: a plain dict, which can be read and set so that training can resume. ``UPDATES`` maps a
+solver's name to its rule.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from skbp._training.threads import for_each_block
 
 
 class UpdateRule(ABC):
-    """One step's formula on flat vectors.
+    """The formula of one step, on flat vectors.
 
-    1. `step` changes `theta` in place, leaves `gradient` as it is, and returns nothing.
-    2. The constructor takes as keywords those of the estimator's parameters that ``parameters`` names.
-    3. ``state`` holds all that a later step depends on, as numbers and arrays; it is empty before the first step.
-    4. ``memoryless`` says that no step depends on another, and none moves a parameter whose derivative is 0.
+    1. `step` changes `theta` in place, does not change `gradient`, and returns nothing.
+    2. The constructor takes as keywords the parameters of the estimator that ``parameters`` names.
+    3. ``state`` holds everything that a later step depends on, as numbers and arrays. It is empty before the first step.
+    4. ``memoryless`` is true if no step depends on another, and no step moves a parameter with a derivative of 0.
     """
 
     parameters: tuple[str, ...]
@@ -35,11 +35,11 @@ class UpdateRule(ABC):
 
 
 class SGD(UpdateRule):
-    r"""Stochastic gradient descent with momentum mu, and a learning rate eta.
+    r"""Stochastic gradient descent with momentum mu and learning rate eta.
 
     .. math:: v \leftarrow \mu v - \eta g, \qquad \theta \leftarrow \theta + v
 
-    With Nesterov's momentum the step looks ahead: theta changes by mu v - eta g with the new v.
+    Nesterov's momentum makes the step look ahead: theta changes by mu v - eta g with the new v.
 
     References
     ----------
@@ -56,7 +56,7 @@ class SGD(UpdateRule):
 
     def step(self, theta, gradient, learning_rate):
         if self.memoryless:
-            self.state = {}  # of a time with momentum
+            self.state = {}  # it may be left from steps with momentum
         elif not self.state:
             self.state = {"velocity": np.zeros_like(theta)}
 
@@ -83,11 +83,11 @@ class Adam(UpdateRule):
         m &\leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2 \\
         \theta &\leftarrow \theta - \eta \, \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \, \frac{m}{\sqrt v + \epsilon}
 
-    at step t, counted from 1: the second, cheaper form of section 2 of the paper, in which epsilon is added to the root
-    that is not yet corrected for its start at zero.
+    at step t, counted from 1. This is the second, cheaper form in section 2 of the paper. It adds epsilon to the root before
+    the root is corrected for its start at zero.
 
-    What is kept is m / (1 - beta_1) and v / (1 - beta_2), which need not be scaled anew in every step: ten passes over the
-    vector in place of twelve.
+    The state holds m / (1 - beta_1) and v / (1 - beta_2). They need no scaling in a step, which then takes ten passes over
+    the vector instead of twelve.
 
     References
     ----------
@@ -129,5 +129,5 @@ UPDATES: dict[str, type[UpdateRule]] = {"sgd": SGD, "adam": Adam}
 
 
 def is_stochastic(solver) -> bool:
-    """Whether a solver is one of mini-batches; a value that is no solver is none."""
+    """Whether a solver takes mini-batches. False for a value that is not the name of a solver."""
     return isinstance(solver, str) and solver in UPDATES

@@ -369,7 +369,7 @@ def test_an_integer_weight_counts_like_as_many_rows(solver, alpha):
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:The penalty rules")
+@pytest.mark.filterwarnings("ignore:The penalty dominates")
 @pytest.mark.skipif(
     "sample_weight" not in inspect.signature(MLPClassifier.fit).parameters, reason="scikit-learn without sample_weight"
 )
@@ -522,11 +522,11 @@ def test_balanced_class_weights_of_partial_fit_without_sample_weight():
     assert_same_network(counted, ones, rtol=1e-12)
 
 
-# Light weights, beside which the penalty rules
+# Light weights, beside which the penalty dominates
 
 
 def penalty_warnings(clf, *args, **kwargs):
-    return [m for m in messages(clf.fit, *args, **kwargs) if "penalty rules" in m]
+    return [m for m in messages(clf.fit, *args, **kwargs) if "penalty dominates" in m]
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
@@ -550,7 +550,7 @@ def test_light_weights_are_warned_of_in_every_guise():
     assert len(penalty_warnings(small(early_stopping=True), X, y, light)) == 1
     assert len(penalty_warnings(small(dtype="float32"), X, y, np.full(100, 1e-300))) == 1
     found = messages(small().partial_fit, X, y, light, classes=[0, 1])
-    assert len([m for m in found if "penalty rules" in m]) == 1
+    assert len([m for m in found if "penalty dominates" in m]) == 1
     # The mean is what counts: AdaBoost's weights sum to 1.
     assert len(penalty_warnings(small(), X, y, np.where(np.arange(100) == 0, 1e-3, 0.0))) == 1
 
@@ -577,10 +577,10 @@ def test_cv_does_not_warn_of_the_scale_of_weights(size):
     found = messages(small_cv().fit, X, y, np.full(len(X), size))
     assert [m for m in found if "penalty" in m or "alpha" in m] == []
     found = messages(small_cv(class_weight={0: size, 1: 2 * size}).fit, X, y)
-    assert [m for m in found if "penalty rules" in m] == []
+    assert [m for m in found if "penalty dominates" in m] == []
 
 
-@pytest.mark.filterwarnings("ignore:The penalty rules")
+@pytest.mark.filterwarnings("ignore:The penalty dominates")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_a_penalty_without_bound_leaves_finite_weights_near_0(solver, dtype):

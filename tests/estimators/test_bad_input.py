@@ -368,12 +368,12 @@ def test_parameters_outside_their_range(name, value):
 @pytest.mark.parametrize(
     ("name", "value", "match"),
     [
-        ("alpha", [0.1], r"alpha has 1 entries, .* hidden and output, of which there are 2"),
+        ("alpha", [0.1], r"alpha has 1 entries, but there must be 2, .* hidden and output"),
         ("alpha", [0.1, 0.1, 0.1], r"alpha has 3 entries"),
         ("alpha", [0.1, -0.1], r"alpha=\[0\.1, -0\.1\] must be a number of at least 0"),
         ("alpha", [0.1, np.nan], r"alpha=\[0\.1, nan\] must be"),
         ("alpha", [0.1, "much"], r"alpha=\[0\.1, 'much'\] must be"),
-        ("dropout", [], r"dropout has 0 entries, .* the hidden layers, of which there are 1"),
+        ("dropout", [], r"dropout has 0 entries, but there must be 1, .* the hidden layers"),
         ("dropout", [0.1, 0.1], r"dropout has 2 entries"),
         ("dropout", [1.0], r"dropout=\[1\.0\] must be a number of at least 0 and less than 1"),
         ("dropout", [-0.1], r"dropout=\[-0\.1\] must be a number of at least 0"),
