@@ -7,8 +7,6 @@ off before weights are summed or cast. The penalty needs it again, because its s
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from sklearn.utils.validation import check_array
 
@@ -84,11 +82,3 @@ def shares(weight, indices):
         return np.full(len(indices), 1.0 / len(indices))
     relative, _ = relative_weights(chosen)
     return relative / relative.sum()
-
-
-def times_power_of_2(number, exponent):
-    """``number * 2.0**exponent``, or inf if that is beyond the largest float."""
-    try:
-        return math.ldexp(number, exponent)
-    except OverflowError:
-        return math.inf

@@ -36,7 +36,9 @@ class Classes(ClassifierMixin):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        exclusive = self.out_activation in LOSSES and LOSSES[self.out_activation].exclusive
+        # A value of the wrong type is an error of `fit`, not of the tags.
+        name = self.out_activation if isinstance(self.out_activation, str) else ""
+        exclusive = name in LOSSES and LOSSES[name].exclusive
         tags.classifier_tags.multi_label = not exclusive
         return tags
 

@@ -143,7 +143,7 @@ class BackpropClassifier(Classes, SingleNetwork):
     >>> from sklearn.datasets import load_iris
     >>> from skbp import BackpropClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = BackpropClassifier(8, "tanh", solver="lbfgs", alpha=1.0, random_state=0)
+    >>> clf = BackpropClassifier(8, "tanh", solver="lbfgs", alpha=1.0, max_iter=500, random_state=0)
     >>> clf.fit(X, y).score(X, y) > 0.95
     True
     """
