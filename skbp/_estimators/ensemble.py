@@ -335,10 +335,10 @@ class Ensemble(NetworkEstimator):
 
     def _linked(self, logits, temperature):
         """Class probabilities of logits with any leading axes."""
-        rows = (logits / temperature).reshape(-1, logits.shape[-1])
-        if not np.isfinite(rows).all():
-            rows = shrunk(logits.reshape(rows.shape)) / temperature
-        proba = self._target.proba(rows)
+        z = (logits / temperature).reshape(-1, logits.shape[-1])
+        if not np.isfinite(z).all():
+            z = shrunk(logits.reshape(z.shape)) / temperature
+        proba = self._target.proba(z)
         return proba.reshape(*logits.shape[:-1], -1)
 
 

@@ -116,7 +116,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
             with blas_threads(network.units, min(n_rows, CHUNK_ROWS), issparse(X)):
                 if n_rows <= CHUNK_ROWS:
                     return make(network.logits(X))
-                return _gathered(((chunk, make(network.logits(rows))) for chunk, rows in chunks(X)), n_rows)
+                return _gathered(((chunk, make(network.logits(part))) for chunk, part in chunks(X)), n_rows)
 
     @property
     def _target(self) -> Target:
@@ -220,8 +220,8 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         if not getattr(self, "_skl_callbacks", None):
             return None
 
-        def trained_on(rows):
-            return rows if train is None or rows is None else _safe_indexing(rows, train)
+        def trained_on(values):
+            return values if train is None or values is None else _safe_indexing(values, train)
 
         X, y, sample_weight = data
         arguments: dict = {"X": functools.cache(lambda: trained_on(X)), "y": functools.cache(lambda: trained_on(y))}

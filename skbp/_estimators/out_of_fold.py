@@ -79,9 +79,9 @@ class OutOfFold:
                 raise _TimeIsUp
             factor = math.exp(-log_temperature)
             value = 0.0
-            for rows, z in self._chunks(step):
-                losses = self._target.log_losses(self._link(z * factor), codes[rows])
-                value += float(losses @ weight[rows])
+            for indices, z in self._chunks(step):
+                losses = self._target.log_losses(self._link(z * factor), codes[indices])
+                value += float(losses @ weight[indices])
             best = min(best, (value / total, log_temperature))
             return value / total
 
@@ -95,12 +95,12 @@ class OutOfFold:
     def mean_proba(self, n_rows, factor):
         """For each row the mean probabilities of its logits times a factor; nan for rows in no fold."""
         total, count = None, np.zeros((n_rows, 1))
-        for rows, z in self._chunks():
+        for indices, z in self._chunks():
             proba = self._link(z * factor)
             if total is None:
                 total = np.zeros((n_rows, proba.shape[1]))
-            total[rows] += proba
-            count[rows] += 1.0
+            total[indices] += proba
+            count[indices] += 1.0
         total /= count
         return total
 

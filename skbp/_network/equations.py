@@ -80,7 +80,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def forward(weights, biases, activations, rows, tape):
+def forward(weights, biases, activations, X, tape):
     """Run the network on a batch. The output of every layer stays on the tape.
 
     Parameters
@@ -88,7 +88,7 @@ def forward(weights, biases, activations, rows, tape):
     weights, biases : lists of L arrays
     activations : sequence of L - 1 Activation
         One for each hidden layer.
-    rows : {ndarray, sparse array} of shape (n_rows, n_features)
+    X : {ndarray, sparse array} of shape (n_rows, n_features)
         The batch, a_0. A stack has one for each member: an array with a leading axis, or a list of sparse arrays.
     tape : Tape for n_rows
         The function writes its lists ``a``, ``z`` and ``input``.
@@ -98,7 +98,7 @@ def forward(weights, biases, activations, rows, tape):
     logits : ndarray of shape (n_rows, n_outputs)
         z_L, which is ``tape.z[L]``.
     """
-    tape.a[0] = tape.input[0] = rows
+    tape.a[0] = tape.input[0] = X
     n_layers = len(weights)
     for layer in range(1, n_layers + 1):
         z = _multiply(tape.input[layer - 1], weights[layer - 1], out=tape.z[layer])  # (1)
@@ -224,10 +224,10 @@ def backward_tangent(weights, activations, tape, direction, tangent, product, ro
     return product
 
 
-def _transposed(rows):
-    if isinstance(rows, np.ndarray):
-        return rows.mT
-    return [member.T for member in rows] if isinstance(rows, list) else rows.T
+def _transposed(X):
+    if isinstance(X, np.ndarray):
+        return X.mT
+    return [member.T for member in X] if isinstance(X, list) else X.T
 
 
 def _multiply(left, right, out):

@@ -70,22 +70,22 @@ class Tape:
     """
 
     def __init__(self, n_rows, units, dtype, passes="backward", keeps_z=(), drops=(), members=()):
-        hidden, rows = list(units[1:-1]), (*members, n_rows)
+        hidden, shape = list(units[1:-1]), (*members, n_rows)
         self.n_rows = n_rows
         self.ones = np.ones(n_rows, dtype)
-        self.a = [None, *_buffers(rows, units[1:], dtype)]
-        self.z = _where(keeps_z, self.a, rows, units, dtype)
-        self.input = _where(drops, self.a, rows, units, dtype)
-        self.factor = _where(drops, [None] * len(units), rows, units, dtype)
+        self.a = [None, *_buffers(shape, units[1:], dtype)]
+        self.z = _where(keeps_z, self.a, shape, units, dtype)
+        self.input = _where(drops, self.a, shape, units, dtype)
+        self.factor = _where(drops, [None] * len(units), shape, units, dtype)
         self.delta, self.error, self.slope = [], [], []
         if passes != "forward":
-            self.delta = [None, *_buffers(rows, units[1:], dtype)]
+            self.delta = [None, *_buffers(shape, units[1:], dtype)]
         if passes == "backward":
             self.error = [*self.delta[:-1], None]
-            self.slope = [None, *_shared_buffers(rows, hidden, dtype), None]
+            self.slope = [None, *_shared_buffers(shape, hidden, dtype), None]
         elif passes == "tangent":
-            self.error = [None, *_buffers(rows, hidden, dtype), None]
-            self.slope = [None, *_buffers(rows, hidden, dtype), None]
+            self.error = [None, *_buffers(shape, hidden, dtype), None]
+            self.slope = [None, *_buffers(shape, hidden, dtype), None]
         self._heads = {}
 
     def head(self, n_rows) -> Tape:
@@ -119,22 +119,22 @@ class TangentTape:
         return _head(self, n_rows, ("z", "a", "delta", "scratch"))
 
 
-def _buffers(rows, widths, dtype):
-    return [np.empty((*rows, width), dtype) for width in widths]
+def _buffers(shape, widths, dtype):
+    return [np.empty((*shape, width), dtype) for width in widths]
 
 
-def _shared_buffers(rows, widths, dtype):
+def _shared_buffers(shape, widths, dtype):
     """Arrays for layers of these widths, all in the same memory."""
-    buffer = np.empty(math.prod(rows) * max(widths, default=0), dtype)
-    return [_first_rows(buffer, (*rows, width)) for width in widths]
+    buffer = np.empty(math.prod(shape) * max(widths, default=0), dtype)
+    return [_first_rows(buffer, (*shape, width)) for width in widths]
 
 
-def _where(wanted, otherwise, rows, units, dtype):
+def _where(wanted, otherwise, shape, units, dtype):
     """A list over all layers: a new buffer for each hidden layer that is `wanted`, else the entry of `otherwise`."""
     layers = list(otherwise)
     for layer, is_wanted in enumerate(wanted, start=1):
         if is_wanted:
-            layers[layer] = np.empty((*rows, units[layer]), dtype)
+            layers[layer] = np.empty((*shape, units[layer]), dtype)
     return layers
 
 

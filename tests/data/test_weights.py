@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network import MLPClassifier
 
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._data.weights import checked_weight, of_mean_one, relative_weights, shares, times_power_of_2
+from skbp._data.weights import checked_weight, of_mean_one, relative_weights, shares
 from skbp._training.solvers import SOLVERS
 
 # Most tests train for a few epochs only: they are about what those epochs do and not about where they lead.
@@ -228,11 +228,6 @@ def test_shares_are_equal_where_there_are_no_weights(weight):
     assert_array_equal(shares(weight, np.array([0, 2, 3, 2])), np.full(4, 0.25))
 
 
-@pytest.mark.parametrize("exponent", [-3000, -1100, -2, 0, 5, 1023, 1024, 3000])
-def test_times_a_power_of_2(exponent):
-    result = times_power_of_2(1.5, exponent)
-    assert result == (math.inf if exponent > 1023 else float(Fraction(3, 2) * Fraction(2) ** exponent))
-    assert times_power_of_2(0.0, exponent) == 0.0
 
 
 # BackpropClassifierCV: only ratios count
