@@ -86,7 +86,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["auto_examples"],
     "filename_pattern": r"plot_|compare_with_logistic_regression",
     "within_subsection_order": FunctionSortKey(TEACHING_ORDER.index, "TEACHING_ORDER"),
-    "default_thumb_file": str(Path(__file__).parent / "_static/network.png"),
+    "default_thumb_file": str(Path(__file__).parent / "_static/quality.png"),
     "remove_config_comments": True,
     "show_memory": False,
     "download_all_examples": False,

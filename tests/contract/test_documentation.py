@@ -200,9 +200,9 @@ CLASSIFIERS = (skbp.BackpropClassifier, skbp.BackpropClassifierCV)
 
 
 def test_the_guide_describes_every_parameter_once_with_its_defaults_below_a_label():
-    entry = re.compile(r"^\.\. _param-(\w+):\n\n\.\. describe:: \1 : .*default=(.*?)(?:, CV (.*))?$", re.MULTILINE)
+    entry = r"^\.\. _param-(\w+):\n\n\.\. describe:: \1 : .*default=(.*?)(?:, CV (.*))?$"
+    entries = re.findall(entry, PAGES["guide/parameters.rst"], re.MULTILINE)
     defaults = [{name: p.default for name, p in inspect.signature(cls).parameters.items()} for cls in CLASSIFIERS]
-    entries = entry.findall(PAGES["guide/parameters.rst"])
     assert sorted(name for name, *_ in entries) == sorted(set().union(*defaults))
     for name, default, default_cv in entries:
         for of_class, shown in zip(defaults, (default, default_cv or default), strict=True):
