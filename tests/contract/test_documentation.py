@@ -8,6 +8,7 @@ import types
 from pathlib import Path
 
 import pytest
+from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
 
 import skbp._network.equations
@@ -193,6 +194,28 @@ def test_the_reference_lists_every_public_name_once():
         elif found := re.match(r"   (\w+)$", line):
             listed.append(f"{current}.{found[1]}")
     assert sorted(listed) == sorted(PUBLIC)
+
+
+CLASSIFIERS = (skbp.BackpropClassifier, skbp.BackpropClassifierCV)
+
+
+def test_the_guide_describes_every_parameter_once_with_its_defaults_below_a_label():
+    entry = r"^\.\. _param-(\w+):\n\n\.\. describe:: \1 : .*default=(.*?)(?:, CV (.*))?$"
+    entries = re.findall(entry, PAGES["guide/parameters.rst"], re.MULTILINE)
+    defaults = [{name: p.default for name, p in inspect.signature(cls).parameters.items()} for cls in CLASSIFIERS]
+    assert sorted(name for name, *_ in entries) == sorted(set().union(*defaults))
+    for name, default, default_cv in entries:
+        for of_class, shown in zip(defaults, (default, default_cv or default), strict=True):
+            assert of_class.get(name, ast.literal_eval(shown)) == ast.literal_eval(shown), name
+
+
+def test_the_guide_describes_every_fitted_attribute_once():
+    cells = re.findall(r"^   \* - (``.*)$", PAGES["guide/parameters.rst"], re.MULTILINE)
+    described = [name for cell in cells for name in re.findall(r"``(\w+_)``", cell)]
+    documented_names = {
+        name for cls in CLASSIFIERS for entry in ClassDoc(cls)["Attributes"] for name in entry.name.split(", ")
+    }
+    assert sorted(described) == sorted(documented_names)
 
 
 @pytest.mark.parametrize(
