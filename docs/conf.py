@@ -55,6 +55,7 @@ math_eqref_format = "({number})"
 numfig = False
 
 autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say the types
 # The inherited methods and the requests of metadata routing have scikit-learn's docstrings. They refer to labels and a
 # glossary of its site, which cannot be resolved without a network. api.rst names these methods.
 autodoc_default_options = {
