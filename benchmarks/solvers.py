@@ -4,7 +4,8 @@
 
 Each solver minimises the same objective (tanh, alpha=1) until it converges or for at most 1,000 iterations. The first table
 has the seconds, the final objective, the largest element of the final gradient, iterations, evaluations of F and products
-with the Hessian. Two summaries and the table in docs/benchmarks.rst follow. "exact" and "gauss-newton" are the two values of `hessian`.
+with the Hessian. Two summaries and the table in docs/benchmarks.rst follow. "exact" and "gauss-newton" are the two values
+of `hessian`.
 Seconds are processor time on one BLAS thread, which depends little on other work on the machine: the least of up to five
 fits within ten seconds. The run takes about ten minutes.
 

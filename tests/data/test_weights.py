@@ -228,8 +228,6 @@ def test_shares_are_equal_where_there_are_no_weights(weight):
     assert_array_equal(shares(weight, np.array([0, 2, 3, 2])), np.full(4, 0.25))
 
 
-
-
 # BackpropClassifierCV: only ratios count
 
 
