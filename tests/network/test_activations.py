@@ -1,47 +1,19 @@
-"""Every activation is the function it is named for, its slope that function's derivative, its curvature the slope's."""
+"""Every activation is the function of its name. Its slope and its curvature are the first and the second derivative."""
 
 import dataclasses
-from math import e, erfc, pi, sqrt
+from math import pi, sqrt
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
-from scipy.special import expit, ndtr
 
 from skbp._network.activations import ACTIVATIONS, Activation, activation_record
 
-# The constants of selu in closed form, as the equations for mean 0 and variance 1 have them.
-SELU_ALPHA = -sqrt(2.0 / pi) / (erfc(sqrt(0.5)) * sqrt(e) - 1.0)
-SELU_SCALE = (1.0 - erfc(sqrt(0.5)) * sqrt(e)) * sqrt(2.0 * pi)
-SELU_SCALE /= sqrt(
-    2.0 * erfc(sqrt(2.0)) * e**2
-    + pi * erfc(sqrt(0.5)) ** 2 * e
-    - 2.0 * (2.0 + pi) * erfc(sqrt(0.5)) * sqrt(e)
-    + pi
-    + 2.0
-)
-
-# What each name stands for, written differently from the package. A new record has to bring its formula.
-FORMULAS = {
-    "identity": lambda z: 1.0 * z,
-    "logistic": expit,
-    "tanh": lambda z: 1.0 - 2.0 / (np.exp(2.0 * z) + 1.0),
-    "relu": lambda z: np.where(z > 0.0, z, 0.0),
-    "leaky_relu": lambda z: np.where(z > 0.0, z, z / 100.0),
-    "relu6": lambda z: np.where(z > 6.0, 6.0, np.where(z > 0.0, z, 0.0)),
-    "elu": lambda z: np.where(z > 0.0, z, np.exp(z) - 1.0),
-    "selu": lambda z: SELU_SCALE * np.where(z > 0.0, z, SELU_ALPHA * (np.exp(z) - 1.0)),
-    "gelu": lambda z: z * ndtr(z),
-    "silu": lambda z: z * expit(z),
-    "mish": lambda z: z * np.tanh(np.logaddexp(0.0, z)),
-    "softplus": lambda z: np.logaddexp(0.0, z),
-    "softsign": lambda z: np.sign(z) * (1.0 - 1.0 / (1.0 + np.abs(z))),
-}
-# Where the slope jumps, or the curvature.
+# Where the slope or the curvature jumps.
 JUMPS = {"relu": [0.0], "leaky_relu": [0.0], "relu6": [0.0, 6.0], "elu": [0.0], "selu": [0.0], "softsign": [0.0]}
-# The initial scales that are as Glorot and Bengio, or scikit-learn, have them.
-AS_ELSEWHERE = {"logistic": 2.0, "tanh": 6.0, "relu": 6.0, "softsign": 6.0}
+# The initial scales of Glorot and Bengio, or of scikit-learn.
+OF_THE_LITERATURE = {"logistic": 2.0, "tanh": 6.0, "relu": 6.0, "softsign": 6.0}
 DTYPES = [np.float32, np.float64]
 
 every_activation = pytest.mark.parametrize("name", list(ACTIVATIONS))
@@ -49,7 +21,7 @@ both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 
 def points(dtype):
-    """Both signs, and neither 0 nor 6: the kinks have tests of their own."""
+    """Numbers of both signs without 0 and 6. The kinks have tests of their own."""
     return np.linspace(-7.0, 7.0, 60).astype(dtype).reshape(12, 5)
 
 
@@ -58,7 +30,7 @@ def value_at(name, z):
 
 
 def given(name, z):
-    """What slope and curvature are functions of."""
+    """The argument of slope and curvature."""
     return z.copy() if ACTIVATIONS[name].needs_z else value_at(name, z)
 
 
@@ -72,13 +44,13 @@ def curvature_at(name, z):
 
 @every_activation
 @both_dtypes
-def test_the_function_is_its_formula_and_leaves_z_alone(name, dtype):
+def test_the_function_is_its_formula_and_does_not_change_z(formulas, name, dtype):
     z = points(dtype)
     out = np.full_like(z, np.nan)
     assert ACTIVATIONS[name].function(z, out=out) is out
     assert_array_equal(z, points(dtype))
     eps = np.finfo(dtype).eps
-    assert_allclose(out, FORMULAS[name](z.astype(np.float64)), rtol=4 * eps, atol=4 * eps)
+    assert_allclose(out, formulas[name][0](z.astype(np.float64)), rtol=4 * eps, atol=4 * eps)
 
 
 @every_activation
@@ -95,7 +67,7 @@ def test_the_function_may_overwrite_z(name, dtype):
 @both_dtypes
 def test_the_slope_is_the_derivative_of_the_function(name, dtype):
     z = points(dtype)
-    step = np.finfo(dtype).eps ** (1 / 3)  # balances the truncation of central differences with rounding
+    step = np.finfo(dtype).eps ** (1 / 3)  # balances the truncation error of central differences with rounding
     above, below = z + dtype(step), z - dtype(step)
     function = ACTIVATIONS[name].function
     rise = function(above, out=np.empty_like(z)) - function(below, out=np.empty_like(z))
@@ -128,7 +100,7 @@ def test_the_curvature_is_the_derivative_of_the_slope(name, dtype):
 @every_activation
 @both_dtypes
 @pytest.mark.parametrize("what", ["slope", "curvature"])
-def test_slope_and_curvature_write_their_out_and_leave_what_they_are_given_alone(what, name, dtype):
+def test_slope_and_curvature_write_to_out_and_do_not_change_their_argument(what, name, dtype):
     derivative = getattr(ACTIVATIONS[name], what)
     if derivative is None:
         return
@@ -141,29 +113,30 @@ def test_slope_and_curvature_write_their_out_and_leave_what_they_are_given_alone
 
 @every_activation
 @both_dtypes
-def test_all_stay_finite_at_the_largest_numbers(name, dtype):
+def test_all_stay_finite_at_the_largest_numbers(formulas, name, dtype):
     largest = np.finfo(dtype).max
     z = np.array([-largest, -1e30, -1e4, 1e4, 1e30, largest], dtype)
     far = np.where(z > 0.0, 1e6, -1e6)
-    with np.errstate(over="ignore"):  # of the formulas above only
-        expected = FORMULAS[name](z)
-        # The slopes to which the function tends on either side, from two points far out.
-        slopes = (FORMULAS[name](2.0 * far) - FORMULAS[name](far)) / far
-    # Selu, whose slope is more than 1, is larger than the largest number.
+    function = formulas[name][0]
+    with np.errstate(over="ignore"):  # the formulas may overflow
+        expected = function(z)
+        # The slopes in the limit on either side, from two points far from 0.
+        slopes = (function(2.0 * far) - function(far)) / far
+    # Selu has a slope above 1. So its value there is beyond the largest number.
     with np.errstate(over="raise" if np.isfinite(expected).all() else "ignore"):
         assert_allclose(value_at(name, z), expected, rtol=1e-6)
         assert_allclose(slope_at(name, z), slopes, rtol=1e-6, atol=2e-8)
         if ACTIVATIONS[name].curvature is not None:
-            # No curvature fades more slowly than softsign's, which is 2 / (1 + |z|)^3.
+            # The curvature of softsign, 2 / (1 + |z|)^3, goes to 0 the slowest.
             assert (abs(curvature_at(name, z)) <= 2.1 * (1.0 + abs(z.astype(np.float64))) ** -3.0).all()
 
 
 @every_activation
 def test_in_float32_derivatives_are_right_to_rounding_also_in_the_tails(name):
-    """Against float64, where differences have judged: float32 has no room for large terms that cancel."""
+    """The reference is float64, which differences have checked. float32 has no room for large terms that cancel."""
     z = np.linspace(-100.0, 100.0, 4001).astype(np.float32)
     for at in [slope_at] if ACTIVATIONS[name].curvature is None else [slope_at, curvature_at]:
-        # Where z is a factor, as in silu, it magnifies the rounding of the other one until that has become 0 or 1.
+        # A factor z, as in silu, magnifies the rounding of the other factor until that one is 0 or 1.
         assert abs(at(name, z) - at(name, z.astype(np.float64))).max() <= 32.0 * np.finfo(np.float32).eps
 
 
@@ -175,12 +148,12 @@ def test_the_slope_of_relu_at_its_kink_is_0(dtype):
 @every_activation
 @both_dtypes
 def test_nan_is_not_hidden(name, dtype):
-    # Divergence is recognised by objectives that are not finite; an activation must not turn nan into a number.
+    # An objective that is not finite shows that training diverges. So an activation must not turn nan into a number.
     assert np.isnan(ACTIVATIONS[name].function(np.array([np.nan], dtype), out=np.empty(1, dtype)))
 
 
 @both_dtypes
-def test_the_slope_of_leaky_relu_at_its_kink_is_that_below(dtype):
+def test_the_slope_of_leaky_relu_at_its_kink_is_the_slope_below_it(dtype):
     assert_allclose(slope_at("leaky_relu", np.array([0.0, -0.0, -1.0, 1.0], dtype)), [0.01, 0.01, 0.01, 1.0], rtol=1e-6)
 
 
@@ -191,7 +164,7 @@ def test_the_slope_of_relu6_is_0_at_both_kinks_and_beyond(dtype):
 
 
 def under_the_normal_density(function):
-    """The expectation of a function of one number, standard normal."""
+    """The expectation of a function of a standard normal number."""
 
     def weighted(z):
         return function(z) * np.exp(-0.5 * z * z) / sqrt(2.0 * pi)
@@ -200,11 +173,11 @@ def under_the_normal_density(function):
 
 
 @every_activation
-def test_initial_scales_keep_the_size_of_z_unless_they_are_those_of_elsewhere(name):
+def test_initial_scales_keep_the_size_of_z_or_are_those_of_the_literature(name):
     def square(z):
         return value_at(name, np.array([z]))[0] ** 2
 
-    expected = AS_ELSEWHERE.get(name, 6.0 / under_the_normal_density(square))
+    expected = OF_THE_LITERATURE.get(name, 6.0 / under_the_normal_density(square))
     assert ACTIVATIONS[name].initial_scale == pytest.approx(expected, rel=0.02)
 
 
@@ -217,18 +190,27 @@ def test_selu_keeps_mean_0_and_variance_1():
 
 
 @every_activation
-def test_z_is_kept_only_where_it_does_not_follow_from_the_activation(name):
-    # Where the function falls and rises, one activation stands for two z, whose slopes differ.
+def test_z_is_kept_only_if_it_does_not_follow_from_the_activation(name):
+    # If the function falls and rises, two z with different slopes have the same activation.
     falls = (np.diff(value_at(name, np.linspace(-7.0, 7.0, 2001))) < -1e-9).any()
     assert ACTIVATIONS[name].needs_z == falls
 
 
-# Records of one's own
+# Records
+
+
+@every_activation
+def test_the_key_of_a_record_is_its_name(name):
+    assert ACTIVATIONS[name].name == name
+
+
+def test_a_record_of_the_user_has_a_name_by_default():
+    assert Activation(lambda z, out: np.sin(z, out=out), lambda a, out: np.sqrt(1.0 - a * a, out=out)).name == "f"
 
 
 @every_activation
 @pytest.mark.parametrize("what", ["function", "slope", "curvature"])
-def test_a_record_whose_function_does_not_write_to_out_is_refused(what, name):
+def test_a_function_that_does_not_write_to_out_is_refused(what, name):
     if getattr(ACTIVATIONS[name], what) is None:
         return
     for wrong in (lambda x, out: np.tanh(x), lambda x, out: out):
@@ -239,7 +221,7 @@ def test_a_record_whose_function_does_not_write_to_out_is_refused(what, name):
 
 
 def test_slopes_are_tried_on_values_that_the_function_takes():
-    # z / sqrt(1 + z^2) has the slope (1 - a^2)^(3/2), which is no number for |a| > 1.
+    # z / sqrt(1 + z^2) has the slope (1 - a^2)^(3/2). For |a| > 1 that is not a number.
     def slope(a, out):
         return np.power(1.0 - a * a, 1.5, out=out)
 
@@ -249,7 +231,7 @@ def test_slopes_are_tried_on_values_that_the_function_takes():
     assert_allclose(record.slope(a, np.empty_like(z)), (1.0 + z * z) ** -1.5, rtol=1e-14)
 
 
-def test_a_record_is_given_by_name_or_as_it_is():
+def test_activation_record_takes_a_name_or_a_record():
     record = dataclasses.replace(ACTIVATIONS["tanh"], initial_scale=1.0)
     assert activation_record("tanh") is ACTIVATIONS["tanh"]
     assert activation_record(record) is record

@@ -1,4 +1,4 @@
-"""The network's output is that computed by hand, backward gives the derivatives of forward, and tangents those of both."""
+"""Forward equals a computation by hand, backward gives its derivatives, and the tangents are the derivatives of both."""
 
 from itertools import pairwise
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from skbp._network.parameters import Parameters
 from skbp._network.tape import TangentTape, Tape
 
 HIDDEN = {"none": (), "one": (4,), "two": (4, 3)}
-# Networks of one activation throughout, and of two: each comes before another one and after one.
+# Networks of one activation in all layers, and of two. Each activation comes first and second once.
 NETWORKS = {f"{name}-{size}": (hidden, [name] * len(hidden)) for name in ACTIVATIONS for size, hidden in HIDDEN.items()}
 NETWORKS |= {
     f"{one}-{other}": ((4, 3), [one, other])
@@ -37,9 +37,9 @@ def propagate_back(weights, activations, tape, gradient):
 
 
 def network(hidden, seed=0, activations=()):
-    """Random parameters, a batch, and a random C: sum(C * logits) is the function that backward is tried on.
+    """Random parameters, a batch, and a random C. The tests of backward differentiate the function sum(C * logits).
 
-    If the activations are given, no hidden unit is near 0 or 6, where some of them have kinks, on any row.
+    For given activations no hidden unit of any row is near 0 or 6. Some activations have kinks there.
     """
     rng = np.random.default_rng(seed)
     params = Parameters((5, *hidden, 2), np.float64)
@@ -56,7 +56,7 @@ def network(hidden, seed=0, activations=()):
 
 
 def tape_for(params, activations, n_rows=6, passes="backward", **given):
-    """A tape that keeps z where an activation needs it."""
+    """A tape that keeps z for the activations that need it."""
     keeps_z = [activation.needs_z for activation in activations]
     return Tape(n_rows, params.units, params.vector.dtype, passes, keeps_z, **given)
 
@@ -66,8 +66,8 @@ def test_forward_of_a_worked_example(container):
     params, rows = worked_example()
     tape = Tape(3, params.units, np.float64)
     logits = forward(params.weights, params.biases, [ACTIVATIONS["relu"]], container(rows), tape)
-    # z_1 of the first row: 1 * 1 + 2 * 0.5 = 2 and -1 + 4 - 1 = 2, so z_2 = 3 * 2 - 2 + 0.5. Second: (-1, 0); third:
-    # (-2, -9): both are all cut off, and the output's bias is left.
+    # First row: z_1 is 1 * 1 + 2 * 0.5 = 2 and -1 + 4 - 1 = 2. So z_2 = 3 * 2 - 2 + 0.5. Second row: z_1 = (-1, 0). Third
+    # row: z_1 = (-2, -9). relu cuts off all of both, and the bias of the output is left.
     assert_array_equal(tape.a[1], [[2.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
     assert_array_equal(logits, [[4.5], [0.5], [0.5]])
     assert logits is tape.a[2]
@@ -81,7 +81,7 @@ def test_backward_of_a_worked_example(container):
     forward(params.weights, params.biases, relu, container(rows), tape)
     tape.delta[2][...] = [[1.0], [10.0], [100.0]]
     assert propagate_back(params.weights, relu, tape, gradient) is gradient
-    # Only the first row passes the hidden layer; its delta_1 is W_2.
+    # Only the first row passes the hidden layer. Its delta_1 is W_2.
     assert_array_equal(gradient.biases[1], [111.0])
     assert_array_equal(gradient.weights[1], [[2.0], [2.0]])
     assert_array_equal(tape.delta[1], [[3.0, -1.0], [0.0, 0.0], [0.0, 0.0]])
@@ -117,13 +117,13 @@ def test_backward_agrees_with_central_differences_of_forward(hidden, names, cont
     step = 1e-5
     for direction in rng.standard_normal((5, params.vector.size)):
         rise = value(params.vector + step * direction) - value(params.vector - step * direction)
-        # Relative to what a direction sees of the gradient on average: a direction may happen to be across it.
+        # Relative to what a direction sees of the gradient on average. A direction may be at right angles to it.
         typical = np.linalg.norm(gradient.vector)
         assert gradient.vector @ direction == pytest.approx(rise / (2 * step), rel=1e-7, abs=1e-8 * typical)
 
 
 @every_network
-def test_z_is_there_after_forward_where_it_is_kept_and_the_output_does_not_depend_on_it(hidden, names):
+def test_forward_leaves_z_on_a_tape_that_keeps_it_and_the_output_does_not_depend_on_that(hidden, names):
     activations = [ACTIVATIONS[name] for name in names]
     params, rows, *_ = network(hidden)
     kept = Tape(6, params.units, np.float64, keeps_z=[True] * len(hidden))
@@ -180,7 +180,7 @@ def parameters_of_stack(members):
 
 
 def tape_of_stack(like, **given):
-    """A tape whose buffers have an axis for three members in front; what is one array on a tape is one here."""
+    """A tape with a leading axis of three members in all buffers. Lists that share an array on a tape share it here."""
     copies: dict = {id(None): None}
     tape = SimpleNamespace(ones=like.ones, **given)
     for name, buffers in vars(like).items():
@@ -194,7 +194,7 @@ def tape_of_stack(like, **given):
 
 @pytest.mark.parametrize("dropout", [False, True], ids=["all units", "some units"])
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
-def test_a_stack_of_networks_is_each_of_them(activation, dropout):
+def test_a_stack_of_networks_computes_what_each_of_them_computes(activation, dropout):
     members = [network((4,), seed) for seed in (0, 1, 2)]
     C, activations = members[0][2], [ACTIVATIONS[activation]]
     factors = np.random.default_rng(3).choice([0.0, 1.5], (3, 6, 4))
@@ -236,7 +236,7 @@ def test_tangents_are_differences_of_every_layer_and_of_every_delta(hidden, name
     seed_tangent = rng.standard_normal((6, 2))
 
     def sweep(step):
-        """Everything on the tape after a step along the direction, with a delta_L that changes on the way too."""
+        """The tape after a step along the direction. delta_L changes along it too."""
         at, gradient = along(params, direction, step), params.like()
         tape = tape_for(params, activations, passes="tangent")
         forward(at.weights, at.biases, activations, rows, tape)
@@ -273,7 +273,7 @@ def test_tangents_are_differences_of_every_layer_and_of_every_delta(hidden, name
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
 def test_tangents_leave_the_tape_as_it_was(activation):
-    # Products along many directions follow one another from the same tape.
+    # Products along many directions follow one another and use the same tape.
     params, rows, C, _ = network((4, 3))
     activations, direction = [ACTIVATIONS[activation]] * 2, params.like()
     tape, tangent = tape_for(params, activations, passes="tangent"), TangentTape(6, params.units, np.float64)
@@ -330,8 +330,8 @@ def test_a_worked_example_with_a_unit_left_out():
     relu = [ACTIVATIONS["relu"]]
     tape, gradient = tape_for(params, relu, 3, drops=[True]), params.like()
     tape.factor[1][...] = [[0.0, 2.0], [2.0, 0.0], [2.0, 2.0]]
-    # As in the example without: a_1 is (2, 2) in the first row and cut off in the others. Its first unit is left out, the
-    # second counts twice: z_2 = -1 * 4 + 0.5.
+    # As in the example without dropout a_1 is (2, 2) in the first row and cut off in the others. Its first unit is left
+    # out, and the second counts twice: z_2 = -1 * 4 + 0.5.
     logits = forward(params.weights, params.biases, relu, rows, tape)
     assert_array_equal(tape.a[1], [[2.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
     assert_array_equal(tape.input[1], [[0.0, 4.0], [0.0, 0.0], [0.0, 0.0]])
@@ -347,7 +347,7 @@ def test_a_worked_example_with_a_unit_left_out():
 
 @pytest.mark.parametrize("drops", [(True, True), (True, False), (False, True)], ids=str)
 @every_network
-def test_with_the_factors_held_backward_agrees_with_central_differences_of_forward(hidden, names, drops):
+def test_with_fixed_factors_backward_agrees_with_central_differences_of_forward(hidden, names, drops):
     activations, drops = [ACTIVATIONS[name] for name in names], drops[: len(hidden)]
     params, rows, C, rng = network(hidden, activations=activations)
     tape, gradient = tape_for(params, activations, drops=drops), params.like()
@@ -366,7 +366,7 @@ def test_with_the_factors_held_backward_agrees_with_central_differences_of_forwa
         value(0.0)
         tape.delta[-1][...] = C
         propagate_back(params.weights, activations, tape, gradient)
-        step = 1e-6  # small enough for no kink to be crossed, whatever the factors have made of z in the second layer
+        step = 1e-6  # so small that no sum crosses a kink. The factors change z of the second layer
         typical = np.linalg.norm(gradient.vector)
         difference = (value(step) - value(-step)) / (2 * step)
         assert gradient.vector @ vector == pytest.approx(difference, rel=1e-6, abs=1e-8 * typical)

@@ -1,4 +1,4 @@
-"""A tape has room for the sweeps that it is for, and its heads are the same room for fewer rows."""
+"""A tape has room for the passes that it is for. Its heads are the same room for fewer rows."""
 
 import gc
 import weakref
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skbp._network.tape import TangentTape, Tape
+from skbp._network.tape import CHUNK_ROWS, SPARSE_CHUNK_ELEMENTS, TangentTape, Tape, chunk_rows
 
 UNITS = (3, 5, 2, 4)
 
@@ -19,7 +19,7 @@ some_drop = pytest.mark.parametrize("drops", CHOICES, ids=str)
 
 
 def buffers(tape):
-    """The arrays on a tape, each once, in whichever of the lists."""
+    """The arrays on a tape. An array in several lists counts once."""
     lists = (value for _, value in sorted(vars(tape).items()) if isinstance(value, list))
     return list({id(buffer): buffer for buffers in lists for buffer in buffers if buffer is not None}.values())
 
@@ -95,7 +95,7 @@ def test_z_is_the_activation_unless_it_is_kept(passes, keeps_z):
 
 
 @some_drop
-def test_only_layers_whose_units_are_left_out_have_factors_and_an_input_beside_the_activation(drops):
+def test_only_layers_with_dropout_have_factors_and_an_input_beside_the_activation(drops):
     tape = Tape(7, UNITS, np.float32, drops=drops)
     dropping = [bool(drops and drops[layer]) for layer in (0, 1)]
     sizes = [(7, 5), (7, 2)]
@@ -105,7 +105,7 @@ def test_only_layers_whose_units_are_left_out_have_factors_and_an_input_beside_t
     assert {buffer.dtype for buffer in buffers(tape)} == {np.dtype(np.float32)}
 
 
-def test_what_is_kept_does_not_overlap():
+def test_kept_arrays_do_not_overlap():
     tape = Tape(7, UNITS, np.float64, "tangent", keeps_z=(True, True), drops=(True, True))
     assert_apart(buffers(tape))
     assert len(buffers(tape)) == 3 + 3 + 2 + 2 + 2 + 2 + 2  # a, delta, error, slope, z, input, factor
@@ -113,7 +113,7 @@ def test_what_is_kept_does_not_overlap():
 
 @some_drop
 @some_keep_z
-def test_what_is_one_array_on_the_tape_is_one_on_its_head(keeps_z, drops):
+def test_lists_that_share_an_array_on_the_tape_share_it_on_its_head(keeps_z, drops):
     tape = Tape(7, UNITS, np.float64, keeps_z=keeps_z, drops=drops)
     head = tape.head(3)
     for one, other in [("z", "a"), ("input", "a"), ("error", "delta"), ("factor", "a")]:
@@ -124,7 +124,7 @@ def test_what_is_one_array_on_the_tape_is_one_on_its_head(keeps_z, drops):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_tangent_tape_has_room_for_the_derivative_of_each_and_a_shared_one_for_products(dtype):
+def test_a_tangent_tape_has_room_for_all_derivatives_and_shared_room_for_products(dtype):
     tangent = TangentTape(7, UNITS, dtype)
     for kept in (tangent.z, tangent.delta, tangent.scratch):
         assert kept[0] is None
@@ -165,7 +165,7 @@ def test_a_head_is_made_once():
         assert tape.head(3) is tape.head(3)
 
 
-def test_a_batch_set_on_a_head_is_not_that_of_the_tape():
+def test_a_batch_set_on_a_head_leaves_that_of_the_tape():
     tape = Tape(7, UNITS, np.float64)
     tape.a[0] = np.zeros((7, 3))
     head = tape.head(2)
@@ -174,8 +174,8 @@ def test_a_batch_set_on_a_head_is_not_that_of_the_tape():
     assert_array_equal(tape.a[0], np.zeros((7, 3)))
 
 
-def test_the_memory_is_given_back_as_soon_as_the_tape_is_dropped():
-    # Each prediction takes a tape. In a reference cycle its megabytes would wait for the garbage collector, which counts
+def test_the_memory_is_free_as_soon_as_the_tape_is_deleted():
+    # Each prediction takes a tape. In a reference cycle its megabytes would wait for the garbage collector. That counts
     # objects and not their size.
     gc.disable()
     try:
@@ -187,3 +187,19 @@ def test_the_memory_is_given_back_as_soon_as_the_tape_is_dropped():
             assert buffer() is None
     finally:
         gc.enable()
+
+
+# Rows of a chunk
+
+
+@pytest.mark.parametrize("n_units", [1, 110, 10**7])
+def test_a_chunk_of_dense_rows_is_of_one_size(n_units):
+    assert chunk_rows(n_units, sparse=False) == CHUNK_ROWS
+
+
+def test_a_chunk_of_sparse_rows_is_larger_while_its_activations_are_few():
+    assert chunk_rows(100, sparse=True) == SPARSE_CHUNK_ELEMENTS // 100 > CHUNK_ROWS
+    for n_units in (1, 7, 100, 1000):
+        rows = chunk_rows(n_units, sparse=True)
+        assert rows * n_units <= SPARSE_CHUNK_ELEMENTS < (rows + 1) * n_units
+    assert chunk_rows(10**7, sparse=True) == CHUNK_ROWS

@@ -1,4 +1,4 @@
-"""Training that diverges: what is kept is finite on the training rows and of the last good epoch, or an error helps."""
+"""Training that diverges keeps the finite weights of the last good epoch, or ends in a helpful error."""
 
 import copy
 import pickle
@@ -8,10 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -19,13 +16,10 @@ from sklearn.preprocessing import scale
 
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV
 from skbp._network.activations import ACTIVATIONS
-from skbp._network.losses import LOSSES
-from skbp._network.objective import Objective
-from skbp._network.parameters import Parameters
 from skbp._training.solvers import SCIPY_METHODS, SOLVERS
 from skbp._training.updates import UPDATES
 
-# What these fits lead to is the subject, and that most of them learn nothing is not.
+# Most of these fits learn nothing. That is not the subject.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
@@ -43,7 +37,7 @@ def make_data(n=30, n_features=10, size=100.0, seed=0):
 
 
 def edge(X, dtype):
-    """Rows so large that the sums of all hidden layers overflow."""
+    """Rows with numbers so large that the sums of all hidden layers overflow."""
     return np.where(X < 0.0, -1.0, 1.0) * 0.9 * float(np.finfo(dtype).max)
 
 
@@ -52,7 +46,7 @@ def network(**params):
 
 
 def fit(clf, X, y, method="fit", **arguments):
-    """Train; the warnings of divergence, or the error as text."""
+    """Train. Return the warnings of divergence, or the error as text."""
     before, error = clf.__dict__.copy(), ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -71,7 +65,7 @@ def fit(clf, X, y, method="fit", **arguments):
 
 
 def assert_finite(clf, X, y):
-    """Whatever it has been through, a fitted network is a function of the training rows, and so is their loss."""
+    """Assert that weights, predictions and losses are finite on the training rows."""
     for array in clf.coefs_ + clf.intercepts_:
         assert np.isfinite(array).all()
     for method in (clf.predict_proba, clf.predict_log_proba, clf.decision_function):
@@ -110,7 +104,7 @@ TOO_LARGE = {
 @every_dtype
 @every_activation
 @pytest.mark.parametrize("case", TOO_LARGE)
-def test_what_a_fit_keeps_is_finite_and_of_the_last_good_epoch(case, activation, dtype):
+def test_a_fit_keeps_the_finite_weights_of_the_last_good_epoch(case, activation, dtype):
     for seed in range(2):
         X, y = make_data(seed=seed)
         clf = network(activation=activation, dtype=dtype, random_state=seed, **TOO_LARGE[case])
@@ -122,7 +116,7 @@ def test_what_a_fit_keeps_is_finite_and_of_the_last_good_epoch(case, activation,
             continue
         assert_finite(clf.set_params(alpha=0.0), X.astype(dtype), y)
         assert len(clf.loss_curve_) == clf.n_iter_ >= 1
-        if not said:  # it went on to the end, or for the ten epochs that may pass without an improvement
+        if not said:  # it went on to the end, or through the ten epochs allowed without an improvement
             assert clf.n_iter_ > 10
         if said:
             assert (
@@ -149,7 +143,7 @@ def test_the_settings_above_diverge_in_all_ways():
     assert ends == {"at once", "later", "never", "after several epochs"}
 
 
-def test_the_first_case_that_was_reported():
+def test_deep_networks_at_rates_that_are_too_large():
     X, y = make_data(30, 10, 100.0)
     clf = BackpropClassifier((50, 50, 50), solver="sgd", learning_rate_init=0.1, max_iter=50, random_state=0)
     assert "To help" in fit(clf, X, y) or np.isfinite(clf.predict_proba(X)).all()
@@ -183,14 +177,14 @@ def test_partial_fit_keeps_the_weights_of_the_last_good_call(solver, rate, dtype
 
 @every_dtype
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_warm_start_that_diverges_keeps_what_there_was(solver, dtype):
+def test_a_warm_start_that_diverges_keeps_the_earlier_weights(solver, dtype):
     X, y = make_data(size=1.0)
     rate = {"learning_rate_init": 0.01} if solver in UPDATES else {}
     clf = network(solver=solver, dtype=dtype, warm_start=True, random_state=0, **rate).fit(X, y)
     before, kept = copy.deepcopy(clf), pickle.dumps(clf.coefs_)
-    if solver in UPDATES:  # the first step leads beyond all numbers
+    if solver in UPDATES:  # the first step goes beyond the largest number
         clf.set_params(learning_rate_init=1e300)
-    else:  # F is not finite where training starts from
+    else:  # F is not finite at the start of training
         X = edge(X, dtype)
     said = fit(clf, X, y)
     assert len(said) == 1
@@ -237,7 +231,7 @@ def test_scipy_methods_on_data_of_all_sizes(solver, size, dtype):
 
 
 def test_newton_cg_ends_where_products_with_the_hessian_are_not_finite():
-    # SciPy would ask for 20 of them a parameter, and max_time is looked at after an iteration only.
+    # SciPy would ask for 20 products for each parameter, and the time is checked only after an iteration.
     X, y = make_data(size=1e19)
     clf = network(solver="newton-cg", dtype="float32", random_state=0, max_iter=5)
     start = time.perf_counter()
@@ -265,7 +259,7 @@ def ensemble(splits, **params):
 
 
 def one_member_poisoned(size, seed=0):
-    """Rows, labels and three splits; of the last rows, which are huge, only the first member trains on some.
+    """Rows, labels and three splits. The last rows are huge, and only the first member trains on them.
 
     Returns
     -------
@@ -273,7 +267,7 @@ def one_member_poisoned(size, seed=0):
     splits : list
         With the huge rows.
     harmless : list
-        The same, but the first member has others in their place.
+        The same, but the first member has other rows instead.
     """
     X, y = make_data(66, 4, 1.0, seed)
     X[60:] *= size
@@ -285,7 +279,7 @@ def one_member_poisoned(size, seed=0):
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_a_member_that_diverges_leaves_the_others_as_they_are(dropout):
-    # Not with "adam", whose steps are of one size whatever the data.
+    # The steps of "adam" have one size for all data. So this is for "sgd".
     X, y, poisoned, harmless = one_member_poisoned(1e160)
     params = {"solver": "sgd", "dropout": dropout}
     one, other = ensemble(poisoned, **params), ensemble(harmless, **params)
@@ -321,13 +315,13 @@ def test_the_members_that_are_left_are_networks_trained_alone():
 
 @pytest.mark.parametrize("largest", [1e2, 1e27])
 def test_a_member_that_diverges_later_keeps_its_best_weights(largest):
-    # The rate grows from epoch to epoch until the member that trains on huge rows does not stand it.
+    # The rate grows from epoch to epoch until the member that trains on huge rows diverges.
     def growing(progress):
         return largest**progress
 
     X, y, poisoned, _ = one_member_poisoned(1e10)
     params = {"solver": "sgd", "learning_rate_init": 1e-25, "learning_rate": growing, "max_iter": 40}
-    params |= {"activation": "identity"}  # units of relu may all end
+    params |= {"activation": "identity"}  # all units of relu may end at 0
     clf = ensemble(poisoned, **params)
     said = fit(clf, X, y)
     assert len(clf.members_) == 3
@@ -338,7 +332,7 @@ def test_a_member_that_diverges_later_keeps_its_best_weights(largest):
         assert best == np.nanargmin(member.validation_loss_curve_) + 1
     if largest > 1e2:
         assert said[0].startswith("1 of 3 members diverged and keep their best weights.")
-        # The same weights as where training ends before.
+        # The weights are those of training that ends before it diverges.
         before = ensemble(poisoned, **params)
         stop = clf.members_[0].n_iter_
         rates = clf.members_[0].learning_rate_curve_
@@ -377,7 +371,7 @@ def test_ensembles_at_rates_that_are_too_large(activation, dtype):
             assert len(said) == 1
 
 
-def test_the_case_of_an_ensemble_that_was_reported():
+def test_an_ensemble_of_deep_networks_at_a_rate_that_is_too_large():
     X, y = make_data(30, 10, 100.0)
     params = {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 50, "random_state": 0, "dropout": 0.0}
     clf = BackpropClassifierCV((50, 50, 50), **params)
@@ -387,7 +381,7 @@ def test_the_case_of_an_ensemble_that_was_reported():
 
 
 def of_scipy(solver, **params):
-    """Parameters of an ensemble for a solver, without those that the method has no use for."""
+    """Parameters of an ensemble for a solver, without those that the solver does not use."""
     if solver in UPDATES:
         return {"solver": solver, **params}
     unused = {"batch_size": "auto", "n_iter_no_change": 10, "learning_rate_init": "auto", "dropout": "auto"}
@@ -396,7 +390,7 @@ def of_scipy(solver, **params):
 
 @every_dtype
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_where_no_member_is_finite_an_error_helps(solver, dtype):
+def test_without_a_finite_member_the_error_is_helpful(solver, dtype):
     X, y = make_data(60, 4, 1.0)
     params = of_scipy(solver, dtype=dtype)
     said = fit(ensemble(3, **params), edge(X, dtype), y)
@@ -411,7 +405,7 @@ def test_where_no_member_is_finite_an_error_helps(solver, dtype):
 
 
 @pytest.mark.parametrize("solver", SCIPY_METHODS)
-def test_a_member_never_finite_is_left_out_of_members_trained_in_turn(solver):
+def test_a_member_that_is_never_finite_is_left_out_of_members_trained_in_turn(solver):
     X, y, poisoned, harmless = one_member_poisoned(1.0)
     X[60:] = edge(X[60:], "float64")
     params = of_scipy(solver, hidden_layer_sizes=(20,))
@@ -426,128 +420,7 @@ def test_a_member_never_finite_is_left_out_of_members_trained_in_turn(solver):
     assert np.isfinite(one.oof_proba_[20:60]).all()
 
 
-# Whether F is finite
-
-
-def plain_logits(params, activations, X):
-    """The forward pass, written down anew, in the type of the parameters."""
-    a = X.astype(params.vector.dtype)
-    with np.errstate(all="ignore"):
-        for layer, (weight, bias) in enumerate(zip(params.weights, params.biases, strict=True)):
-            z = a @ weight + bias
-            a = activations[layer].function(z, out=np.zeros_like(z)) if layer < len(activations) else z
-    return a
-
-
-def objective_of(name, dtype, hidden, sizes, size_of_X, seed, members=(), sparse=False):
-    """Parameters of a size of its own in each layer, rows, and the objective on them."""
-    rng = np.random.RandomState(seed)
-    params = Parameters([4, *hidden, 3], np.dtype(dtype), members)
-    with np.errstate(all="ignore"):
-        for size, weight, bias in zip(sizes, params.weights, params.biases, strict=False):
-            weight[...] = rng.normal(size=weight.shape) * size
-            bias[...] = rng.normal(size=bias.shape) * size
-        X = (rng.uniform(-1.0, 1.0, (7, 4)) * size_of_X).astype(dtype)
-    activations = [ACTIVATIONS[name]] * len(hidden)
-    given = csr_array(X) if sparse else X
-    return params, activations, X, Objective(params, activations, LOSSES["softmax"], 0.0, given, np.zeros(7, np.intp))
-
-
-def leaves_room(logits):
-    """Whether logits are finite, and so are their sums and differences."""
-    with np.errstate(all="ignore"):
-        return bool((np.abs(logits) <= np.finfo(logits.dtype).max / 16).all())
-
-
-@st.composite
-def networks(draw):
-    dtype = draw(st.sampled_from(["float32", "float64"]))
-    limit = 38.0 if dtype == "float32" else 307.0
-    hidden = draw(st.lists(st.integers(1, 6), max_size=4))
-    sizes = [10.0 ** draw(st.floats(-limit, limit)) for _ in range(len(hidden) + 1)]
-    name = draw(st.sampled_from(sorted(ACTIVATIONS)))
-    size_of_X = 10.0 ** draw(st.floats(-limit, limit))
-    return name, dtype, hidden, sizes, size_of_X, draw(st.integers(0, 99))
-
-
-@settings(max_examples=600, deadline=None)
-@given(networks())
-def test_is_finite_says_what_a_forward_pass_shows(case):
-    params, activations, X, objective = objective_of(*case)
-    with np.errstate(all="ignore"):
-        found = objective.is_finite()
-    assert found is leaves_room(plain_logits(params, activations, X))
-
-
-@every_dtype
-@every_activation
-def test_is_finite_at_the_edge_of_overflow(activation, dtype):
-    # Sizes around that at which the logits leave the range of the type.
-    largest = float(np.finfo(dtype).max)
-    for depth in (0, 1, 3):
-        hidden = [5] * depth
-        seen = set()
-        for factor in np.geomspace(1e-3, 1e3, 40):
-            size = factor * largest ** (1.0 / (depth + 2))
-            case = (activation, dtype, hidden, [size] * (depth + 1), size, 0)
-            params, activations, X, objective = objective_of(*case)
-            with np.errstate(all="ignore"):
-                found = objective.is_finite()
-            expected = leaves_room(plain_logits(params, activations, X))
-            assert found is expected
-            seen.add(found)
-        assert True in seen
-
-
-@every_dtype
-@pytest.mark.parametrize("hidden", [[], [5], [5, 5]])
-def test_is_finite_of_a_stack_is_that_of_each_member(hidden, dtype):
-    params, activations, X, objective = objective_of("relu", dtype, hidden, [1.0] * 3, 1.0, 0, (24,))
-    params.vector *= np.geomspace(1e-3, 0.1 * np.finfo(dtype).max, 24)[:, None].astype(dtype)
-    for i in (3, 11):
-        params.member(i).vector[-1] = np.nan if i == 3 else np.inf
-    with np.errstate(all="ignore"):
-        found = objective.is_finite()
-    expected = [leaves_room(plain_logits(params.member(i), activations, X)) for i in range(24)]
-    assert found.dtype == bool
-    assert_array_equal(found, expected)
-    assert {True, False} == set(expected)
-
-
-@every_dtype
-@pytest.mark.parametrize("size", [1.0, 1e10, 1e30])
-def test_is_finite_of_sparse_rows(size, dtype):
-    for seed in range(5):
-        case = ("relu", dtype, [5], [size, size], size, seed)
-        dense, sparse = objective_of(*case)[-1], objective_of(*case, sparse=True)[-1]
-        with np.errstate(all="ignore"):
-            assert dense.is_finite() is sparse.is_finite()
-
-
-@pytest.mark.parametrize("where", ["weight", "bias"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@every_activation
-def test_parameters_that_are_not_finite_are_not_finite(activation, value, where):
-    # tanh and others hide an infinite sum.
-    params, *_, objective = objective_of(activation, "float64", [5], [1.0, 1.0], 1.0, 0)
-    (params.weights if where == "weight" else params.biases)[0][..., 1] = value
-    with np.errstate(all="ignore"):
-        assert objective.is_finite() is False
-
-
-@every_dtype
-@pytest.mark.parametrize("name", LOSSES)
-def test_where_f_is_said_to_be_finite_it_is(name, dtype):
-    # Logits may be finite and their differences, or the sum of their losses, not.
-    largest = np.finfo(dtype).max
-    for share in (0.1, 0.3, 0.4, 0.6, 0.9, 1.0):
-        params = Parameters([1, 3], np.dtype(dtype))
-        params.set([np.array([[share, -share, share]]) * largest], [np.zeros(3)])
-        target = np.array([1, 0]) if name == "softmax" else np.array([[False, True, False], [True, False, True]])
-        objective = Objective(params, [], LOSSES[name], 0.0, np.ones((2, 1), dtype), target)
-        with np.errstate(all="ignore"):
-            if objective.is_finite():
-                assert np.isfinite(objective.value_and_gradient())
+# An activation of the user
 
 
 def test_an_activation_of_the_users_own_that_grows_faster_than_linearly():
@@ -564,11 +437,11 @@ def test_an_activation_of_the_users_own_that_grows_faster_than_linearly():
                 assert_finite(clf, X.astype(dtype), y)
 
 
-# The user's settings for NumPy's errors
+# NumPy raises errors for overflow and rounding to 0 if the user asks for it
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_numpy_errors_that_raise_concern_neither_fits_nor_predictions(solver):
+def test_strict_settings_of_numpy_change_neither_fits_nor_predictions(solver):
     X, y = load_wine(return_X_y=True)
     X = scale(X)
     for labels in (y == 0, y, np.eye(3, dtype=int)[y] | np.eye(3, dtype=int)[y - 1]):
@@ -585,7 +458,7 @@ def test_numpy_errors_that_raise_concern_neither_fits_nor_predictions(solver):
             assert np.geterr()["over"] != "raise"
 
 
-def test_numpy_errors_that_raise_do_not_change_how_training_diverges():
+def test_strict_settings_of_numpy_do_not_change_how_training_diverges():
     X, y = make_data()
     clf, again = (network(solver="sgd", learning_rate_init=0.1, dtype="float32", random_state=0) for _ in range(2))
     said = fit(clf, X, y)
