@@ -130,7 +130,7 @@ class Loss(ABC):
         """
         if logits.shape[1] > 1:
             return self.log_proba(logits)
-        proba = self.proba(logits)
+        proba = np.clip(self.proba(logits), _least(logits), 1.0 - np.finfo(logits.dtype).epsneg)
         return np.concatenate([np.log1p(-proba), np.log(proba)], axis=1)
 
 

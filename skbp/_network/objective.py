@@ -96,7 +96,7 @@ class Objective:
         return value if params.members else float(value)
 
     def row_losses(self, batches):
-        """The loss of each row at ``params``, without weights, penalty and dropout.
+        """The loss of each row at ``params``, without weights and penalty. The objective must have no dropout.
 
         Returns
         -------

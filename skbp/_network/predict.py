@@ -161,7 +161,7 @@ def _narrowed(c, x, dtype, to_scale):
     """Numbers and exponents as numbers of a type. Beyond the largest number, rows are scaled down or numbers cut off."""
     limit = float(np.finfo(dtype).max)
     if not to_scale:
-        return np.where(x > 0, np.sign(c) * limit, c).clip(-limit, limit)
+        return np.ldexp(c, x.clip(None, 2000)).clip(-limit, limit)
     mantissa, exponent = np.frexp(c)
     exponent = np.where(mantissa == 0.0, 0, exponent + x)
     # Sums of losses need room too.
