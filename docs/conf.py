@@ -39,7 +39,6 @@ html_static_path = ["_static"]
 html_css_files = ["skbp.css"]
 html_sidebars = {"architecture": [], "benchmarks": []}  # they have no pages below them
 html_show_sourcelink = False
-html_sidebars = {"benchmarks": []}  # it has no pages below it
 html_theme_options = {
     "show_prev_next": True,
     "navigation_depth": 2,
