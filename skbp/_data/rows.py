@@ -5,6 +5,7 @@ X is indexed here and nowhere else: a batch is taken here and handed down to tho
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from scipy.sparse import issparse
@@ -76,17 +77,17 @@ class Rows:
         """A bound on the Euclidean norm of a row: its largest element times the root of the number of features."""
         return _largest(self.X) * self.X.shape[1] ** 0.5
 
-    def subset(self, indices, sets=None) -> Rows:
+    def subset(self, indices) -> Rows:
         """Some of the rows as a data set of their own."""
         weight = None if self.weight is None else self.weight[indices]
         parts = self.X[indices], self.y[indices], self.codes[indices], self.target[indices], weight
-        return Rows(*parts, self.weight_exponent, self.n_units, sets)
+        return Rows(*parts, self.weight_exponent, self.n_units)
 
     def for_members(self, sets) -> Rows:
         """The same rows for a stack. Its members train on different sets of them."""
         return Rows(self.X, self.y, self.codes, self.target, self.weight, self.weight_exponent, self.n_units, sets)
 
-    def take(self, indices) -> list[Batch]:
+    def take(self, indices) -> Sequence[Batch]:
         """A selection of rows as batches.
 
         Parameters
@@ -95,19 +96,15 @@ class Rows:
 
         Returns
         -------
-        batches : list of Batch
-            Views of the data for a slice, else copies. Many rows make several batches. If all weights are zero, the list is
-            empty.
+        batches : sequence of Batch
+            Views of the data for a slice, else copies. More than one if the rows are many: then each batch is copied when
+            it is asked for. Empty if all weights are zero.
         """
         total = self._total(indices)
         return [] if isinstance(total, float) and total == 0.0 else self._batches(indices, total)
 
-    def chunks(self) -> list[Batch]:
+    def chunks(self) -> Sequence[Batch]:
         """All rows as batches that share their memory."""
-        return self._chunks
-
-    @cached_property
-    def _chunks(self):
         everything = slice(0, len(self))
         return self._batches(everything, self._total(everything))
 
@@ -130,8 +127,7 @@ class Rows:
         n_rows = indices.stop - indices.start if isinstance(indices, slice) else indices.shape[-1]
         if n_rows <= self._chunk_rows:
             return [self._batch(indices, total)]
-        pieces = range(0, n_rows, self._chunk_rows)
-        return [self._batch(_piece(indices, start, self._chunk_rows), total) for start in pieces]
+        return _Pieces(self, indices, total, range(0, n_rows, self._chunk_rows))
 
     def _batch(self, indices, total):
         weight = None if self.weight is None else self.weight[indices]
@@ -143,6 +139,19 @@ class Rows:
             return Batch(self.X.take(indices, axis=0), self.target.take(indices, axis=0), weight, total)
         X = self.X[indices] if indices.ndim == 1 else [self.X[member] for member in indices]
         return Batch(X, self.target[indices], weight, total)
+
+
+class _Pieces(Sequence):
+    """The batches of a large selection, each taken when it is asked for: their memory does not grow with the selection."""
+
+    def __init__(self, rows, indices, total, starts):
+        self._rows, self._indices, self._total, self._starts = rows, indices, total, starts
+
+    def __len__(self):
+        return len(self._starts)
+
+    def __getitem__(self, k):
+        return self._rows._batch(_piece(self._indices, self._starts[k], self._starts.step), self._total)
 
 
 def chunks(X):
