@@ -1,6 +1,6 @@
 """The rows of a data set and the batches that training takes from them.
 
-X is indexed here and nowhere else: a batch is taken here and handed down to those who compute with it.
+Training and predictions index X here and nowhere else. A batch is taken here and handed down to those who compute with it.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ class Rows:
 
     def __len__(self):
         return self.X.shape[0]
+
+    @property
+    def n_in_epoch(self) -> int:
+        """Rows in an epoch. Every member of a stack takes as many as the smallest of their sets has."""
+        return len(self) if self.sets is None else min(map(len, self.sets))
 
     @property
     def rows_at_once(self) -> int:

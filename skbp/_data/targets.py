@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer, LabelEncoder
 
-from skbp._data.labels import is_multilabel, target_type
+from skbp._data.labels import is_multilabel, known_codes, target_type
 from skbp._network.losses import LOSSES
 
 
@@ -134,10 +134,13 @@ class ClassTarget(Target):
     multilabel = False
 
     def codes(self, y):
-        encoder = LabelEncoder()
-        encoder.classes_ = self.classes
+        codes = known_codes(y, self.classes)
+        if codes is None:
+            encoder = LabelEncoder()
+            encoder.classes_ = self.classes
+            codes = encoder.transform(y)
         # The smallest type that holds them: for a million rows, no other array that is kept is as large.
-        return encoder.transform(y).astype(np.min_scalar_type(len(self.classes) - 1))
+        return codes.astype(np.min_scalar_type(len(self.classes) - 1))
 
     def columns(self, codes):
         return [codes]

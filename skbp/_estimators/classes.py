@@ -166,6 +166,10 @@ class Classes(ClassifierMixin):
             factors += class_weights_of_rows(self.class_weight, codes, self._target, self._class_counts[0])
         return relative_weights(*factors) if factors else (None, 0)
 
+
+class ClassesOfOneNetwork(Classes):
+    """The same for a single network, which takes validation data of the user and is trained further."""
+
     def _checked_like_y(self, y_val, n_rows):
         check_labels(y_val, "y_val")
         y_val = super()._checked_like_y(y_val, n_rows)

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from skbp._data.labels import check_labels
 from skbp._estimators import types
-from skbp._estimators.classes import Classes
+from skbp._estimators.classes import ClassesOfOneNetwork
 from skbp._estimators.decorators import available_if, fit_context
 from skbp._estimators.estimator import NetworkEstimator
 from skbp._estimators.fitting import one_fit
@@ -25,7 +25,7 @@ from skbp._training.layers import activation_records
 from skbp._training.updates import is_stochastic
 
 
-class BackpropClassifier(Classes, SingleNetwork):
+class BackpropClassifier(ClassesOfOneNetwork, SingleNetwork):
     r"""Multi-layer perceptron classifier, a drop-in for :class:`~sklearn.neural_network.MLPClassifier`.
 
     Backpropagation and a solver minimise the regularised mean loss over the weights W_l and the biases b_l

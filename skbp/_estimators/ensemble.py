@@ -21,6 +21,7 @@ from skbp._data.rows import chunks
 from skbp._data.splits import fold_splits
 from skbp._data.weights import checked_weight, of_mean_one, shares
 from skbp._estimators.estimator import NetworkEstimator
+from skbp._estimators.fitting import after_training, publish_training
 from skbp._estimators.out_of_fold import OutOfFold
 from skbp._estimators.publishing import publish, results
 from skbp._network.objective import Objective
@@ -121,10 +122,8 @@ class Ensemble(NetworkEstimator):
         if warning:
             note(warning, ConvergenceWarning)
         if not trained.interrupted and out_of_fold is not None:
-            try:
+            with after_training():
                 self._warn_if_nothing_learned(recipe, rows, out_of_fold)
-            except KeyboardInterrupt:
-                note("Interrupted by user after training, which is complete.", ConvergenceWarning)
         return self
 
     def _new_members(self, rows, splits, rng):
@@ -186,6 +185,8 @@ class Ensemble(NetworkEstimator):
         if not kept:
             raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows))
         warning = outcome.warning
+        with after_training():
+            warning = trained.warning(recipe, rows)
         if outcome.status != "diverged" and diverged.any():
             warning = f"{diverged.sum()} of {len(members)} members diverged and keep their best weights. {warning}"
         return Members(kept, warning, outcome.status == "interrupted", trained.watchers)
@@ -257,10 +258,9 @@ class Ensemble(NetworkEstimator):
             held_out = HeldOut(rows.subset(fold), self._target, recipe.activations, "loss", None)
         watchers = [] if callbacks is None else [callbacks]
         trained = train(recipe, params, rows.subset(train_set), held_out, watchers, State([rng]), verbose=self.verbose)
-        publish(member, results(member, params, trained.history))
-        member.loss_, member.optimize_result_ = trained.outcome.loss, trained.outcome.optimize_result
-        if member.best_loss_ is not None:
-            member.best_loss_ = min(member.best_loss_, trained.outcome.loss)
+        publish_training(member, params, trained)
+        with after_training():
+            trained.outcome.warning = trained.warning(recipe, rows)
         trained.close()
         return trained.outcome
 

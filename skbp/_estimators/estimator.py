@@ -29,7 +29,7 @@ from skbp._network.tape import CHUNK_ROWS
 from skbp._training.callbacks import CallbackSupportMixin, EpochCallbacks
 from skbp._training.names import Names, check_names_and_numbers
 from skbp._training.schedules import SCHEDULES
-from skbp._training.scipy_methods import SCIPY_METHODS
+from skbp._training.solvers import SOLVERS
 from skbp._training.threads import blas_threads
 from skbp._training.updates import UPDATES
 
@@ -39,6 +39,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
 
     A subclass has the parameters of the constraints below and these hooks:
 
+    - ``_check_y(y)``: an error for a y that scikit-learn's validation would not explain.
     - ``_encode_y(y, known, same_labels)``: y in numbers. It publishes what follows from y for the output layer.
     - ``_weights(sample_weight, codes, incremental)``: the weights of the rows without a common factor of 2^exponent, and
       the exponent.
@@ -57,7 +58,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [Names(ACTIVATIONS), Activation, list, tuple],
-        "solver": [Names(UPDATES, SCIPY_METHODS)],
+        "solver": [Names(SOLVERS)],
         "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Names(SCHEDULES), callable],
@@ -99,20 +100,20 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         """All parameters by name, as `get_params` gives them, in a tenth of the time."""
         return {name: getattr(self, name) for name in self._parameter_constraints}
 
-    def _predicted(self, make, X, forward=None):
+    def _predicted(self, make, X, make_forward=None):
         """Compute something from the logits of all rows, chunk by chunk: only the memory for the result grows.
 
         Parameters
         ----------
         make : callable (logits) -> result
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        forward : callable (dtype) -> forward pass, default=None
+        make_forward : callable (dtype) -> forward pass, default=None
             None is that of the whole network.
         """
         # Probabilities that round to 0 and sums that overflow are no errors, even if the user's settings say so.
         with np.errstate(all="ignore"):
             X = self._checked_rows(X)
-            network, n_rows = (forward or self._forward)(X.dtype), X.shape[0]
+            network, n_rows = (make_forward or self._forward)(X.dtype), X.shape[0]
             with blas_threads(network.units, min(n_rows, CHUNK_ROWS), issparse(X)):
                 if n_rows <= CHUNK_ROWS:
                     return make(network.logits(X))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
-from skbp._estimators.publishing import CURVES
-from skbp._notices import noting
+from skbp._estimators.publishing import CURVES, publish, results
+from skbp._notices import note, noting
 
 # scikit-learn's callbacks keep these on an estimator while it is fitted.
 _CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
@@ -48,3 +49,34 @@ def unchanged_on_error(estimator):
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+
+
+def publish_training(estimator, params, trained) -> None:
+    """Publish the results of training. If an interrupt comes in the middle, they are published again, and it is noted."""
+
+    def published():
+        publish(estimator, results(estimator, params, trained.history, extend=True))
+        outcome = trained.outcome
+        estimator.loss_, estimator.optimize_result_ = outcome.loss, outcome.optimize_result
+        if estimator.best_loss_ is not None:
+            estimator.best_loss_ = min(estimator.best_loss_, outcome.loss)
+
+    try:
+        with unchanged_on_error(estimator):
+            published()
+    except KeyboardInterrupt:
+        published()
+        note_interrupt_after_training()
+
+
+@contextmanager
+def after_training():
+    """A context for what follows training. An interrupt ends it, and loses nothing that was trained."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note_interrupt_after_training()
+
+
+def note_interrupt_after_training() -> None:
+    note("Interrupted by user after training, which is complete.", ConvergenceWarning)

@@ -20,8 +20,9 @@ from skbp._data.scales import far_columns
 from skbp._data.splits import hold_out
 from skbp._data.weights import checked_weight
 from skbp._estimators.estimator import NetworkEstimator
+from skbp._estimators.fitting import after_training, publish_training
 from skbp._estimators.hidden_features import HiddenFeatures, frozen_features, hidden_layer_number
-from skbp._estimators.publishing import CURVES, fitted_at, publish, results, start_history
+from skbp._estimators.publishing import CURVES, fitted_at, results, start_history
 from skbp._estimators.types import Matrix
 from skbp._network.function import ObjectiveFunction
 from skbp._network.parameters import Parameters
@@ -76,49 +77,43 @@ class SingleNetwork(NetworkEstimator):
         params = self._starting_parameters(recipe, rows, resume, initial)
         if not resume:
             start_history(self)
-        held_out = kept = None
+        held_out = train_indices = None
         if incremental:
             recipe = recipe.for_one_epoch()
         else:
-            rows, held_out, kept = self._set_aside(recipe, rows, validation_data, resume)
+            rows, held_out, train_indices = self._set_aside(recipe, rows, validation_data, resume)
         task = "partial_fit" if incremental else "fit"
         callbacks = self._epoch_callbacks(
-            (X, y, sample_weight), partial(results, self), recipe.max_iter, kept, task_name=task
+            (X, y, sample_weight), partial(results, self), recipe.max_iter, train_indices, task_name=task
         )
         watchers = [] if callbacks is None else [callbacks]
-        state = State([self._random_state], self.t_, resume, self._parts() if incremental else {})
+        # Only `partial_fit` goes on from the state of an earlier call, if that had the same solver.
+        goes_on = incremental and self._training_state.get("solver") == self.solver
+        parts = self._training_state["parts"] if goes_on else {}
+        state = State([self._random_state], self.t_, resume, parts)
         trained = train(recipe, params, rows, held_out, watchers, state, verbose=self.verbose)
         self._publish_training(params, trained, incremental)
-        outcome = trained.outcome
-        if outcome.warning and not (incremental and outcome.status == "max_iter"):
-            note(outcome.warning, ConvergenceWarning)
-        if not (incremental or outcome.status == "interrupted"):
-            try:
+        status = trained.outcome.status
+        with after_training():
+            warning = "" if incremental and status == "max_iter" else trained.warning(recipe, rows)
+            if warning:
+                note(warning, ConvergenceWarning)
+            if not (incremental or status == "interrupted"):
                 self._warn_if_nothing_learned(recipe, params, rows, held_out)
-            except KeyboardInterrupt:
-                note("Interrupted by user after training, which is complete.", ConvergenceWarning)
         return self
-
-    def _parts(self):
-        """The state that an earlier call of `partial_fit` with this solver left."""
-        return self._training_state if self._training_state.get("solver") == self.solver else {}
 
     def _publish_training(self, params, trained, incremental):
         """Publish the results, then tell the watchers."""
-        outcome, history = trained.outcome, trained.history
-        publish(self, results(self, params, history, extend=True))
-        self.loss_, self.optimize_result_ = outcome.loss, outcome.optimize_result
-        if self.best_loss_ is not None:
-            self.best_loss_ = min(self.best_loss_, outcome.loss)
+        publish_training(self, params, trained)
         self._training_state = {}
         if trained.parts:
-            self._training_state = {"solver": self.solver, "incremental": incremental, **trained.parts}
+            self._training_state = {"solver": self.solver, "incremental": incremental, "parts": trained.states}
         trained.close()
 
     def _warn_if_nothing_learned(self, recipe, params, rows, held_out):
         """Compare the fitted network with a constant prediction."""
         with blas_threads(params.units, rows.rows_at_once, rows.sparse):
-            figures = diagnosis.has_learned(recipe.make_objective(params, rows), rows, self.n_outputs_)
+            figures = diagnosis.nothing_learned(recipe.make_objective(params, rows), rows, self.n_outputs_)
         if figures is not None:
             mean, constant = figures
             note(
@@ -292,7 +287,8 @@ class SingleNetwork(NetworkEstimator):
         ValueError
             If there is no such hidden layer.
         """
-        check_is_fitted(self)
+        if not hasattr(self, "coefs_"):
+            check_is_fitted(self)
         end = hidden_layer_number(layer, len(self.coefs_) - 1) + 1
         *below, last = self._activations()[:end]
 

@@ -34,7 +34,7 @@ class ObjectiveFunction:
     hessian : {"exact", "gauss-newton"} or None, default="exact"
         The matrix of `hessp`: the Hessian of F, or its Gauss-Newton approximation J' H_loss J plus the penalty's Hessian.
         The approximation is positive semi-definite.
-    classifier_at : callable (Parameters) -> estimator, default=None
+    estimator_at : callable (Parameters) -> estimator, default=None
         `with_theta` calls it.
     limit : callable () -> context manager, default=nullcontext
         A context for every pass over the rows, such as one that limits the threads of BLAS.
@@ -64,14 +64,14 @@ class ObjectiveFunction:
         objective: Any,
         rows: Any,
         hessian: str | None = "exact",
-        classifier_at: Callable[..., Any] | None = None,
+        estimator_at: Callable[..., Any] | None = None,
         limit: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self._objective, self._rows, self._limit = objective, rows, limit
         self.loss, self.target = objective.loss, rows.target
         self._batches = rows.chunks()
         self._gauss_newton = hessian == "gauss-newton"
-        self._classifier_at = classifier_at
+        self._estimator_at = estimator_at
         self._curvature: Curvature | None = None
         self.theta0 = objective.params.vector.astype(np.float64)
         self.n_evaluations = 0
@@ -160,7 +160,7 @@ class ObjectiveFunction:
             np.copyto(objective.params.vector, theta)
             linearize(objective, batch, tape)
             # Some activations overwrite z_l. For the layers up to l, and no others, z_l are the logits.
-            for end in range(1, len(tape.z)):
+            for end in range(1, len(tape.z) - 1):
                 tape.z[end] = self._weighted_sums(end)
         return tape
 
@@ -189,7 +189,7 @@ class ObjectiveFunction:
         return LinearOperator((point.size, point.size), matvec=product, rmatvec=product, dtype=np.float64)
 
     def with_theta(self, theta: ArrayLike) -> Any:
-        """A fitted classifier with these parameters.
+        """A fitted estimator with these parameters.
 
         Parameters
         ----------
@@ -202,8 +202,8 @@ class ObjectiveFunction:
         params = self._objective.params.like()
         with np.errstate(all="ignore"):
             np.copyto(params.vector, self._checked(theta, "theta"))
-        assert self._classifier_at is not None
-        return self._classifier_at(params)
+        assert self._estimator_at is not None
+        return self._estimator_at(params)
 
     def _checked(self, vector, name):
         vector = np.asarray(vector)

@@ -44,8 +44,8 @@ def sample(n_rows):
     return np.unique(np.linspace(0, n_rows - 1, min(n_rows, SAMPLE_ROWS)).astype(np.intp))
 
 
-def has_learned(objective, rows, n_outputs):
-    """Whether the objective without penalty and dropout is below that of predicting the class frequencies.
+def nothing_learned(objective, rows, n_outputs):
+    """Whether the objective without penalty and dropout is not below that of predicting the class frequencies.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def has_learned(objective, rows, n_outputs):
     Returns
     -------
     figures : (float, float) or None
-        None if it is, else the mean loss and that of the class frequencies.
+        If it is not below, the mean loss and that of the class frequencies; else None.
     """
 
     def figures(indices):

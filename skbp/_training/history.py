@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class _Standing(NamedTuple):
     best_validation_score: float = -math.inf
     best_iter: int = 0
     best: np.ndarray | None = None
+    last: Any = None
 
 
 class History:
@@ -64,14 +65,14 @@ class History:
     # A single network that diverges ends training.
     has_lost_members = False
 
-    _last: np.ndarray
-
     def __init__(self, tol, n_iter_no_change, validates=False, early_stopping=False):
         self.tol, self.n_iter_no_change = tol, n_iter_no_change
         self.validates, self.early_stopping = validates, early_stopping
         # As many of these count as `_standing` says.
         self._epochs: list[_Epoch] = []
         self._standing = _Standing()
+        # The weights after the last epoch take one of these in turn.
+        self._buffers: list[np.ndarray] = []
 
     n_iter = property(lambda self: self._standing.n_iter)
     samples_seen = property(lambda self: self._standing.samples_seen)
@@ -108,10 +109,12 @@ class History:
 
     def start(self, params, held_out, trained):
         """Remember the weights at the start. If they are `trained` ones, they are the best so far."""
-        self._last = params.vector.copy()
+        self._buffers = [params.vector.copy(), params.vector.copy()]
+        standing = self._standing._replace(last=self._buffers[0])
         if trained and self.early_stopping and held_out is not None:
             score, _ = held_out(params)
-            self._standing = self._standing._replace(best_validation_score=score, best=params.vector.copy())
+            standing = standing._replace(best_validation_score=score, best=params.vector.copy())
+        self._standing = standing
 
     def add(self, loss, vector, learning_rate, samples_seen, figures):
         """Record a finished epoch, and keep its weights if they are the best.
@@ -131,7 +134,8 @@ class History:
         before, (score, validation_loss) = self._standing, figures
         del self._epochs[before.n_iter :]
         self._epochs.append(_Epoch(loss, learning_rate, score, validation_loss))
-        np.copyto(self._last, vector)
+        last = self._buffers[before.last is self._buffers[0]]
+        np.copyto(last, vector)
         if self.early_stopping:
             improved = score >= before.best_validation_score + self.tol
         else:
@@ -141,6 +145,7 @@ class History:
             samples_seen=samples_seen,
             best_loss=min(before.best_loss, loss),
             no_improvement_count=0 if improved else before.no_improvement_count + 1,
+            last=last,
         )
         self._standing = self._with_best(standing, score, vector) if self.validates else standing
 
@@ -153,10 +158,12 @@ class History:
 
     def look_again(self, figures):
         """Replace the validation score and loss of the last epoch, which were nan."""
+        if not self.n_iter:
+            return
         score, validation_loss = figures
         last = self._epochs[self.n_iter - 1]
         self._epochs[self.n_iter - 1] = last._replace(score=score, validation_loss=validation_loss)
-        self._standing = self._with_best(self._standing, score, self._last)
+        self._standing = self._with_best(self._standing, score, self._standing.last)
 
     def goes_on(self, finite) -> bool:
         """Whether training goes on after an epoch that was `finite` or not."""
@@ -164,7 +171,7 @@ class History:
 
     def is_at_start(self, params) -> bool:
         """Whether no epoch is finished and no step was taken."""
-        return not self.n_iter and np.array_equal(params.vector, self._last)
+        return not self.n_iter and np.array_equal(params.vector, self._standing.last)
 
     def reset_patience(self):
         """Count the epochs without improvement from 0 again."""
@@ -172,7 +179,7 @@ class History:
 
     def restore_last(self, params):
         """Set the parameters to those of the last recorded epoch, or of the start."""
-        np.copyto(params.vector, self._last)
+        np.copyto(params.vector, self._standing.last)
 
     def restore_best(self, params):
         """Set the parameters to those with the best validation score, if that decides."""
@@ -182,6 +189,11 @@ class History:
     def mean(self, values) -> float:
         """One figure to show."""
         return float(values)
+
+    @property
+    def no_figures(self):
+        """Validation score and loss of an epoch without a look at the held-out rows."""
+        return math.nan, math.nan
 
 
 class StackHistory:
@@ -229,10 +241,6 @@ class StackHistory:
     def stalled(self) -> bool:
         return all(member.stalled for _, member in self._left)
 
-    @property
-    def state(self) -> dict[str, float]:
-        return {}  # a stack is never trained further
-
     def start(self, params, held_out, trained):
         for i, member in enumerate(self.members):
             member.start(params.member(i), held_out, trained)
@@ -270,3 +278,8 @@ class StackHistory:
     def mean(self, values) -> float:
         """The mean over the members that have not diverged."""
         return float(np.mean(values[~self.diverged]))
+
+    @property
+    def no_figures(self):
+        nothing = np.full(len(self.members), np.nan)
+        return nothing, nothing

@@ -100,7 +100,7 @@ class MiniBatchSolver:
         """
         params = objective.params
         sets = [np.arange(len(rows))] if rows.sets is None else list(rows.sets)
-        n_rows = min(map(len, sets))
+        n_rows = rows.n_in_epoch
         loss = math.nan
         try:
             for _ in range(max_iter):
@@ -123,12 +123,12 @@ class MiniBatchSolver:
                 if monitor.stop_reason:
                     monitor.restore_best(params)
                     return stopped(monitor, loss)
+            monitor.restore_best(params)
         except KeyboardInterrupt:
             if not np.all(objective.is_finite(rows)):
                 monitor.restore_last(params)
             monitor.restore_best(params)
             return interrupted(monitor, loss)
-        monitor.restore_best(params)
         if self.planned:
             return Outcome("converged", loss)
         warning = (

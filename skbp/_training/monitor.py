@@ -6,12 +6,7 @@ scikit-learn's callbacks), and looks at the clock. It says whether training shou
 
 from __future__ import annotations
 
-import math
 import time
-
-import numpy as np
-
-NO_FIGURES = math.nan, math.nan
 
 
 class Monitor:
@@ -44,9 +39,7 @@ class Monitor:
         self.history, self.max_time = history, max_time
         self._held_out, self._watchers = held_out, watchers
         self._max_iter, self._every = max_iter, every
-        self._nothing: tuple = NO_FIGURES
-        if hasattr(history, "members"):
-            self._nothing = (np.full(len(history.members), np.nan),) * 2
+        self._nothing = history.no_figures
         self._looked = True
         self._started = time.perf_counter()
         self.seconds = 0.0
@@ -89,6 +82,8 @@ class Monitor:
         looks = self._held_out is not None and (n_iter % self._every == 0 or n_iter == self._max_iter)
         # An interrupt may come while the score is computed. Then the epoch does not count yet.
         figures = self._held_out(params) if looks else self._nothing
+        # Nor does it count for the members of a stack that come after an interrupt. `restore_best` looks at them again.
+        self._looked = False
         self.history.add(loss, params.vector, learning_rate, samples_seen, figures)
         self._looked = looks or self._held_out is None
         self.seconds = time.perf_counter() - self._started

@@ -139,6 +139,8 @@ class ScipySolver:
         Options of the method. They take precedence over the other parameters.
     """
 
+    skips_zeros: ClassVar[bool] = False
+
     # The estimator's parameters that every method uses. Methods that take products with the Hessian also use `hessian`.
     parameters: ClassVar[tuple[str, ...]] = ("max_fun", "solver_options")
 

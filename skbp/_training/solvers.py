@@ -7,15 +7,16 @@ with an update rule, and SciPy's minimisers on all rows.
 
 from __future__ import annotations
 
+from collections import ChainMap
+from typing import Any
+
 from skbp._training.minibatch import MiniBatchSolver
 from skbp._training.scipy_methods import SCIPY_METHODS
 from skbp._training.scipy_solver import ScipySolver
 from skbp._training.updates import UPDATES
 
-SOLVERS = {
-    **dict.fromkeys(UPDATES, MiniBatchSolver),
-    **dict.fromkeys(SCIPY_METHODS, ScipySolver),
-}
+# The names of all solvers, with their update rule or method of SciPy.
+SOLVERS: ChainMap[str, Any] = ChainMap(UPDATES, SCIPY_METHODS)
 
 
 def parameters_of(solver) -> set[str]:
@@ -27,4 +28,4 @@ def parameters_of(solver) -> set[str]:
 
 def unused_parameters(solver) -> set[str]:
     """The estimator's parameters that some solvers use and this one does not."""
-    return set().union(*map(parameters_of, (*UPDATES, *SCIPY_METHODS))) - parameters_of(solver)
+    return set().union(*map(parameters_of, SOLVERS)) - parameters_of(solver)

@@ -15,7 +15,7 @@ from skbp._training import diagnosis
 from skbp._training.history import History, StackHistory
 from skbp._training.minibatch import MiniBatchSolver
 from skbp._training.monitor import Monitor
-from skbp._training.outcome import NothingTrainedError, Outcome, SolverError
+from skbp._training.outcome import NothingTrainedError, Outcome, SolverError, interrupted
 from skbp._training.printer import Printer
 from skbp._training.threads import blas_threads
 
@@ -62,28 +62,40 @@ class Trained:
     parts: dict[str, Any]
     watchers: list[Any]
 
+    @property
+    def states(self) -> dict[str, Any]:
+        """What each part would go on from, as in `State`. The moments of a step that diverged are no start for another."""
+        states = {name: part.state for name, part in self.parts.items()}
+        return states | {"rule": {}} if states and self.outcome.status == "diverged" else states
+
+    def warning(self, recipe, rows) -> str:
+        """What the user should know of the outcome, with advice on the data and the network."""
+        if not (self.outcome.wants_advice or self.history.has_lost_members):
+            return self.outcome.warning
+        return self.outcome.warning + diagnosis.advice(recipe, rows, self.outcome.status == "diverged")
+
     def close(self) -> None:
         """Tell the watchers that all is published."""
         for watcher in self.watchers:
             watcher.close()
 
 
-def train(recipe, params, rows, held_out=None, watchers=(), state=None, *, verbose=0, every=1) -> Trained:
+def train(recipe, params, rows, held_out, watchers, state, *, verbose=0, every=1) -> Trained:
     """Minimise the objective from these parameters.
 
     Parameters
     ----------
     recipe : Recipe
-        It must have its loss.
+        With its loss.
     params : Parameters
-        The parameters of one network or of a stack. Changed in place.
+        Of one network or of a stack. Changed in place.
     rows : Rows
         The rows to train on, for a stack with the set of each member.
-    held_out : callable (Parameters) -> (score, loss), default=None
-    watchers : sequence, default=()
+    held_out : callable (Parameters) -> (score, loss), or None
+    watchers : sequence
         See Monitor.
     state : State
-        Its random generators advance. Nothing else in it changes.
+        Its random generators go on; nothing else of it changes.
     verbose : int, default=0
     every : int, default=1
         Epochs from one look at the held-out rows to the next.
@@ -99,53 +111,50 @@ def train(recipe, params, rows, held_out=None, watchers=(), state=None, *, verbo
     KeyboardInterrupt
         If the user interrupts before the first step.
     """
-    n_rows = len(rows) if rows.sets is None else min(map(len, rows.sets))
     dropout = recipe.make_dropout(state.rngs)
-    solver = recipe.make_solver(n_rows, state.rngs, state.samples_seen)
-    objective = recipe.make_objective(params, rows, dropout, skips_zeros=getattr(solver, "skips_zeros", False))
+    solver = recipe.make_solver(rows.n_in_epoch, state.rngs, state.samples_seen)
+    objective = recipe.make_objective(params, rows, dropout, skips_zeros=solver.skips_zeros)
     early_stopping = recipe.early_stopping and held_out is not None
-    history: Any = StackHistory if params.members else History
-    history = history(*params.members, recipe.tol, recipe.n_iter_no_change, held_out is not None, early_stopping)
+    make_history: Any = StackHistory if params.members else History
+    history = make_history(*params.members, recipe.tol, recipe.n_iter_no_change, held_out is not None, early_stopping)
     parts = _parts(solver, history, dropout)
-    _restore(parts, state.parts, params.vector.dtype)
     if state.parts:
+        _restore(parts, state.parts, params.vector.dtype)
         _warn_if_schedule_is_over(recipe, solver)
     if verbose:
         watchers = [Printer(verbose, recipe.scoring == "loss"), *watchers]
     monitor = Monitor(history, held_out, watchers, recipe.max_time, recipe.max_iter, every)
-    monitor.start(params, state.trained)
     by_scipy = not recipe.stochastic
     rows_at_once = rows.rows_at_once if by_scipy else min(solver.batch_size, rows.rows_at_once)
     try:
         with blas_threads(params.units, rows_at_once, rows.sparse, by_scipy, most_rows=rows.rows_at_once):
+            monitor.start(params, state.trained)
             outcome = solver.run(objective, rows, monitor, recipe.max_iter)
     except SolverError as error:
         raise NothingTrainedError(f"{error} {diagnosis.after_an_error(rows)}") from error.__cause__
+    except KeyboardInterrupt:  # it came outside the solver's own care
+        if not history.n_iter:
+            raise
+        monitor.restore_last(params)
+        history.restore_best(params)
+        outcome = interrupted(monitor, history.last_loss)
     if outcome.status == "interrupted" and not state.trained and history.is_at_start(params):
         raise KeyboardInterrupt
     if outcome.status == "diverged" and not (state.trained or history.n_iter):
         raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows))
-    if outcome.wants_advice or history.has_lost_members:
-        outcome.warning += diagnosis.advice(recipe, rows, outcome.status == "diverged")
-    return Trained(outcome, history, _collect(parts, outcome), list(watchers))
+    return Trained(outcome, history, parts, list(watchers))
 
 
 def _parts(solver, history, dropout) -> dict[str, Any]:
-    """Everything that training continues from. Each part has a `state`."""
-    if not isinstance(solver, MiniBatchSolver):
+    """Everything that training goes on from. Each part has a `state`. A stack and SciPy's methods do not go on."""
+    if not isinstance(solver, MiniBatchSolver) or isinstance(history, StackHistory):
         return {}
     parts = {"rule": solver.rule, "progress": solver.progress, "history": history}
     return parts if dropout is None else {**parts, "dropout": dropout}
 
 
-def _collect(parts, outcome):
-    """The state of each part. After a step that diverged, the moments of the rule are dropped."""
-    states = {name: part.state for name, part in parts.items()}
-    return states | {"rule": {}} if states and outcome.status == "diverged" else states
-
-
 def _restore(parts, states, dtype):
-    """Set the parts to copies of the states that an earlier call left, perhaps with parameters of another type."""
+    """Bring the parts into copies of the states that an earlier call left, perhaps with parameters of another type."""
     for name, part in parts.items():
         state = states.get(name)
         if isinstance(state, dict):

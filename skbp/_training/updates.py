@@ -8,6 +8,7 @@ solver's name to its rule.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class UpdateRule(ABC):
     4. ``memoryless`` is true if no step depends on another, and no step moves a parameter with a derivative of 0.
     """
 
+    name: ClassVar[str] = ""
     parameters: tuple[str, ...]
     memoryless = False
 
@@ -46,6 +48,7 @@ class SGD(UpdateRule):
     Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013.
     """
 
+    name = "sgd"
     parameters = ("momentum", "nesterovs_momentum")
 
     def __init__(self, momentum, nesterovs_momentum):
@@ -94,6 +97,7 @@ class Adam(UpdateRule):
     Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, https://doi.org/10.48550/arXiv.1412.6980
     """
 
+    name = "adam"
     parameters = ("beta_1", "beta_2", "epsilon")
 
     def __init__(self, beta_1, beta_2, epsilon):
@@ -125,7 +129,7 @@ class Adam(UpdateRule):
         for_each_block(update, theta.size)
 
 
-UPDATES: dict[str, type[UpdateRule]] = {"sgd": SGD, "adam": Adam}
+UPDATES: dict[str, type[UpdateRule]] = {rule.name: rule for rule in (SGD, Adam)}
 
 
 def is_stochastic(solver) -> bool:

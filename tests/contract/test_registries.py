@@ -1,6 +1,7 @@
 """A new activation, loss, update rule and schedule: each one entry in a registry, and the whole estimator works with it."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV
+from skbp._estimators import types
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LOSSES, Loss
 from skbp._training.schedules import SCHEDULES
+from skbp._training.solvers import SOLVERS
 from skbp._training.updates import UPDATES, UpdateRule
 from skbp.inspection import check_gradient, check_hessian_product, trace
 
@@ -218,3 +221,17 @@ def test_messages_name_the_new_entries():
         BackpropClassifier(activation="bend").fit(X, y)
     with pytest.raises(ValueError, match="'tempered'"):
         BackpropClassifier(out_activation="temper").fit(X, y)
+
+
+def test_the_types_name_what_the_registries_have():
+    assert set(get_args(types.ActivationName)) == ACTIVATIONS.keys() - {"bent"}
+    assert set(get_args(types.OutActivation)) == {"auto", *LOSSES} - {"tempered", "sharp"}
+    assert set(get_args(types.Solver)) == SOLVERS.keys() - {"sign"}
+    assert set(get_args(get_args(types.Schedule)[0])) == SCHEDULES.keys() - {"halving"}
+
+
+def test_every_record_has_the_name_of_its_entry():
+    for registry in (ACTIVATIONS, LOSSES, UPDATES):
+        assert {name: record.name for name, record in registry.items() if name not in {"sign", "sharp"}} == {
+            name: name for name in registry if name not in {"sign", "sharp"}
+        }
