@@ -1,7 +1,10 @@
 """What the tests of training share: data sets, comparisons, an objective to minimise, and the threads of BLAS."""
 
+import os
 import pickle
 import re
+import subprocess
+import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -380,3 +383,17 @@ def blas(_blas):
         if _blas.n_threads(of_scipy=False) != {2}:
             pytest.skip("The threads of this machine's BLAS cannot be set.")
         yield _blas
+
+
+@pytest.fixture(scope="session")
+def in_a_process():
+    """A function that runs a script in a process that starts with two threads. It returns the lines that are printed."""
+
+    def in_a_process(script):
+        environ = os.environ | {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+        command = [sys.executable, "-c", script]
+        run = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+        assert not run.returncode, run.stderr
+        return run.stdout.splitlines()
+
+    return in_a_process
