@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from skbp import BackpropClassifier
 from skbp._data.rows import Rows
 from skbp._network.losses import Loss
 from skbp._network.objective import Objective
@@ -25,7 +27,7 @@ from skbp._training.monitor import Monitor
 from skbp._training.printer import Printer
 from skbp._training.schedules import SCHEDULES, Progress
 from skbp._training.threads import SMALL_PRODUCT, blas_threads
-from skbp._training.updates import SGD, UpdateRule
+from skbp._training.updates import SGD, UPDATES, UpdateRule
 
 # Data
 
@@ -63,6 +65,71 @@ def X():
 def y():
     """The classes of the rows X, of which there are three."""
     return _linear_rule()[1]
+
+
+def _own_data(target="multiclass"):
+    """Data to train on and to validate on."""
+    return *_linear_rule(target, 90), *_linear_rule(target, 40, seed=1)
+
+
+@pytest.fixture(scope="session")
+def own_data():
+    return _own_data
+
+
+# Small classifiers
+
+
+@pytest.fixture(scope="session")
+def two_layers():
+    """A function that makes a classifier with two hidden layers."""
+
+    def two_layers(**params):
+        return BackpropClassifier(**{"hidden_layer_sizes": (6, 5), "max_iter": 5, "random_state": 0, **params})
+
+    return two_layers
+
+
+@pytest.fixture(scope="session")
+def learner():
+    """A function that makes a classifier that learns something in five epochs."""
+
+    def learner(**params):
+        common = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0}
+        if params.get("solver", "adam") in UPDATES:
+            common |= {"learning_rate_init": 0.03, "batch_size": 20}
+        return BackpropClassifier(**{**common, **params})
+
+    return learner
+
+
+class _Witness:
+    """A scorer that keeps what it gets. Its score is always the same."""
+
+    def __init__(self):
+        self.X, self.y, self.estimators = [], [], []
+
+    def __call__(self, estimator, X, y):
+        self.X.append(X)
+        self.y.append(y)
+        self.estimators.append(estimator)
+        return 0.5
+
+
+@pytest.fixture
+def witness():
+    return _Witness()
+
+
+@pytest.fixture(scope="session")
+def after_each_iteration():
+    """A function that fits copies of a classifier for 1, 2, ... `n_iter` iterations, without validation."""
+
+    def after_each_iteration(clf, X, y, n_iter, **fit_params):
+        clf = clone(clf).set_params(early_stopping=False, scoring=None, n_iter_no_change=10)
+        return [clone(clf).set_params(max_iter=k).fit(X, y, **fit_params) for k in range(1, n_iter + 1)]
+
+    return after_each_iteration
 
 
 # Comparisons

@@ -29,17 +29,12 @@ from skbp._training.updates import UPDATES
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def small(**params):
-    common = {"hidden_layer_sizes": (6, 5), "max_iter": 5, "random_state": 0}
-    return BackpropClassifier(**{**common, **params})
-
-
 @pytest.fixture
-def refuse(X, y):
+def refuse(X, y, two_layers):
     """A function that asserts that a classifier refuses its parameters and is as before."""
 
     def refuse(match, error=ValueError, method="fit", **params):
-        clf = small(**params)
+        clf = two_layers(**params)
         before = pickle.dumps(vars(clf))
         with pytest.raises(error, match=match):
             getattr(clf, method)(X, y)
@@ -62,11 +57,11 @@ cube = Activation(
     ("sizes", "expected"),
     [(7, [7]), (np.int64(7), [7]), ((), []), ([], []), ((3,), [3]), ([3, 4], [3, 4]), (np.array([3, 4]), [3, 4])],
 )
-def test_hidden_layers_are_a_list_of_widths(sizes, expected, X, y):
+def test_hidden_layers_are_a_list_of_widths(sizes, expected, X, y, two_layers):
     units = hidden_units(sizes)
     assert units == expected
     assert all(type(width) is int for width in units)
-    clf = small(hidden_layer_sizes=sizes, max_iter=1).fit(X, y)
+    clf = two_layers(hidden_layer_sizes=sizes, max_iter=1).fit(X, y)
     assert [coef.shape for coef in clf.coefs_] == list(pairwise([4, *expected, 3]))
 
 
@@ -83,17 +78,17 @@ def test_a_network_beyond_all_memory_is_refused(refuse):
 
 
 @pytest.mark.parametrize("container", [list, tuple])
-def test_a_list_of_one_activation_is_that_activation_in_every_layer(container, X, y, assert_same_weights):
+def test_a_list_of_one_activation_is_that_activation_in_every_layer(container, X, y, assert_same_weights, two_layers):
     for activation in (*ACTIVATIONS, cube):
-        one = small(activation=activation).fit(X, y)
-        assert_same_weights(small(activation=container([activation, activation])).fit(X, y), one)
+        one = two_layers(activation=activation).fit(X, y)
+        assert_same_weights(two_layers(activation=container([activation, activation])).fit(X, y), one)
 
 
-def test_each_layer_trains_with_its_own_activation(X, y):
+def test_each_layer_trains_with_its_own_activation(X, y, two_layers):
     # One full batch of gradient descent without momentum, computed by hand.
     coefs = [np.random.RandomState(i).normal(size=shape) for i, shape in enumerate([(4, 6), (6, 5), (5, 3)])]
     intercepts = [np.full(width, 0.1) for width in (6, 5, 3)]
-    clf = small(
+    clf = two_layers(
         activation=["tanh", cube], solver="sgd", momentum=0.0, alpha=0.0, learning_rate_init=0.01, max_iter=1
     ).fit(X, y, coef_init=coefs, intercept_init=intercepts)
     z_1 = X @ coefs[0] + intercepts[0]
@@ -111,8 +106,8 @@ def test_each_layer_trains_with_its_own_activation(X, y):
 
 
 @pytest.mark.parametrize("entry", ["no such activation", None, 3, ["tanh"], np.tanh])
-def test_an_entry_that_is_no_activation_is_named(entry, X, y):
-    clf = small(activation=["relu", entry])
+def test_an_entry_that_is_no_activation_is_named(entry, X, y, two_layers):
+    clf = two_layers(activation=["relu", entry])
     with pytest.raises(ValueError, match=r"activation has .*; each must be one of") as error:
         clf.fit(X, y)
     assert repr(entry) in str(error.value)
@@ -149,21 +144,23 @@ def drawn(units, scales, seed=0):
 
 
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, cube])
-def test_each_layer_starts_on_the_scale_of_its_activation(activation, X, y):
+def test_each_layer_starts_on_the_scale_of_its_activation(activation, X, y, two_layers):
     scale = activation.initial_scale if isinstance(activation, Activation) else ACTIVATIONS[activation].initial_scale
     units = [4, 6, 5, 3]
-    theta = small(activation=activation).objective(X, y).theta0
+    theta = two_layers(activation=activation).objective(X, y).theta0
     assert_allclose(theta, drawn(units, [scale] * 3), rtol=1e-12)
     # The output layer has the scale of the last hidden layer.
-    theta = small(activation=[activation, "logistic"]).objective(X, y).theta0
+    theta = two_layers(activation=[activation, "logistic"]).objective(X, y).theta0
     assert_allclose(theta, drawn(units, [scale, 2.0, 2.0]), rtol=1e-12)
-    theta = small(activation=["logistic", activation]).objective(X, y).theta0
+    theta = two_layers(activation=["logistic", activation]).objective(X, y).theta0
     assert_allclose(theta, drawn(units, [2.0, scale, scale]), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("activation", "scale"), [("relu", 6.0), ("logistic", 2.0), (cube, 1.5), ([], 6.0), ((), 6.0)])
-def test_without_hidden_layers_the_output_layer_has_the_scale_of_a_named_activation(activation, scale, X, y):
-    theta = small(hidden_layer_sizes=(), activation=activation).objective(X, y).theta0
+def test_without_hidden_layers_the_output_layer_has_the_scale_of_a_named_activation(
+    activation, scale, X, y, two_layers
+):
+    theta = two_layers(hidden_layer_sizes=(), activation=activation).objective(X, y).theta0
     assert_allclose(theta, drawn([4, 3], [scale]), rtol=1e-12)
 
 
@@ -186,44 +183,44 @@ def test_numbers_for_each_layer_become_a_list(container):
 
 
 @pytest.mark.parametrize("solver", [solver for solver in SOLVERS if solver != "trust-krylov"])
-def test_the_same_alpha_in_every_layer_equals_one_alpha(solver, X, y, assert_same_weights):
-    one = small(solver=solver, alpha=0.7).fit(X, y)
-    each = small(solver=solver, alpha=[0.7] * 3).fit(X, y)
+def test_the_same_alpha_in_every_layer_equals_one_alpha(solver, X, y, assert_same_weights, two_layers):
+    one = two_layers(solver=solver, alpha=0.7).fit(X, y)
+    each = two_layers(solver=solver, alpha=[0.7] * 3).fit(X, y)
     assert each.loss_curve_ == one.loss_curve_
     assert_same_weights(each, one)
 
 
-def test_each_alpha_penalises_its_own_layer(X, y):
+def test_each_alpha_penalises_its_own_layer(X, y, two_layers):
     alpha = [2.0, 0.0, 5.0]
-    penalised = small(alpha=alpha).objective(X, y)
+    penalised = two_layers(alpha=alpha).objective(X, y)
     theta = np.random.RandomState(0).normal(size=penalised.theta0.size)
     penalty = sum(a * np.sum(w**2) for a, w in zip(alpha, np.split(theta[:69], [24, 54]), strict=True)) / (2 * len(y))
-    plain = small(alpha=0.0).objective(X, y)
+    plain = two_layers(alpha=0.0).objective(X, y)
     assert_allclose(penalised.value(theta) - plain.value(theta), penalty, rtol=1e-10)
     difference = penalised.gradient(theta) - plain.gradient(theta)
     assert_allclose(difference, theta * np.repeat([2.0, 0.0, 5.0, 0.0], [24, 30, 15, 14]) / len(y), atol=1e-12)
 
 
-def test_a_heavily_penalised_layer_shrinks_alone(X, y):
-    light = small(solver="lbfgs", alpha=1e-3, activation="tanh", max_iter=300).fit(X, y)
+def test_a_heavily_penalised_layer_shrinks_alone(X, y, two_layers):
+    light = two_layers(solver="lbfgs", alpha=1e-3, activation="tanh", max_iter=300).fit(X, y)
     for layer in range(3):
         alpha = [1e-3] * 3
         alpha[layer] = 300.0
-        heavy = small(solver="lbfgs", alpha=alpha, activation="tanh", max_iter=300).fit(X, y)
+        heavy = two_layers(solver="lbfgs", alpha=alpha, activation="tanh", max_iter=300).fit(X, y)
         shrinkage = [np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(heavy.coefs_, light.coefs_, strict=True)]
         assert shrinkage[layer] < 0.2
         assert np.argmin(shrinkage) == layer
 
 
-def test_the_same_dropout_in_every_layer_equals_one_dropout(X, y, assert_same_weights):
-    one = small(dropout=0.3).fit(X, y)
-    each = small(dropout=[0.3, 0.3]).fit(X, y)
+def test_the_same_dropout_in_every_layer_equals_one_dropout(X, y, assert_same_weights, two_layers):
+    one = two_layers(dropout=0.3).fit(X, y)
+    each = two_layers(dropout=[0.3, 0.3]).fit(X, y)
     assert each.loss_curve_ == one.loss_curve_
     assert_same_weights(each, one)
-    none = small().fit(X, y)
+    none = two_layers().fit(X, y)
     for nothing in ([0.0, 0.0], (0.0, 0.0), np.zeros(2), 0):
-        assert_same_weights(small(dropout=nothing).fit(X, y), none)
-    others = [small(dropout=rates).fit(X, y).loss_ for rates in ([0.3, 0.0], [0.0, 0.3], [0.3, 0.3], 0.0)]
+        assert_same_weights(two_layers(dropout=nothing).fit(X, y), none)
+    others = [two_layers(dropout=rates).fit(X, y).loss_ for rates in ([0.3, 0.0], [0.0, 0.3], [0.3, 0.3], 0.0)]
     assert len(set(others)) == 4
 
 

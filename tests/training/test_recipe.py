@@ -26,11 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 PARAMETERS = inspect.signature(BackpropClassifier).parameters
 
 
-def small(**params):
-    common = {"hidden_layer_sizes": (6, 5), "max_iter": 5, "random_state": 0}
-    return BackpropClassifier(**{**common, **params})
-
-
 # A recipe
 
 
@@ -168,18 +163,20 @@ def test_a_schedule_for_all_of_training_is_planned(learning_rate):
 # The size of batches and the schedule
 
 
-def test_a_batch_of_more_than_all_rows_is_clipped_with_a_warning_at_the_users_line(X, y, assert_same_weights):
+def test_a_batch_of_more_than_all_rows_is_clipped_with_a_warning_at_the_users_line(
+    X, y, assert_same_weights, two_layers
+):
     with pytest.warns(UserWarning, match="batch_size=61 is larger than the number of rows, 60") as caught:
-        clf = small(batch_size=61).fit(X, y)
+        clf = two_layers(batch_size=61).fit(X, y)
     assert {w.filename for w in caught} == {__file__}
-    assert_same_weights(clf, small(batch_size=60).fit(X, y))
-    assert_same_weights(clf, small(batch_size="auto").fit(X, y))
+    assert_same_weights(clf, two_layers(batch_size=60).fit(X, y))
+    assert_same_weights(clf, two_layers(batch_size="auto").fit(X, y))
 
 
-def test_a_batch_has_200_rows_by_default(assert_same_weights, linear_rule):
+def test_a_batch_has_200_rows_by_default(assert_same_weights, linear_rule, two_layers):
     X, y = linear_rule(n_rows=450)
-    assert_same_weights(small().fit(X, y), small(batch_size=200).fit(X, y))
-    assert small().fit(X, y).loss_ != small(batch_size=199).fit(X, y).loss_
+    assert_same_weights(two_layers().fit(X, y), two_layers(batch_size=200).fit(X, y))
+    assert two_layers().fit(X, y).loss_ != two_layers(batch_size=199).fit(X, y).loss_
 
 
 @dataclass
@@ -192,18 +189,18 @@ class Halving:
         return 0.5 ** (self.halvings * p)
 
 
-def test_a_schedule_may_be_any_callable(X, y, assert_same_weights):
-    clf = small(learning_rate=Halving(2), max_iter=4, learning_rate_init=0.01).fit(X, y)
+def test_a_schedule_may_be_any_callable(X, y, assert_same_weights, two_layers):
+    clf = two_layers(learning_rate=Halving(2), max_iter=4, learning_rate_init=0.01).fit(X, y)
     assert_allclose(clf.learning_rate_curve_, 0.01 * 0.5 ** np.array([0.0, 0.5, 1.0, 1.5]), rtol=1e-12)
-    assert_same_weights(clf, small(learning_rate=lambda p: 0.25**p, max_iter=4, learning_rate_init=0.01).fit(X, y))
+    assert_same_weights(clf, two_layers(learning_rate=lambda p: 0.25**p, max_iter=4, learning_rate_init=0.01).fit(X, y))
 
 
 @pytest.mark.parametrize("dropout", [0.5, [0.0, 0.5], np.array([0.5, 0.5])])
 @pytest.mark.parametrize("solver", SCIPY_METHODS)
-def test_a_method_of_scipy_has_no_dropout(solver, dropout, X, y):
+def test_a_method_of_scipy_has_no_dropout(solver, dropout, X, y, two_layers):
     with pytest.warns(UnusedParameterWarning, match=f"dropout=.* has no effect with solver='{solver}'"):
-        small(solver=solver, dropout=dropout, max_iter=1).fit(X, y)
-    small(solver=solver, dropout=[0.0, 0.0], max_iter=1).fit(X, y)
+        two_layers(solver=solver, dropout=dropout, max_iter=1).fit(X, y)
+    two_layers(solver=solver, dropout=[0.0, 0.0], max_iter=1).fit(X, y)
 
 
 # Parameters without effect. With BASE every parameter that is used changes the result of a few epochs. OTHER has another
@@ -334,9 +331,11 @@ def no_effect(caught):
     return sorted(str(w.message) for w in caught)
 
 
-def test_each_parameter_without_effect_is_named_once_with_the_cause(X, y):
+def test_each_parameter_without_effect_is_named_once_with_the_cause(X, y, two_layers):
     with pytest.warns(UserWarning, match="no effect") as caught:
-        small(solver="lbfgs", momentum=0.5, learning_rate="cosine", warmup_fraction=0.1, weight_decay=0.1).fit(X, y)
+        two_layers(solver="lbfgs", momentum=0.5, learning_rate="cosine", warmup_fraction=0.1, weight_decay=0.1).fit(
+            X, y
+        )
     assert no_effect(caught) == [
         "learning_rate='cosine' has no effect with solver='lbfgs'.",
         "momentum=0.5 has no effect with solver='lbfgs'.",
@@ -344,7 +343,7 @@ def test_each_parameter_without_effect_is_named_once_with_the_cause(X, y):
         "weight_decay=0.1 has no effect with solver='lbfgs'.",
     ]
     with pytest.warns(UserWarning, match="no effect") as caught:
-        small(momentum=0.5, power_t=0.3, max_fun=7, scoring="loss", validation_fraction=0.2).fit(X, y)
+        two_layers(momentum=0.5, power_t=0.3, max_fun=7, scoring="loss", validation_fraction=0.2).fit(X, y)
     assert no_effect(caught) == [
         "max_fun=7 has no effect with solver='adam'.",
         "momentum=0.5 has no effect with solver='adam'.",
@@ -353,12 +352,12 @@ def test_each_parameter_without_effect_is_named_once_with_the_cause(X, y):
         "validation_fraction=0.2 has no effect with early_stopping=False.",
     ]
     with pytest.warns(UserWarning, match="no effect") as caught:
-        small(early_stopping=True, scoring="loss", validation_fraction=0.2).fit(X, y, X_val=X, y_val=y)
+        two_layers(early_stopping=True, scoring="loss", validation_fraction=0.2).fit(X, y, X_val=X, y_val=y)
     assert no_effect(caught) == ["validation_fraction=0.2 has no effect with X_val given to fit."]
 
 
-def test_only_the_first_call_of_partial_fit_warns(X, y):
-    clf = small(momentum=0.5)
+def test_only_the_first_call_of_partial_fit_warns(X, y, two_layers):
+    clf = two_layers(momentum=0.5)
     with pytest.warns(UserWarning, match="no effect") as caught:
         clf.partial_fit(X, y, classes=[0, 1, 2])
     assert no_effect(caught) == ["momentum=0.5 has no effect with solver='adam'."]
