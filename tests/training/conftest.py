@@ -302,6 +302,35 @@ def Trace():
     return _Trace
 
 
+class _Watcher:
+    """A watcher that keeps what it is told. At the end of the given epochs it stops training, or interrupts it."""
+
+    def __init__(self, stops_at=None, interrupts_at=None):
+        self.stops_at, self.interrupts_at = stops_at, interrupts_at
+        self.calls, self.epochs = [], []
+
+    def begin_epoch(self):
+        self.calls.append("begin")
+
+    def end_epoch(self, loss, params, learning_rate, figures, monitor):
+        self.epochs.append(monitor.n_iter)
+        self.calls.append((loss, params.vector[0], learning_rate, figures, monitor.n_iter, monitor.seconds))
+        if monitor.n_iter == self.interrupts_at:
+            raise KeyboardInterrupt
+        return monitor.n_iter == self.stops_at
+
+    def stall(self, history, decision):
+        self.calls.append((history, decision))
+
+    def close(self):
+        self.calls.append("close")
+
+
+@pytest.fixture(scope="session")
+def Watcher():
+    return _Watcher
+
+
 class _Recorder(UpdateRule):
     """An update rule that leaves the parameters as they are and keeps the learning rates."""
 

@@ -125,7 +125,7 @@ def bytes_a_row(**arguments):
 @pytest.mark.parametrize("data_type", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [{"n_features": 200}, {"n_classes": 300}], ids=str)
 def test_the_memory_of_a_row_is_that_of_its_place_in_the_order(size, data_type, solver, limit):
-    # A row takes 8 bytes with mini-batches and none without, and 2 for its label, however many features and classes there are.
+    # A row takes 8 bytes with mini-batches and none without, and 2 for its label. Features and classes do not count.
     assert bytes_a_row(**size, data_type=data_type, solver=solver) < limit
 
 

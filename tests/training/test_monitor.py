@@ -31,26 +31,6 @@ class HeldOut:
         return score, 10.0 * score
 
 
-class Watcher:
-    """Keeps what it is told. It asks to stop in the epoch `stops_at`."""
-
-    def __init__(self, stops_at=None):
-        self.stops_at, self.calls = stops_at, []
-
-    def begin_epoch(self):
-        self.calls.append("begin")
-
-    def end_epoch(self, loss, params, learning_rate, figures, monitor):
-        self.calls.append((loss, params.vector[0], learning_rate, figures, monitor.n_iter, monitor.seconds))
-        return monitor.n_iter == self.stops_at
-
-    def stall(self, history, decision):
-        self.calls.append((history, decision))
-
-    def close(self):
-        self.calls.append("close")
-
-
 def record(monitor, losses, start=0.0, trained=False):
     """Report epochs to the monitor. After the k-th, counted from 1, every parameter is k. Return the parameters."""
     params = parameters(start)
@@ -93,7 +73,7 @@ def test_trained_weights_at_the_start_are_judged(trained):
     assert_array_equal(params.vector, 9.0 if trained else 1.0)
 
 
-def test_without_held_out_rows_there_are_no_figures():
+def test_without_held_out_rows_there_are_no_figures(Watcher):
     monitor = Monitor(History(0.0, 10), watchers=[watcher := Watcher()])
     record(monitor, [1.0])
     (_, _, _, figures, *_) = watcher.calls[0]
@@ -186,7 +166,7 @@ def test_members_that_diverged_between_looks_are_judged_at_the_end():
 # Watchers
 
 
-def test_watchers_are_told_of_every_epoch():
+def test_watchers_are_told_of_every_epoch(Watcher):
     history = History(0.0, 10, True, False)
     monitor, params = Monitor(history, HeldOut(0.5, 0.25), [one := Watcher(), other := Watcher()]), parameters()
     monitor.start(params)
@@ -207,7 +187,7 @@ def test_watchers_are_told_of_every_epoch():
 
 
 @pytest.mark.parametrize("stops_at", [(2, None), (None, 2), (2, 2)])
-def test_one_watcher_is_enough_to_stop_and_all_are_told(stops_at):
+def test_one_watcher_is_enough_to_stop_and_all_are_told(stops_at, Watcher):
     watchers = [Watcher(epoch) for epoch in stops_at]
     monitor = Monitor(History(0.0, 10), watchers=watchers)
     record(monitor, [1.0])
@@ -231,7 +211,7 @@ def test_the_time_is_up_after_the_first_epoch_that_ends_at_max_time_or_later():
     assert monitor.seconds >= 0.05
 
 
-def test_a_watcher_that_stops_takes_precedence_over_the_time():
+def test_a_watcher_that_stops_takes_precedence_over_the_time(Watcher):
     monitor = Monitor(History(0.0, 10), watchers=[Watcher(1)], max_time=1e-9)
     record(monitor, [1.0])
     assert monitor.stop_reason == "stopped"

@@ -11,13 +11,6 @@ from skbp._training.monitor import Monitor
 from skbp._training.outcome import NothingTrainedError, Outcome, SolverError, diverged, interrupted, stopped
 
 
-class Stops:
-    """A watcher that asks to stop after every epoch."""
-
-    def end_epoch(self, *args):
-        return True
-
-
 def after_two_epochs(watchers=(), max_time=None):
     monitor, params = Monitor(History(0.0, 10), None, watchers, max_time), Parameters((2, 1), np.float64)
     params.vector[...] = 0.0
@@ -38,8 +31,8 @@ def test_an_interrupt_names_the_iterations_that_are_kept():
     assert outcome.warning == "Training interrupted by user after 2 iterations; the weights so far are kept."
 
 
-def test_a_callback_that_stops_training_gives_no_warning():
-    outcome = stopped(after_two_epochs([Stops()]), 0.5)
+def test_a_callback_that_stops_training_gives_no_warning(Watcher):
+    outcome = stopped(after_two_epochs([Watcher(stops_at=2)]), 0.5)
     assert (outcome.status, outcome.warning, outcome.wants_advice) == ("stopped", "", False)
 
 
