@@ -25,6 +25,7 @@ from skbp._training.history import History
 from skbp._training.minibatch import MiniBatchSolver
 from skbp._training.monitor import Monitor
 from skbp._training.printer import Printer
+from skbp._training.recipe import Recipe
 from skbp._training.schedules import SCHEDULES, Progress
 from skbp._training.threads import SMALL_PRODUCT, blas_threads
 from skbp._training.updates import SGD, UPDATES, UpdateRule
@@ -174,6 +175,19 @@ def everything():
     return _everything
 
 
+# Pieces of training
+
+
+@pytest.fixture(scope="session")
+def recipe_of():
+    """A function that makes the recipe of a classifier with these parameters."""
+
+    def recipe_of(**params):
+        return Recipe.of(BackpropClassifier().get_params(), **params)
+
+    return recipe_of
+
+
 # An objective to minimise
 
 
@@ -284,6 +298,18 @@ class _LeastSquares(Objective):
 @pytest.fixture(scope="session")
 def LeastSquares():
     return _LeastSquares
+
+
+@pytest.fixture(scope="session")
+def parameters():
+    """A function that makes the parameters of a tiny network, or of a stack, all equal to a number."""
+
+    def parameters(number=0.0, members=()):
+        params = Parameters((2, 1), np.float64, members)
+        params.vector[...] = number
+        return params
+
+    return parameters
 
 
 class _Trace:

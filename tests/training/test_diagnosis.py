@@ -22,7 +22,6 @@ from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LOSSES
 from skbp._training import diagnosis
 from skbp._training.diagnosis import SAMPLE_ROWS, has_kinks, has_learned, is_unscaled, sample
-from skbp._training.recipe import Recipe
 
 # Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -623,13 +622,9 @@ def test_the_sample_is_evenly_spaced_over_all_rows(n_rows):
     assert_array_equal(indices, np.unique(indices))
 
 
-def recipe_of(**params):
-    return Recipe.of(BackpropClassifier().get_params(), **params)
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n", [100, 3 * SAMPLE_ROWS])
-def test_nothing_is_learned_if_the_loss_is_that_of_the_frequencies(n, weighted):
+def test_nothing_is_learned_if_the_loss_is_that_of_the_frequencies(n, weighted, recipe_of):
     X, y = make_data(n)
     weight = np.random.RandomState(1).uniform(size=n) if weighted else None
     target = y[:, None] == 1
@@ -646,7 +641,7 @@ def test_nothing_is_learned_if_the_loss_is_that_of_the_frequencies(n, weighted):
     assert has_learned(objective, rows, 1) is None
 
 
-def test_weights_that_are_all_zero_in_the_sample_leave_the_other_rows():
+def test_weights_that_are_all_zero_in_the_sample_leave_the_other_rows(recipe_of):
     X, y = make_data(4 * SAMPLE_ROWS)
     weight = np.ones(len(X))
     weight[sample(len(X))] = 0.0
@@ -669,7 +664,7 @@ def test_weights_that_are_all_zero_in_the_sample_leave_the_other_rows():
         ({}, 0.0, np.inf),
     ],
 )
-def test_the_strength_of_the_penalty_is_that_of_a_batch_of_mean_weight(params, size, expected):
+def test_the_strength_of_the_penalty_is_that_of_a_batch_of_mean_weight(params, size, expected, recipe_of):
     weight = None if size is None else np.full(100, size)
     rows = Rows(make_data(100)[0], None, None, None, weight)
     recipe = recipe_of(**{"alpha": 0.5, "hidden_layer_sizes": (3,)} | params)
@@ -686,6 +681,6 @@ def test_the_strength_of_the_penalty_is_that_of_a_batch_of_mean_weight(params, s
         ({"solver": "lbfgs"}, 1.0, "look at what the activation and coef_init make of X"),
     ],
 )
-def test_an_objective_that_is_never_finite_has_remedies(params, size, expected):
+def test_an_objective_that_is_never_finite_has_remedies(params, size, expected, recipe_of):
     message = diagnosis.diverged_at_once(recipe_of(**params), rows_of(size * make_data(100)[0]))
     assert re.search(f"To help: {expected}", message)

@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skbp._network.parameters import Parameters
 from skbp._training.history import History, StackHistory
 from skbp._training.monitor import Monitor
-
-
-def parameters(number=0.0, members=()):
-    params = Parameters((2, 1), np.float64, members)
-    params.vector[...] = number
-    return params
 
 
 class HeldOut:
@@ -31,20 +24,26 @@ class HeldOut:
         return score, 10.0 * score
 
 
-def record(monitor, losses, start=0.0, trained=False):
-    """Report epochs to the monitor. After the k-th, counted from 1, every parameter is k. Return the parameters."""
-    params = parameters(start)
-    monitor.start(params, trained)
-    for k, loss in enumerate(losses, start=1):
-        params.vector[...] = k
-        monitor.record(loss, params)
-    return params
+@pytest.fixture
+def record(parameters):
+    """A function that reports epochs to a monitor."""
+
+    def record(monitor, losses, start=0.0, trained=False):
+        """Report epochs to the monitor. After the k-th, counted from 1, every parameter is k. Return the parameters."""
+        params = parameters(start)
+        monitor.start(params, trained)
+        for k, loss in enumerate(losses, start=1):
+            params.vector[...] = k
+            monitor.record(loss, params)
+        return params
+
+    return record
 
 
 # Epochs
 
 
-def test_an_epoch_goes_into_the_history_with_all_of_its_figures():
+def test_an_epoch_goes_into_the_history_with_all_of_its_figures(parameters):
     history = History(0.0, 10, True, True)
     monitor, params = Monitor(history, HeldOut(0.5, 0.25)), parameters()
     monitor.start(params)
@@ -64,7 +63,7 @@ def test_an_epoch_goes_into_the_history_with_all_of_its_figures():
 
 
 @pytest.mark.parametrize("trained", [False, True])
-def test_trained_weights_at_the_start_are_judged(trained):
+def test_trained_weights_at_the_start_are_judged(trained, record):
     held_out = HeldOut(*([0.75] if trained else []), 0.5)
     monitor = Monitor(History(0.0, 10, True, True), held_out)
     params = record(monitor, [1.0], start=9.0, trained=trained)
@@ -73,7 +72,7 @@ def test_trained_weights_at_the_start_are_judged(trained):
     assert_array_equal(params.vector, 9.0 if trained else 1.0)
 
 
-def test_without_held_out_rows_there_are_no_figures(Watcher):
+def test_without_held_out_rows_there_are_no_figures(Watcher, parameters, record):
     monitor = Monitor(History(0.0, 10), watchers=[watcher := Watcher()])
     record(monitor, [1.0])
     (_, _, _, figures, *_) = watcher.calls[0]
@@ -87,7 +86,7 @@ def test_without_held_out_rows_there_are_no_figures(Watcher):
     assert np.isnan(figures).all()
 
 
-def test_training_has_stalled_when_the_history_has():
+def test_training_has_stalled_when_the_history_has(parameters, record):
     monitor = Monitor(History(0.1, 1))
     record(monitor, [1.0, 1.0])
     assert not monitor.stalled
@@ -102,7 +101,7 @@ def test_training_has_stalled_when_the_history_has():
     ("every", "max_iter", "looks"),
     [(1, None, [1, 2, 3, 4, 5, 6, 7]), (3, None, [3, 6]), (3, 7, [3, 6, 7]), (3, 6, [3, 6]), (10, 7, [7])],
 )
-def test_there_is_a_look_every_few_epochs_and_after_the_last(every, max_iter, looks):
+def test_there_is_a_look_every_few_epochs_and_after_the_last(every, max_iter, looks, record):
     held_out = HeldOut(*np.linspace(0.1, 0.9, 7))
     history = History(0.0, 10, True, True)
     record(Monitor(history, held_out, max_iter=max_iter, every=every), [1.0] * 7)
@@ -111,7 +110,7 @@ def test_there_is_a_look_every_few_epochs_and_after_the_last(every, max_iter, lo
     assert found == looks
 
 
-def test_only_an_epoch_with_a_look_can_tell_that_training_has_stalled():
+def test_only_an_epoch_with_a_look_can_tell_that_training_has_stalled(record):
     history = History(0.0, 1, True, True)
     monitor = Monitor(history, HeldOut(0.5, 0.25), every=4)
     params = record(monitor, [1.0] * 7)
@@ -121,7 +120,7 @@ def test_only_an_epoch_with_a_look_can_tell_that_training_has_stalled():
     assert monitor.stalled
 
 
-def test_weights_after_the_last_look_are_judged_at_the_end():
+def test_weights_after_the_last_look_are_judged_at_the_end(record):
     held_out, history = HeldOut(0.5, 0.75), History(0.0, 10, True, True)
     monitor = Monitor(history, held_out, every=2)
     params = record(monitor, [1.0] * 3)
@@ -134,7 +133,7 @@ def test_weights_after_the_last_look_are_judged_at_the_end():
     assert len(held_out.seen) == 2
 
 
-def test_after_a_look_nothing_is_judged_again():
+def test_after_a_look_nothing_is_judged_again(record):
     held_out = HeldOut(0.5, 0.25)
     monitor = Monitor(History(0.0, 10, True, True), held_out)
     params = record(monitor, [1.0] * 2)
@@ -143,7 +142,7 @@ def test_after_a_look_nothing_is_judged_again():
     assert_array_equal(params.vector, 1.0)
 
 
-def test_members_that_diverged_between_looks_are_judged_at_the_end():
+def test_members_that_diverged_between_looks_are_judged_at_the_end(parameters):
     history = StackHistory(2, 0.0, 10, True, True)
     scores = iter([np.array([0.5, 0.5]), np.array([0.25, 0.75])])
 
@@ -166,7 +165,7 @@ def test_members_that_diverged_between_looks_are_judged_at_the_end():
 # Watchers
 
 
-def test_watchers_are_told_of_every_epoch(Watcher):
+def test_watchers_are_told_of_every_epoch(Watcher, parameters):
     history = History(0.0, 10, True, False)
     monitor, params = Monitor(history, HeldOut(0.5, 0.25), [one := Watcher(), other := Watcher()]), parameters()
     monitor.start(params)
@@ -187,7 +186,7 @@ def test_watchers_are_told_of_every_epoch(Watcher):
 
 
 @pytest.mark.parametrize("stops_at", [(2, None), (None, 2), (2, 2)])
-def test_one_watcher_is_enough_to_stop_and_all_are_told(stops_at, Watcher):
+def test_one_watcher_is_enough_to_stop_and_all_are_told(stops_at, Watcher, parameters, record):
     watchers = [Watcher(epoch) for epoch in stops_at]
     monitor = Monitor(History(0.0, 10), watchers=watchers)
     record(monitor, [1.0])
@@ -200,7 +199,7 @@ def test_one_watcher_is_enough_to_stop_and_all_are_told(stops_at, Watcher):
 # Time
 
 
-def test_the_time_is_up_after_the_first_epoch_that_ends_at_max_time_or_later():
+def test_the_time_is_up_after_the_first_epoch_that_ends_at_max_time_or_later(parameters):
     monitor, params = Monitor(History(0.0, 10), max_time=0.05), parameters()
     monitor.start(params)
     monitor.record(1.0, params)
@@ -211,13 +210,13 @@ def test_the_time_is_up_after_the_first_epoch_that_ends_at_max_time_or_later():
     assert monitor.seconds >= 0.05
 
 
-def test_a_watcher_that_stops_takes_precedence_over_the_time(Watcher):
+def test_a_watcher_that_stops_takes_precedence_over_the_time(Watcher, record):
     monitor = Monitor(History(0.0, 10), watchers=[Watcher(1)], max_time=1e-9)
     record(monitor, [1.0])
     assert monitor.stop_reason == "stopped"
 
 
-def test_without_max_time_training_does_not_stop():
+def test_without_max_time_training_does_not_stop(record):
     monitor = Monitor(History(0.0, 10))
     record(monitor, [1.0, 2.0, 3.0])
     assert monitor.stop_reason == ""
@@ -226,7 +225,7 @@ def test_without_max_time_training_does_not_stop():
 # Interrupts
 
 
-def test_an_epoch_with_an_interrupted_validation_does_not_count():
+def test_an_epoch_with_an_interrupted_validation_does_not_count(parameters, record):
     def held_out(params):
         if params.vector[0] == 3.0:
             raise KeyboardInterrupt
@@ -267,7 +266,7 @@ def interrupted_at(k, monitor, params):
     return False
 
 
-def test_an_interrupt_leaves_an_epoch_with_all_of_its_figures_or_with_none():
+def test_an_interrupt_leaves_an_epoch_with_all_of_its_figures_or_with_none(parameters):
     k, lengths = 0, set()
     while True:
         history = History(0.0, 10, True, True)

@@ -12,17 +12,10 @@ import numpy as np
 import pytest
 
 from skbp import BackpropClassifier
-from skbp._network.parameters import Parameters
 from skbp._training.history import History, StackHistory
 from skbp._training.monitor import Monitor
 from skbp._training.printer import LINE_WIDTH, Printer
 from skbp._training.solvers import SOLVERS
-
-
-def parameters(members=()):
-    params = Parameters((2, 1), np.float64, members)
-    params.vector[...] = 0.0
-    return params
 
 
 def verbose(level, tol=0.0, n_iter_no_change=10, held_out=None, *, score_is_loss=False):
@@ -37,12 +30,18 @@ def scores(*values):
     return lambda params: (next(remaining), math.nan)
 
 
-def record(monitor, losses, learning_rates=None):
-    params = parameters()
-    monitor.start(params)
-    for k, loss in enumerate(losses):
-        monitor.record(loss, params, None if learning_rates is None else learning_rates[k])
-    return params
+@pytest.fixture
+def record(parameters):
+    """A function that reports epochs to a monitor."""
+
+    def record(monitor, losses, learning_rates=None):
+        params = parameters()
+        monitor.start(params)
+        for k, loss in enumerate(losses):
+            monitor.record(loss, params, None if learning_rates is None else learning_rates[k])
+        return params
+
+    return record
 
 
 def without_seconds(line):
@@ -55,7 +54,7 @@ def without_seconds(line):
 # Lines
 
 
-def test_there_is_a_line_for_every_epoch_and_one_for_a_decision(capsys):
+def test_there_is_a_line_for_every_epoch_and_one_for_a_decision(record, capsys):
     monitor = verbose(True, 0.125, 2)
     record(monitor, [1.5, 0.25])
     monitor.announce_stall("Stopping.")
@@ -68,7 +67,7 @@ def test_there_is_a_line_for_every_epoch_and_one_for_a_decision(capsys):
     assert stops == "Stopping."
 
 
-def test_a_line_has_the_score_and_the_learning_rate_too(capsys):
+def test_a_line_has_the_score_and_the_learning_rate_too(record, capsys):
     monitor = verbose(1, 0.125, 2, scores(0.75, -0.5))
     record(monitor, [1.5, 1.25], [0.025, 1e-9])
     monitor.announce_stall("Stopping.")
@@ -81,7 +80,7 @@ def test_a_line_has_the_score_and_the_learning_rate_too(capsys):
     assert stops == "Stopping."
 
 
-def test_a_score_that_is_a_loss_is_shown_as_a_loss(capsys):
+def test_a_score_that_is_a_loss_is_shown_as_a_loss(record, capsys):
     monitor = verbose(1, 0.125, 2, scores(-0.75), score_is_loss=True)
     record(monitor, [1.5])
     monitor.announce_stall("Stopping.")
@@ -90,11 +89,11 @@ def test_a_score_that_is_a_loss_is_shown_as_a_loss(capsys):
     assert decision.startswith("Validation loss did not improve")
 
 
-def test_a_stack_has_one_line_with_the_means_over_the_members_that_are_left(capsys):
+def test_a_stack_has_one_line_with_the_means_over_the_members_that_are_left(parameters, capsys):
     found = iter([np.array([0.5, 1.0, 0.75]), np.array([0.25, math.nan, 0.75])])
     history = StackHistory(3, 0.0, 10, True, False)
     monitor = Monitor(history, lambda params: (next(found), np.zeros(3)), [Printer(1)])
-    params = parameters((3,))
+    params = parameters(members=(3,))
     monitor.start(params)
     monitor.record(np.array([1.0, 2.0, 3.0]), params)
     history.goes_on(np.array([True, False, True]))
@@ -106,7 +105,7 @@ def test_a_stack_has_one_line_with_the_means_over_the_members_that_are_left(caps
     ]
 
 
-def test_the_figures_are_in_columns(capsys):
+def test_the_figures_are_in_columns(record, capsys):
     monitor = verbose(True, held_out=scores(*np.linspace(-1.0, 1.0, 9_999)))
     losses = np.logspace(3.9, -2.9, 9_999)
     record(monitor, losses, losses)
@@ -117,7 +116,7 @@ def test_the_figures_are_in_columns(capsys):
 
 
 @pytest.mark.parametrize("level", [1, True, 2])
-def test_lines_go_to_everything_that_is_no_terminal(level, capsys):
+def test_lines_go_to_everything_that_is_no_terminal(level, record, capsys):
     monitor = verbose(level)
     record(monitor, [1.0, 0.5, 0.25])
     monitor.close()
@@ -174,7 +173,7 @@ def visible(sent):
     return lines
 
 
-def test_verbose_2_writes_one_line_again_and_again_on_a_terminal(monkeypatch):
+def test_verbose_2_writes_one_line_again_and_again_on_a_terminal(record, monkeypatch):
     with on_a_terminal(monkeypatch) as sent:
         monitor = verbose(2)
         params = record(monitor, [1e9])
@@ -194,7 +193,7 @@ def test_verbose_2_writes_one_line_again_and_again_on_a_terminal(monkeypatch):
     assert (without_seconds(last), rest) == (shown[-1], "")
 
 
-def test_a_live_line_is_written_at_most_ten_times_a_second(monkeypatch):
+def test_a_live_line_is_written_at_most_ten_times_a_second(record, monkeypatch):
     start = time.perf_counter()
     with on_a_terminal(monkeypatch) as sent:
         monitor = verbose(2, n_iter_no_change=np.inf)
@@ -206,7 +205,7 @@ def test_a_live_line_is_written_at_most_ten_times_a_second(monkeypatch):
     assert without_seconds(visible(sent[0])[0]) == "Iteration  300  loss 1"
 
 
-def test_a_live_line_is_narrower_than_the_terminal(monkeypatch):
+def test_a_live_line_is_narrower_than_the_terminal(record, monkeypatch):
     with on_a_terminal(monkeypatch, columns=60) as sent:
         monitor = verbose(2, held_out=scores(0.5))
         record(monitor, [1.0], [0.1])
@@ -217,7 +216,7 @@ def test_a_live_line_is_narrower_than_the_terminal(monkeypatch):
     assert rest == ""
 
 
-def test_a_decision_stays_above_the_live_line(monkeypatch):
+def test_a_decision_stays_above_the_live_line(record, monkeypatch):
     with on_a_terminal(monkeypatch) as sent:
         monitor = verbose(2, 0.125, 2)
         params = record(monitor, [1.0, 1.0])
@@ -248,7 +247,7 @@ def test_a_fit_with_verbose_2_leaves_one_line_on_a_terminal(solver, early_stoppi
 
 
 @pytest.mark.parametrize("level", [1, True])
-def test_verbose_1_prints_lines_on_a_terminal_too(level, monkeypatch):
+def test_verbose_1_prints_lines_on_a_terminal_too(level, record, monkeypatch):
     with on_a_terminal(monkeypatch) as sent:
         monitor = verbose(level)
         record(monitor, [1.0, 0.5, 0.25])
@@ -263,7 +262,7 @@ def test_verbose_1_prints_lines_on_a_terminal_too(level, monkeypatch):
     assert "\x1b" not in sent[0]
 
 
-def test_without_a_printer_nothing_is_printed(capsys):
+def test_without_a_printer_nothing_is_printed(record, capsys):
     monitor = Monitor(History(0.125, 2, True, True), scores(0.75))
     record(monitor, [1.5])
     monitor.announce_stall("Stopping.")
@@ -291,18 +290,24 @@ RATES = [None, 0.0, 0.001, 0.12345, 1.2345e-5, 1.2345e-300, 12345.6]
 SECONDS = [0.0, 9.94, 99.96, 999.94, 1000.0, 12345.6, 360_000.0]
 
 
-def after_epochs(n_iter, validates):
-    """A monitor that has recorded this many epochs."""
-    monitor, params = Monitor(History(0.0, np.inf, validates)), parameters()
-    monitor.start(params)
-    for _ in range(n_iter):
-        monitor.record(1.0, params)
-    return monitor, params
+@pytest.fixture
+def after_epochs(parameters):
+    """A function that makes a monitor with many epochs."""
+
+    def after_epochs(n_iter, validates):
+        """A monitor that has recorded this many epochs."""
+        monitor, params = Monitor(History(0.0, np.inf, validates)), parameters()
+        monitor.start(params)
+        for _ in range(n_iter):
+            monitor.record(1.0, params)
+        return monitor, params
+
+    return after_epochs
 
 
 @pytest.mark.parametrize("score_is_loss", [False, True])
 @pytest.mark.parametrize("n_iter", [1, 9_999, 10_000, 99_999])
-def test_no_line_is_too_wide_whatever_the_figures(n_iter, score_is_loss, printed, capsys):
+def test_no_line_is_too_wide_whatever_the_figures(n_iter, score_is_loss, printed, after_epochs, capsys):
     printer = Printer(1, score_is_loss)
     now = {validates: after_epochs(n_iter, validates) for validates in (False, True)}
     cases = list(itertools.product(LOSSES, SCORES, RATES, SECONDS))
@@ -329,7 +334,7 @@ def test_no_line_is_too_wide_whatever_the_figures(n_iter, score_is_loss, printed
 
 
 @pytest.mark.parametrize("score_is_loss", [False, True])
-def test_usual_lines_of_ten_thousand_epochs_and_some_minutes_are_narrow(score_is_loss, printed, capsys):
+def test_usual_lines_of_ten_thousand_epochs_and_some_minutes_are_narrow(score_is_loss, printed, after_epochs, capsys):
     printer = Printer(1, score_is_loss)
     monitor, params = after_epochs(10_000, True)
     for seconds in (0.1, 12.3, 123.4, 999.9, 1234.0, 98_765.0):

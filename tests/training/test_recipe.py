@@ -13,7 +13,7 @@ from skbp._data.rows import Rows
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LOSSES
 from skbp._training.minibatch import MiniBatchSolver
-from skbp._training.recipe import AUTO_BATCH_SIZE, Recipe
+from skbp._training.recipe import AUTO_BATCH_SIZE
 from skbp._training.schedules import OPEN_ENDED, SCHEDULES
 from skbp._training.scipy_methods import SCIPY_METHODS
 from skbp._training.scipy_solver import ScipySolver
@@ -29,11 +29,7 @@ PARAMETERS = inspect.signature(BackpropClassifier).parameters
 # A recipe
 
 
-def recipe_of(**params):
-    return Recipe.of(BackpropClassifier().get_params(), **params)
-
-
-def test_a_recipe_has_every_parameter_in_one_form():
+def test_a_recipe_has_every_parameter_in_one_form(recipe_of):
     recipe = recipe_of(hidden_layer_sizes=7, activation=["tanh"], alpha=[0.1, 0.2], dropout=0.5, weight_decay=1)
     assert recipe.hidden == [7]
     assert recipe.activations == [ACTIVATIONS["tanh"]]
@@ -47,7 +43,7 @@ def test_a_recipe_has_every_parameter_in_one_form():
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_recipe_has_the_parameters_of_the_update_rule(solver):
+def test_a_recipe_has_the_parameters_of_the_update_rule(solver, recipe_of):
     recipe = recipe_of(solver=solver, momentum=0.5, beta_1=0.25)
     assert recipe.stochastic == (solver in UPDATES)
     expected = {"sgd": {"momentum": 0.5, "nesterovs_momentum": True}, "adam": {"beta_1": 0.25}}.get(solver, {})
@@ -67,18 +63,18 @@ def test_a_recipe_has_the_parameters_of_the_update_rule(solver):
         ("lbfgs", None, 9),
     ],
 )
-def test_an_option_of_scipy_limits_the_iterations_but_not_the_schedule(solver, options, expected):
+def test_an_option_of_scipy_limits_the_iterations_but_not_the_schedule(solver, options, expected, recipe_of):
     recipe = recipe_of(solver=solver, solver_options=options, max_iter=9)
     assert (recipe.max_iter, recipe.horizon) == (expected, 9)
 
 
-def test_the_recipe_of_partial_fit_is_one_epoch_of_the_same_schedule():
+def test_the_recipe_of_partial_fit_is_one_epoch_of_the_same_schedule(recipe_of):
     recipe = recipe_of(max_iter=9, max_time=5.0, early_stopping=True).for_one_epoch()
     assert (recipe.max_iter, recipe.horizon, recipe.max_time, recipe.early_stopping) == (1, 9, None, False)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_loss_of_a_recipe_has_label_smoothing(name):
+def test_the_loss_of_a_recipe_has_label_smoothing(name, recipe_of):
     recipe = recipe_of(label_smoothing=0.25)
     loss = recipe.for_loss(LOSSES[name]).loss
     assert type(loss) is type(LOSSES[name])
@@ -97,14 +93,14 @@ def test_the_loss_of_a_recipe_has_label_smoothing(name):
         ({"solver": "lbfgs", "batch_size": 7}, 450),
     ],
 )
-def test_rows_in_a_step(params, expected):
+def test_rows_in_a_step(params, expected, recipe_of):
     rows = recipe_of(**params).batch_rows(450)
     assert rows == expected
     assert type(rows) is int
     assert recipe_of(**params).batch_rows(3) == 3
 
 
-def test_initial_parameters_are_drawn_on_the_scales_of_the_recipe():
+def test_initial_parameters_are_drawn_on_the_scales_of_the_recipe(recipe_of):
     recipe = recipe_of(hidden_layer_sizes=(5,), activation="logistic")
     units = recipe.units(4, 3, np.dtype(np.float32))
     assert units == [4, 5, 3]
@@ -118,14 +114,14 @@ def test_initial_parameters_are_drawn_on_the_scales_of_the_recipe():
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("rate", [0.0, 0.5])
-def test_only_mini_batches_have_dropout(rate, solver):
+def test_only_mini_batches_have_dropout(rate, solver, recipe_of):
     dropout = recipe_of(solver=solver, dropout=rate).make_dropout([np.random.RandomState(0)])
     assert (dropout is not None) == (rate > 0.0 and solver == "adam")
 
 
 @pytest.mark.parametrize("exponent", [-1030, -3, 0, 4])
 @pytest.mark.parametrize("alpha", [0.5, [0.5, 0.25]])
-def test_the_objective_divides_alpha_by_the_common_factor_of_the_weights(alpha, exponent, X, y):
+def test_the_objective_divides_alpha_by_the_common_factor_of_the_weights(alpha, exponent, X, y, recipe_of):
     rows = Rows(X, y, y, y, np.random.RandomState(1).uniform(0.5, 2.0, 60), exponent)
     recipes = [recipe_of(hidden_layer_sizes=(5,), alpha=one).for_loss(LOSSES["softmax"]) for one in (alpha, 0.0)]
     params = recipes[0].draw([4, 5, 3], X.dtype, np.random.RandomState(0))
@@ -141,7 +137,7 @@ def test_the_objective_divides_alpha_by_the_common_factor_of_the_weights(alpha, 
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_recipe_makes_its_solver(solver):
+def test_a_recipe_makes_its_solver(solver, recipe_of):
     rngs = [np.random.RandomState(0)]
     made = recipe_of(solver=solver, max_iter=9, tol=0.25, max_fun=7, batch_size=20).make_solver(60, rngs, 120)
     if solver in UPDATES:
@@ -155,7 +151,7 @@ def test_a_recipe_makes_its_solver(solver):
 
 
 @pytest.mark.parametrize("learning_rate", [*SCHEDULES, lambda progress: 1.0])
-def test_a_schedule_for_all_of_training_is_planned(learning_rate):
+def test_a_schedule_for_all_of_training_is_planned(learning_rate, recipe_of):
     solver = recipe_of(learning_rate=learning_rate).make_solver(60, [np.random.RandomState(0)])
     assert solver.planned == (callable(learning_rate) or learning_rate not in OPEN_ENDED)
 

@@ -24,7 +24,7 @@ from skbp._training.updates import UPDATES
 every_update = pytest.mark.parametrize("solver", UPDATES)
 
 
-def recipe_of(**params):
+def small_recipe(**params):
     params = {
         "hidden_layer_sizes": (5,),
         "max_iter": 4,
@@ -56,7 +56,7 @@ def train_one(recipe, rows, seed=0, held_out=None, watchers=(), parts=None, **gi
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_network_trains_in_place(solver, rows):
-    recipe = recipe_of(solver=solver)
+    recipe = small_recipe(solver=solver)
     params, trained = train_one(recipe, rows)
     assert isinstance(trained, Trained)
     assert type(trained.history) is History
@@ -71,7 +71,7 @@ def test_a_network_trains_in_place(solver, rows):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_classifier_trains_on_this_road(solver, rows, X, y, warnings_of):
-    recipe = recipe_of(solver=solver)
+    recipe = small_recipe(solver=solver)
     params, trained = train_one(recipe, rows)
     given = {"batch_size": 16, "learning_rate_init": 0.02} if solver in UPDATES else {}
     clf = BackpropClassifier((5,), solver=solver, max_iter=4, tol=0.0, random_state=0, **given)
@@ -86,7 +86,7 @@ def test_a_classifier_trains_on_this_road(solver, rows, X, y, warnings_of):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_held_out_rows_are_judged_and_decide_if_asked_for(early_stopping, rows, X, y):
-    recipe = recipe_of(max_iter=30, early_stopping=early_stopping, learning_rate_init=0.5)
+    recipe = small_recipe(max_iter=30, early_stopping=early_stopping, learning_rate_init=0.5)
     judge = HeldOut(rows, make_target(fit_binarizer(y), "softmax", 3), recipe.activations, "loss", None)
     params, trained = train_one(recipe, rows, held_out=judge)
     history = trained.history
@@ -98,13 +98,13 @@ def test_held_out_rows_are_judged_and_decide_if_asked_for(early_stopping, rows, 
 
 
 def test_without_held_out_rows_early_stopping_is_off(rows):
-    _, trained = train_one(recipe_of(early_stopping=True), rows)
+    _, trained = train_one(small_recipe(early_stopping=True), rows)
     assert not trained.history.early_stopping
 
 
 def test_watchers_see_every_epoch_and_are_closed_by_the_caller(rows, Watcher):
     one, other = Watcher(), Watcher(stops_at=2)
-    _, trained = train_one(recipe_of(), rows, watchers=[one, other])
+    _, trained = train_one(small_recipe(), rows, watchers=[one, other])
     assert (trained.outcome.status, trained.outcome.warning) == ("stopped", "")
     assert one.epochs == other.epochs == [1, 2]
     assert trained.watchers == [one, other]
@@ -115,7 +115,7 @@ def test_watchers_see_every_epoch_and_are_closed_by_the_caller(rows, Watcher):
 
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_verbose_training_prints_a_line_for_every_epoch(verbose, rows, printed, Watcher, capsys):
-    _, trained = train_one(recipe_of(), rows, watchers=[Watcher()], verbose=verbose)
+    _, trained = train_one(small_recipe(), rows, watchers=[Watcher()], verbose=verbose)
     lines = printed.epochs(capsys.readouterr().out)
     assert len(lines) == 4 * verbose
     if verbose:
@@ -126,9 +126,9 @@ def test_verbose_training_prints_a_line_for_every_epoch(verbose, rows, printed, 
 
 
 def test_advice_joins_the_warning_of_training_that_has_not_converged(rows, X, y):
-    _, trained = train_one(recipe_of(), rows)
+    _, trained = train_one(small_recipe(), rows)
     assert "StandardScaler" not in trained.outcome.warning
-    _, unscaled = train_one(recipe_of(), Rows(1000.0 * X, y, y, y, None))
+    _, unscaled = train_one(small_recipe(), Rows(1000.0 * X, y, y, y, None))
     assert unscaled.outcome.warning.startswith("Maximum iterations (4) reached")
     assert unscaled.outcome.warning.endswith("with sklearn.preprocessing.StandardScaler.")
 
@@ -136,7 +136,7 @@ def test_advice_joins_the_warning_of_training_that_has_not_converged(rows, X, y)
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("trained_before", [False, True])
 def test_training_that_is_never_finite_is_an_error_unless_there_are_trained_weights(solver, trained_before, X, y):
-    recipe = recipe_of(solver=solver)
+    recipe = small_recipe(solver=solver)
     params = drawn(recipe, np.random.RandomState(0))
     params.biases[0][0] = np.nan
     start = params.vector.copy()
@@ -153,7 +153,7 @@ def test_training_that_is_never_finite_is_an_error_unless_there_are_trained_weig
 
 
 def test_an_error_of_scipy_before_the_first_iteration_is_an_error_with_advice(rows, X, y):
-    recipe = recipe_of(solver="bfgs", solver_options={"hess_inv0": np.eye(2)})
+    recipe = small_recipe(solver="bfgs", solver_options={"hess_inv0": np.eye(2)})
     with pytest.raises(
         NothingTrainedError, match=r"(?s)solver='bfgs' calls.*To help: give other solver_options"
     ) as error:
@@ -178,7 +178,7 @@ def interrupts_at_once(Watcher):
 def test_an_interrupt_before_the_first_step_is_raised_unless_there_are_trained_weights(
     solver, rows, interrupts_at_once
 ):
-    recipe = recipe_of(solver=solver)
+    recipe = small_recipe(solver=solver)
     with pytest.raises(KeyboardInterrupt):
         train_one(recipe, rows, watchers=[interrupts_at_once])
     rng = np.random.RandomState(0)
@@ -191,10 +191,10 @@ def test_an_interrupt_before_the_first_step_is_raised_unless_there_are_trained_w
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_an_interrupt_after_an_epoch_keeps_it(solver, rows, Watcher):
-    recipe = recipe_of(solver=solver)
+    recipe = small_recipe(solver=solver)
     params, trained = train_one(recipe, rows, watchers=[Watcher(interrupts_at=2)])
     assert (trained.outcome.status, trained.history.n_iter) == ("interrupted", 2)
-    expected, _ = train_one(recipe_of(solver=solver, max_iter=2), rows)
+    expected, _ = train_one(small_recipe(solver=solver, max_iter=2), rows)
     assert_array_equal(params.vector, expected.vector)
 
 
@@ -229,7 +229,7 @@ def one_epoch_at_a_time(recipe, rows, n, seed=0, between=lambda parts: parts, pa
 )
 @pytest.mark.parametrize("between", [lambda parts: parts, copy.deepcopy])
 def test_calls_of_one_epoch_equal_one_call_of_all_epochs(between, given, solver, rows):
-    recipe = recipe_of(solver=solver, shuffle=False, **given)
+    recipe = small_recipe(solver=solver, shuffle=False, **given)
     n = recipe.max_iter
     whole, trained = train_one(recipe, rows)
     assert trained.history.n_iter == n
@@ -243,7 +243,7 @@ def test_calls_of_one_epoch_equal_one_call_of_all_epochs(between, given, solver,
 
 @every_update
 def test_without_its_parts_training_takes_other_steps(solver, rows):
-    recipe = recipe_of(solver=solver, shuffle=False)
+    recipe = small_recipe(solver=solver, shuffle=False)
     whole, _ = train_one(recipe, rows)
     forgetful, *_ = one_epoch_at_a_time(recipe, rows, 4, between=lambda parts: {})
     assert np.abs(whole.vector - forgetful.vector).max() > 1e-4
@@ -251,7 +251,7 @@ def test_without_its_parts_training_takes_other_steps(solver, rows):
 
 @every_update
 def test_an_earlier_state_is_not_changed(solver, rows):
-    recipe = recipe_of(solver=solver, dropout=0.3)
+    recipe = small_recipe(solver=solver, dropout=0.3)
     _, _, parts = one_epoch_at_a_time(recipe, rows, 2)
     before = copy.deepcopy(parts)
     rng = np.random.RandomState(1)
@@ -261,7 +261,7 @@ def test_an_earlier_state_is_not_changed(solver, rows):
 
 @every_update
 def test_moments_are_cast_to_the_type_of_the_parameters(solver, X, y):
-    recipe = recipe_of(solver=solver)
+    recipe = small_recipe(solver=solver)
     _, _, parts = one_epoch_at_a_time(recipe, Rows(X, y, y, y, None), 1)
     params = Parameters((4, 5, 3), np.float32)
     params.draw(recipe.scales, np.random.RandomState(0))
@@ -274,7 +274,7 @@ def test_moments_are_cast_to_the_type_of_the_parameters(solver, X, y):
 
 @every_update
 def test_the_moments_of_a_step_that_diverged_are_forgotten(solver, rows):
-    recipe = recipe_of(solver=solver, learning_rate=lambda p: 1.0 if p < 0.5 else 1e300)
+    recipe = small_recipe(solver=solver, learning_rate=lambda p: 1.0 if p < 0.5 else 1e300)
     with np.errstate(all="ignore"):
         _, trained = train_one(recipe, rows)
     assert (trained.outcome.status, trained.history.n_iter) == ("diverged", 2)
@@ -284,12 +284,12 @@ def test_the_moments_of_a_step_that_diverged_are_forgotten(solver, rows):
 
 @pytest.mark.parametrize("solver", [solver for solver in SOLVERS if solver not in UPDATES])
 def test_scipys_methods_have_no_state(solver, rows):
-    _, trained = train_one(recipe_of(solver=solver), rows)
+    _, trained = train_one(small_recipe(solver=solver), rows)
     assert trained.parts == {}
 
 
 def test_a_schedule_that_has_ended_gives_a_warning(rows):
-    recipe = recipe_of(learning_rate="linear", max_iter=2)
+    recipe = small_recipe(learning_rate="linear", max_iter=2)
     rng = np.random.RandomState(0)
     params, _, parts = one_epoch_at_a_time(recipe, rows, 2)
     with pytest.warns(UserWarning, match=r"learning_rate='linear' has come to 0 after max_iter=2 epochs"):
@@ -323,7 +323,7 @@ def train_stack(recipe, rows, sets=SETS, seeds=(0, 1), folds=None, watchers=(), 
 @every_update
 @pytest.mark.parametrize("given", [{}, {"dropout": 0.3}, {"max_grad_norm": 0.1, "weight_decay": 0.1}], ids=str)
 def test_members_of_a_stack_equal_networks_that_train_alone(given, solver, rows):
-    recipe = recipe_of(solver=solver, **given)
+    recipe = small_recipe(solver=solver, **given)
     params, trained = train_stack(recipe, rows)
     assert type(trained.history) is StackHistory
     for i, indices in enumerate(SETS):
@@ -334,7 +334,7 @@ def test_members_of_a_stack_equal_networks_that_train_alone(given, solver, rows)
 
 @every_update
 def test_members_of_a_stack_equal_members_that_train_one_after_another(solver, rows):
-    recipe = recipe_of(solver=solver, early_stopping=True, max_iter=25, learning_rate_init=0.3, n_iter_no_change=30)
+    recipe = small_recipe(solver=solver, early_stopping=True, max_iter=25, learning_rate_init=0.3, n_iter_no_change=30)
     folds = [np.arange(40, 60), np.arange(20)]
     params, trained = train_stack(recipe, rows, folds=folds)
     target, best = make_target(fit_binarizer([0, 1, 2]), "softmax", 3), []
@@ -351,7 +351,7 @@ def test_members_of_a_stack_equal_members_that_train_one_after_another(solver, r
 
 
 def test_looks_at_the_folds_may_be_rare(rows):
-    recipe = recipe_of(max_iter=7, early_stopping=True)
+    recipe = small_recipe(max_iter=7, early_stopping=True)
     folds = [np.arange(40, 60), np.arange(20)]
     _, often = train_stack(recipe, rows, folds=folds)
     _, rarely = train_stack(recipe, rows, folds=folds, every=3)
@@ -363,7 +363,7 @@ def test_looks_at_the_folds_may_be_rare(rows):
 def test_a_member_that_diverges_is_left_behind_with_advice(X, y):
     X = X.copy()
     X[40:] *= 1e200  # only the second member trains on these
-    recipe = recipe_of(solver="sgd", momentum=0.0, alpha=0.0, activation="identity")
+    recipe = small_recipe(solver="sgd", momentum=0.0, alpha=0.0, activation="identity")
     with np.errstate(all="ignore"):
         sets, folds = [np.arange(20), np.arange(30, 60)], [np.arange(20, 30)] * 2
         params, trained = train_stack(recipe, Rows(X, y, y, y, None), sets, folds=folds)
@@ -374,15 +374,15 @@ def test_a_member_that_diverges_is_left_behind_with_advice(X, y):
 
 
 def test_a_stack_that_is_never_finite_is_an_error(rows):
-    recipe = recipe_of(learning_rate_init=1e300)
+    recipe = small_recipe(learning_rate_init=1e300)
     with np.errstate(all="ignore"), pytest.raises(NothingTrainedError, match="lower learning_rate_init=1e\\+300"):
         train_stack(recipe, rows)
 
 
 def test_an_interrupt_keeps_the_epochs_of_a_stack(rows, Watcher, interrupts_at_once):
-    recipe = recipe_of()
+    recipe = small_recipe()
     params, trained = train_stack(recipe, rows, watchers=[Watcher(interrupts_at=2)])
-    expected, _ = train_stack(recipe_of(max_iter=2), rows)
+    expected, _ = train_stack(small_recipe(max_iter=2), rows)
     assert trained.outcome.status == "interrupted"
     assert_array_equal(params.vector, expected.vector)
     with pytest.raises(KeyboardInterrupt):
