@@ -1,4 +1,4 @@
-"""What is wrong is named: the user's argument, what was given, what to do. The user's own errors arrive unchanged."""
+"""Messages name the user's argument, what was given, and a remedy. Errors of the user's functions arrive unchanged."""
 
 import re
 import warnings
@@ -17,17 +17,19 @@ from sklearn.utils.fixes import parse_version
 
 import skbp
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV
-from skbp._training.solvers import OPTION_VALUES, SCIPY_METHODS, SOLVERS
+from skbp._training.scipy_methods import OPTION_VALUES, SCIPY_METHODS
+from skbp._training.solvers import SOLVERS
 from skbp._training.updates import UPDATES
 
-# A few epochs neither converge nor learn, and that is not the point here.
+# A few epochs neither converge nor learn.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
 ]
 
-rng = np.random.RandomState(0)
-X = rng.normal(size=(40, 4))
+SCIPY_SOLVERS = list(SCIPY_METHODS)
+
+X = np.random.RandomState(0).normal(size=(40, 4))
 y = X[:, :3].argmax(axis=1)
 LABELS = (X[:, :3] > 0).astype(int)
 TABLE = pd.DataFrame(X, columns=["a", "b", "c", "d"])
@@ -41,7 +43,7 @@ def small(Net=BackpropClassifier, **params):
 
 
 def message(call, error=ValueError):
-    """The message of the error that the call ends in."""
+    """The message of the error that the call raises."""
     with pytest.raises(error) as caught:
         call()
     assert type(caught.value) is not Exception
@@ -49,7 +51,7 @@ def message(call, error=ValueError):
 
 
 def warned(call, category=Warning):
-    """The messages of the warnings of a category that the call gives."""
+    """The messages of the call's warnings of a category."""
     with warnings.catch_warnings(record=True) as record:
         warnings.simplefilter("always")
         call()
@@ -93,7 +95,7 @@ X_VAL = {
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("case", X_VAL)
-def test_what_is_wrong_with_x_val_is_said_of_x_val(case, early_stopping):
+def test_an_error_in_x_val_names_x_val(case, early_stopping):
     X_val, given = X_VAL[case]
     text = message(lambda: small(early_stopping=early_stopping).fit(X, y, X_val=X_val, y_val=y))
     assert_says(text, r"^X_val\b", given)
@@ -107,7 +109,7 @@ def test_what_is_wrong_with_x_val_is_said_of_x_val(case, early_stopping):
         (TABLE[["a", "b", "c"]], "X_val has 3 features.*4"),
     ],
 )
-def test_other_features_in_x_val(table, given):
+def test_x_val_with_other_features(table, given):
     assert_says(message(lambda: small().fit(TABLE, y, X_val=table, y_val=y)), "^X_val", given)
 
 
@@ -146,7 +148,7 @@ Y_VAL = {
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("case", Y_VAL)
-def test_what_is_wrong_with_y_val_is_said_of_y_val(case, early_stopping):
+def test_an_error_in_y_val_names_y_val(case, early_stopping):
     labels, y_val, given = Y_VAL[case]
     text = message(lambda: small(early_stopping=early_stopping).fit(X, labels, X_val=X, y_val=y_val))
     assert_says(text, r"\by_val\b", given)
@@ -169,7 +171,7 @@ WEIGHTS = {
 
 
 @pytest.mark.parametrize("case", WEIGHTS)
-def test_what_is_wrong_with_weights_is_said_of_them(case):
+def test_an_error_in_sample_weights_names_them(case):
     weight, given = WEIGHTS[case]
     text = message(lambda: small().fit(X, y, X_val=X, y_val=y, sample_weight_val=weight))
     assert_says(text, r"\bsample_weight_val\b", given)
@@ -237,7 +239,7 @@ VALUES = {
 
 
 def never(name, value):
-    """Whether no method can take the value for the option."""
+    """Whether every method must refuse the value of the option."""
     if name in {"hess_inv0", "scale", "offset"}:
         return not isinstance(value, (int, float, list, np.ndarray)) or not np.isfinite(float(np.max(value)))
     if isinstance(value, (str, complex, list, dict, type, np.ndarray)) or value != value:
@@ -251,7 +253,7 @@ def never(name, value):
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize(("solver", "name"), OPTIONS)
-def test_options_of_scipy_are_taken_or_refused_by_their_name(solver, name, value):
+def test_options_of_scipy_are_accepted_or_refused_by_name(solver, name, value):
     value = VALUES[value]
     try:
         wrong = never(name, value)
@@ -268,21 +270,21 @@ def test_options_of_scipy_are_taken_or_refused_by_their_name(solver, name, value
 
 
 @pytest.mark.parametrize(("solver", "name"), [(s, n) for s, n in OPTIONS if s != "trust-krylov"])
-def test_none_leaves_an_option_as_it_is(solver, name):
+def test_none_as_an_option_means_the_default(solver, name):
     wanted = small(solver=solver).fit(X, y)
     found = small(solver=solver, solver_options={name: None}).fit(X, y)
     for a, b in zip(wanted.coefs_, found.coefs_, strict=True):
         assert_array_equal(b, a)
 
 
-def test_every_option_of_every_method_has_a_test_of_its_values():
+def test_the_values_of_every_option_are_checked():
     assert {name for _, name in OPTIONS} == set(OPTION_VALUES)
 
 
 @BOTH
 @pytest.mark.parametrize("unknown", [{"maxitre": 3}, {1: 2}, {"x": 1, 2: 3, None: 4, (5,): 6}, {"disp": True}])
-@pytest.mark.parametrize("solver", SCIPY_METHODS)
-def test_unknown_options_are_named_beside_the_known(solver, unknown, Net):
+@pytest.mark.parametrize("solver", SCIPY_SOLVERS)
+def test_unknown_options_are_named_with_the_known_ones(solver, unknown, Net):
     text = message(lambda: small(Net, solver=solver, solver_options={"maxiter": 3, **unknown}).fit(X, y))
     assert_says(text, "^solver_options", rf"solver='{solver}'", *(re.escape(repr(name)) for name in unknown))
     assert_says(text, *(rf"'{name}'" for name in SCIPY_METHODS[solver].options))
@@ -315,11 +317,11 @@ def test_an_error_of_scipy_names_solver_options(solver, options, Net):
 
 
 class OwnError(Exception):
-    """Of no type that anyone else knows."""
+    """A type that only the user knows."""
 
 
 class Fails:
-    """A function of the user's that raises in the given call, counted from 1, and does as another in those before."""
+    """A function of the user that raises in a given call, counted from 1. Earlier calls call another function."""
 
     def __init__(self, error, call, function=None):
         self.error, self.left, self.function = error, call, function
@@ -363,7 +365,7 @@ def test_the_error_of_a_scorer_arrives_unchanged(solver, call, error):
     assert_arrives(error, lambda: clf.fit(X, y))
 
 
-# A StopIteration would be one of Python's: a generator makes a RuntimeError of it.
+# StopIteration is left out: Python turns it into a RuntimeError in a generator.
 @BOTH
 @pytest.mark.parametrize("error", [OwnError("mine"), ValueError("mine"), KeyError(0)], ids=["own", "value", "key"])
 @pytest.mark.parametrize("call", [1, 4])
@@ -373,7 +375,7 @@ def test_the_error_of_an_activation_arrives_unchanged(solver, part, call, error,
     parts = {"function": identity, "slope": one}
     fails = Fails(error, 1000, parts[part])
     activation = Activation(**parts | {part: fails})
-    fails.left = call  # the record has tried what it is given
+    fails.left = call  # Activation has already called the function
     clf = small(Net, solver=solver, activation=activation, tol=0.0, max_iter=6)
     assert_arrives(error, lambda: clf.fit(X, y))
 
@@ -388,7 +390,7 @@ def test_the_error_of_a_learning_rate_arrives_unchanged(solver, call, error, Net
 
 
 class FailsAtTheEnd:
-    """A callback that raises in the end of an epoch."""
+    """A callback that raises at the end of an epoch."""
 
     def __init__(self, error):
         self.error = error
@@ -432,7 +434,7 @@ NO_NUMBERS = [None, "x", np.ones(3), np.ones((1, 1)), [0.5], 1j, (), {}, np.arra
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=str)
 @pytest.mark.parametrize("solver", ["adam", "lbfgs", "tnc"])
-def test_scorers_that_return_no_number(solver, value):
+def test_scorers_that_do_not_return_a_number(solver, value):
     clf = small(solver=solver, early_stopping=True, scoring=lambda estimator, X, y: value)
     assert_says(message(lambda: clf.fit(X, y)), r"\bscoring\b", re.escape(repr(value)), "one number")
 
@@ -454,7 +456,7 @@ def test_a_scorer_that_gives_nan_warns_once_and_names_scoring(solver, value):
 
 @pytest.mark.parametrize("metric", [f1_score, log_loss, accuracy_score])
 @pytest.mark.parametrize("early_stopping", [True, False])
-def test_a_metric_in_the_place_of_a_scorer(metric, early_stopping):
+def test_a_metric_instead_of_a_scorer(metric, early_stopping):
     clf = small(early_stopping=early_stopping, scoring=metric)
     given = {} if early_stopping else {"X_val": X, "y_val": y}
     with warnings.catch_warnings():
@@ -470,7 +472,7 @@ def test_a_metric_in_the_place_of_a_scorer(metric, early_stopping):
     ids=lambda value: str(value)[:20],
 )
 @pytest.mark.parametrize("solver", UPDATES)
-def test_learning_rates_that_return_no_factor(solver, value, Net):
+def test_learning_rates_that_return_no_valid_factor(solver, value, Net):
     text = message(lambda: small(Net, solver=solver, learning_rate=lambda progress: value).fit(X, y))
     assert_says(
         text, r"\blearning_rate returned", re.escape(repr(value)[:20]), "number of at least 0", "learning_rate_init"
@@ -479,7 +481,7 @@ def test_learning_rates_that_return_no_factor(solver, value, Net):
 
 @BOTH
 @pytest.mark.parametrize("function", [lambda: 1.0, lambda a, b: 1.0])
-def test_a_learning_rate_that_takes_other_arguments_fails_as_python_says_it(function, Net):
+def test_a_learning_rate_with_other_arguments_raises_pythons_error(function, Net):
     assert_says(message(lambda: small(Net, learning_rate=function).fit(X, y), TypeError), "argument")
 
 
@@ -516,7 +518,7 @@ CV = {
 
 
 class Makes:
-    """A splitter that yields what it is given."""
+    """A splitter that yields given splits."""
 
     def __init__(self, splits):
         self.splits = splits
@@ -531,7 +533,7 @@ class Makes:
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("by", ["iterable", "splitter"])
 @pytest.mark.parametrize("case", CV)
-def test_splits_that_are_none_are_said_of_cv(case, by, solver):
+def test_invalid_splits_are_errors_that_name_cv(case, by, solver):
     splits, words = CV[case]
     cv = Makes(splits) if by == "splitter" else splits
     clf = small(BackpropClassifierCV, cv=cv, solver=solver)
@@ -544,7 +546,7 @@ def test_values_of_cv_that_are_refused(value):
     assert_says(message(lambda: small(BackpropClassifierCV, cv=value).fit(X, y)), r"'cv'|\bcv\b")
 
 
-def test_a_generator_serves_for_one_fit():
+def test_a_generator_as_cv_works_for_one_fit():
     clf = small(BackpropClassifierCV, cv=KFold(2).split(X)).fit(X, y)
     wanted = clf.predict_proba(X)
     assert_says(message(lambda: clf.fit(X, y)), "^cv=", "used up.*give a list")
@@ -553,7 +555,7 @@ def test_a_generator_serves_for_one_fit():
     assert_array_equal(again.fit(X, y).fit(X, y).predict_proba(X), wanted)
 
 
-def test_masks_negative_numbers_and_lists_are_rows_too():
+def test_masks_negative_numbers_and_lists_are_valid_splits():
     wanted = small(BackpropClassifierCV, cv=HALVES).fit(X, y).predict_proba(X)
     for cv in (
         [(np.isin(ROWS, train), np.isin(ROWS, fold)) for train, fold in HALVES],
@@ -582,7 +584,7 @@ def test_malformed_groups_are_named(case, cv):
     assert_says(message(lambda: small(BackpropClassifierCV, cv=cv).fit(X, y, groups=GROUPS[case])), r"\bgroups\b")
 
 
-def test_a_splitter_that_wants_groups_and_gets_none():
+def test_a_splitter_that_needs_groups_gets_none():
     assert_says(message(lambda: small(BackpropClassifierCV, cv=GroupKFold(2)).fit(X, y)), "groups")
 
 
@@ -607,7 +609,7 @@ PER_LAYER += [np.array(0.1), np.array("x"), np.ones((2, 2)), [np.inf, 0.1], [10*
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("value", PER_LAYER, ids=lambda value: str(value)[:12])
 @pytest.mark.parametrize("name", ["alpha", "dropout"])
-def test_numbers_for_each_layer_that_are_none(name, value, solver, Net):
+def test_invalid_numbers_for_each_layer(name, value, solver, Net):
     clf = small(Net, solver=solver, **{name: value})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", skbp.UnusedParameterWarning)
@@ -617,7 +619,7 @@ def test_numbers_for_each_layer_that_are_none(name, value, solver, Net):
 @BOTH
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs", "newton-cg"])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array, pd.DataFrame])
-def test_data_beyond_float32_are_refused_with_the_remedy(container, solver, Net):
+def test_data_beyond_float32_are_refused_with_a_remedy(container, solver, Net):
     params = {"solver": solver} | ({} if Net is BackpropClassifierCV else {"dtype": "float32"})
     clf = small(Net, **params)
     text = message(lambda: clf.fit(container(1e40 * X), y))
@@ -630,7 +632,7 @@ def test_data_beyond_float32_are_refused_with_the_remedy(container, solver, Net)
         assert_says(text, "^X_val has values up to", "Scale X_val", "dtype='float64'")
 
 
-def test_float32_is_named_as_what_a_network_was_trained_in():
+def test_the_message_says_that_a_network_was_trained_in_float32():
     clf = small().partial_fit(X.astype(np.float32), y, classes=[0, 1, 2])
     assert_says(message(lambda: clf.partial_fit(1e40 * X, y)), "^X has", "float32 that the network was trained in")
 
@@ -647,8 +649,8 @@ def test_a_batch_larger_than_the_data_warns_once_and_is_clipped(Net):
 
 
 UNUSED = [
-    *[(solver, {"dropout": 0.5}, "dropout=0.5", f"solver='{solver}'") for solver in SCIPY_METHODS],
-    *[(solver, {"batch_size": 7}, "batch_size=7", f"solver='{solver}'") for solver in SCIPY_METHODS],
+    *[(solver, {"dropout": 0.5}, "dropout=0.5", f"solver='{solver}'") for solver in SCIPY_SOLVERS],
+    *[(solver, {"batch_size": 7}, "batch_size=7", f"solver='{solver}'") for solver in SCIPY_SOLVERS],
     *[(solver, {"max_fun": 7}, "max_fun=7", f"solver='{solver}'") for solver in UPDATES],
     *[(solver, {"hessian": "exact"}, "hessian='exact'", f"solver='{solver}'") for solver in ("sgd", "lbfgs", "tnc")],
     ("adam", {"momentum": 0.5}, "momentum=0.5", "solver='adam'"),
@@ -676,7 +678,7 @@ def test_parameters_of_early_stopping_without_it_warn(name, value):
 
 
 @BOTH
-def test_every_parameter_without_effect_is_named_and_the_documented_line_silences_all(Net):
+def test_all_parameters_without_effect_are_named_and_the_documented_filter_silences_them(Net):
     params = {"dropout": 0.5, "batch_size": 7, "shuffle": False, "momentum": 0.5, "weight_decay": 0.1}
     clf = small(Net, solver="lbfgs", **params)
     said = warned(lambda: clf.fit(X, y), skbp.UnusedParameterWarning)
@@ -689,7 +691,7 @@ def test_every_parameter_without_effect_is_named_and_the_documented_line_silence
     assert not [w for w in record if "no effect" in str(w.message)]
 
 
-def test_partial_fit_says_it_in_the_first_call_only():
+def test_partial_fit_warns_of_parameters_without_effect_in_the_first_call_only():
     clf = small(momentum=0.5)
     assert len(warned(lambda: clf.partial_fit(X, y, classes=[0, 1, 2]), skbp.UnusedParameterWarning)) == 1
     assert not warned(lambda: clf.partial_fit(X, y), skbp.UnusedParameterWarning)

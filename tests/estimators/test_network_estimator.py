@@ -1,4 +1,4 @@
-"""What both classifiers do with their data alike: check it, weigh it, keep it as it is, and lose nothing in a failure."""
+"""What both classifiers have in common: types, labels, weights, predictions, failures and parameters."""
 
 import copy
 import pickle
@@ -16,24 +16,27 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import skbp
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._network.objective import CHUNK_ROWS
-from skbp._training.solvers import SCIPY_METHODS, SOLVERS
+from skbp._network.tape import CHUNK_ROWS
+from skbp._training.scipy_methods import SCIPY_METHODS
+from skbp._training.solvers import SOLVERS
 from skbp._training.updates import UPDATES
 
-# They train for a few epochs only.
+# Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 FOLDS = [(np.arange(30, 60), np.arange(30)), (np.arange(30), np.arange(30, 60))]
 OF_CLASS = {BackpropClassifier: {}, BackpropClassifierCV: {"cv": FOLDS}}
 BOTH = pytest.mark.parametrize("kind", OF_CLASS, ids=lambda kind: kind.__name__)
-METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 TARGETS = ["binary", "multiclass", "multilabel"]
-# A stochastic solver, for which X is put into C order, and another.
+SCIPY_SOLVERS = list(SCIPY_METHODS)
+METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+# A stochastic solver, which puts X into C order, and another solver.
 SOLVER_KINDS = ["adam", "lbfgs"]
 
 
-def make_data(target="multiclass", n=60):
-    X, y = make_classification(n, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
+def clusters(target="multiclass", n_rows=60):
+    """Classes in clusters, from scikit-learn. A multilabel target has the signs of three features as labels."""
+    X, y = make_classification(n_rows, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
     return X, {"binary": (y > 0).astype(int), "multiclass": y, "multilabel": (X[:, :3] > 0).astype(int)}[target]
 
 
@@ -68,7 +71,7 @@ def refuse(clf, match, *args, method="fit", error=ValueError, **kwargs):
 @pytest.mark.parametrize("solver", SOLVER_KINDS)
 @pytest.mark.parametrize("container", [sp.csr_array, sp.csc_array, sp.coo_array, sp.csr_matrix])
 def test_sparse_data_give_the_weights_and_predictions_of_dense_data(kind, solver, container):
-    X, y = make_data()
+    X, y = clusters()
     X[np.abs(X) < 0.7] = 0.0
     dense, sparse = small(kind, solver=solver).fit(X, y), small(kind, solver=solver).fit(container(X), y)
     assert_same_weights(sparse, dense, rtol=1e-8, atol=1e-10)
@@ -79,10 +82,10 @@ def test_sparse_data_give_the_weights_and_predictions_of_dense_data(kind, solver
 @BOTH
 @pytest.mark.parametrize("solver", SOLVER_KINDS)
 def test_the_order_in_memory_makes_no_difference(kind, solver):
-    X, y = make_data()
+    X, y = clusters()
     expected = small(kind, solver=solver).fit(X, y)
     for other in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], np.hstack([X, X])[:, :5]):
-        # Of matrix products the last bits may differ.
+        # The last bits of matrix products may differ.
         assert_same_weights(small(kind, solver=solver).fit(other, y), expected, rtol=1e-7, atol=1e-10)
         assert_allclose(expected.predict_proba(other), expected.predict_proba(X), rtol=1e-12)
 
@@ -91,8 +94,8 @@ def test_the_order_in_memory_makes_no_difference(kind, solver):
 @pytest.mark.parametrize("solver", SOLVER_KINDS)
 @pytest.mark.parametrize("given", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("dtype", [None, "float32", "float64"])
-def test_training_computes_in_dtype_and_predictions_are_of_the_type_of_the_rows(kind, solver, given, dtype):
-    X, y = make_data()
+def test_training_computes_in_dtype_and_predictions_have_the_type_of_the_rows(kind, solver, given, dtype):
+    X, y = clusters()
     X = (10.0 * X).astype(given)
     clf = small(kind, solver=solver, dtype=dtype).fit(X, y)
     expected = np.dtype(dtype or (np.float32 if given == np.float32 else np.float64))
@@ -105,8 +108,8 @@ def test_training_computes_in_dtype_and_predictions_are_of_the_type_of_the_rows(
 @BOTH
 @pytest.mark.parametrize("solver", SOLVER_KINDS)
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-def test_what_the_caller_gives_is_never_changed(kind, solver, container):
-    X, y = make_data()
+def test_the_callers_data_are_never_changed(kind, solver, container):
+    X, y = clusters()
     w = np.linspace(0.0, 2.0, 60)
     given = container(X), y, w
     before = pickle.dumps(given)
@@ -116,8 +119,8 @@ def test_what_the_caller_gives_is_never_changed(kind, solver, container):
 
 @BOTH
 @pytest.mark.parametrize("solver", SOLVER_KINDS)
-def test_read_only_data_are_taken(kind, solver):
-    X, y = make_data()
+def test_read_only_data_are_accepted(kind, solver):
+    X, y = clusters()
     expected = small(kind, solver=solver).fit(X, y)
     for array in (X, y):
         array.flags.writeable = False
@@ -131,8 +134,8 @@ def test_read_only_data_are_taken(kind, solver):
 @pytest.mark.parametrize(
     "names", [["c", "a", "b"], [2.0, 7.0, -1.0], [10, 2, 5]], ids=["strings", "floats", "any integers"]
 )
-def test_labels_of_any_type_are_those_that_integers_stand_for(kind, names):
-    X, y = make_data()
+def test_labels_of_any_type_train_the_network_of_integer_labels(kind, names):
+    X, y = clusters()
     order = np.argsort(np.argsort(names))
     named, coded = small(kind).fit(X, np.array(names)[y]), small(kind).fit(X, order[y])
     assert_array_equal(named.classes_, np.unique(names))
@@ -142,8 +145,8 @@ def test_labels_of_any_type_are_those_that_integers_stand_for(kind, names):
 
 
 @BOTH
-def test_a_column_of_labels_is_taken_with_a_warning(kind):
-    X, y = make_data()
+def test_a_column_of_labels_is_accepted_with_a_warning(kind):
+    X, y = clusters()
     clf = small(kind)
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed when a 1d array was expected"):
         clf.fit(X, y[:, None])
@@ -152,8 +155,8 @@ def test_a_column_of_labels_is_taken_with_a_warning(kind):
 
 @BOTH
 @pytest.mark.parametrize("target", ["binary", "multilabel"])
-def test_softmax_is_refused_for_labels_that_do_not_exclude_each_other_and_tags_say_so(kind, target):
-    X, y = make_data(target)
+def test_softmax_is_refused_for_multilabel_targets_and_the_tags_say_so(kind, target):
+    X, y = clusters(target)
     clf = small(kind, out_activation="softmax")
     assert not get_tags(clf).classifier_tags.multi_label
     assert get_tags(small(kind)).classifier_tags.multi_label
@@ -169,8 +172,8 @@ def test_softmax_is_refused_for_labels_that_do_not_exclude_each_other_and_tags_s
 @BOTH
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_class_weights_are_sample_weights(kind, solver):
-    X, y = make_data()
-    # Without conjugate gradients tnc takes no differences of gradients, which would blow up rounding.
+    X, y = clusters()
+    # Without conjugate gradients tnc takes no differences of gradients, which amplify rounding.
     options = {"solver_options": {"maxCGit": 0}} if solver == "tnc" else {}
     by_class = small(kind, solver=solver, class_weight={0: 3.0, 2: 0.25}, **options).fit(X, y)
     by_row = small(kind, solver=solver, **options).fit(X, y, np.array([3.0, 1.0, 0.25])[y])
@@ -182,14 +185,14 @@ def test_class_weights_are_sample_weights(kind, solver):
 @BOTH
 @pytest.mark.parametrize("target", TARGETS)
 def test_balanced_class_weights_are_those_of_scikit_learn(kind, target):
-    X, y = make_data(target)
+    X, y = clusters(target)
     balanced = small(kind, class_weight="balanced").fit(X, y)
     assert_same_weights(balanced, small(kind).fit(X, y, compute_sample_weight("balanced", y)), rtol=1e-7, atol=1e-9)
 
 
 @BOTH
 def test_balanced_class_weights_count_the_weights_of_rows_and_multiply_them(kind):
-    X, y = make_data("binary")
+    X, y = clusters("binary")
     w = np.random.RandomState(0).uniform(0.5, 2.0, 60)
     totals = np.bincount(y, w)
     expected = small(kind).fit(X, y, w * (w.sum() / (2 * totals))[y])
@@ -198,7 +201,7 @@ def test_balanced_class_weights_count_the_weights_of_rows_and_multiply_them(kind
 
 @BOTH
 def test_class_weights_of_several_labels_multiply(kind):
-    X, y = make_data("multilabel")
+    X, y = clusters("multilabel")
     tables = [{0: 1.0, 1: 2.0}, {0: 0.5}, {}]
     w = np.where(y[:, 0] == 1, 2.0, 1.0) * np.where(y[:, 1] == 0, 0.5, 1.0)
     assert_same_weights(small(kind, class_weight=tables).fit(X, y), small(kind).fit(X, y, w), rtol=1e-7, atol=1e-9)
@@ -216,8 +219,8 @@ def test_class_weights_of_several_labels_multiply(kind):
     ],
     ids=["negative", "nan", "too few", "2-d", "all zero"],
 )
-def test_weights_that_cannot_be_are_refused(kind, weight, match):
-    X, y = make_data()
+def test_invalid_weights_are_refused(kind, weight, match):
+    X, y = clusters()
     clf = small(kind, dtype="float32")
     refuse(clf, match, X, y, weight)
     assert not hasattr(clf, "classes_")
@@ -230,15 +233,15 @@ def test_weights_that_cannot_be_are_refused(kind, weight, match):
 @BOTH
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_is_predicted_before_fit(kind, method):
-    X, _ = make_data()
+    X, _ = clusters()
     refuse(small(kind), "is not fitted yet", X, method=method, error=NotFittedError)
 
 
 @BOTH
 @pytest.mark.parametrize("method", METHODS)
-def test_rows_that_need_no_validation_are_predicted_for_like_others(kind, method):
-    # An array of floats is what validation makes of a list.
-    X, y = make_data()
+def test_predictions_for_arrays_and_lists_are_equal(kind, method):
+    # An array of floats needs no conversion. A list is converted to one.
+    X, y = clusters()
     predict = getattr(small(kind).fit(X, y), method)
     assert_array_equal(predict(X), predict(X.tolist()))
     assert_array_equal(predict(X[3:4]), predict(X[3:4].tolist()))
@@ -264,8 +267,8 @@ def as_named(y):
         ("multilabel", sp.csr_array),
     ],
 )
-def test_many_rows_are_predicted_for_as_few_are(kind, method, container, n_rows, target, as_labels):
-    X, y = make_data(target)
+def test_predictions_for_many_rows_equal_those_for_few_rows(kind, method, container, n_rows, target, as_labels):
+    X, y = clusters(target)
     predict = getattr(small(kind).fit(X, as_labels(y)), method)
     rows = np.random.RandomState(0).normal(size=(n_rows, X.shape[1]))
     many, parts = predict(container(rows)), [predict(container(rows[i : i + 500])) for i in range(0, n_rows, 500)]
@@ -282,8 +285,8 @@ def test_many_rows_are_predicted_for_as_few_are(kind, method, container, n_rows,
 
 @BOTH
 @pytest.mark.parametrize("method", METHODS)
-def test_beside_rows_and_result_the_memory_of_predictions_does_not_grow_with_the_rows(kind, method):
-    X, y = make_data()
+def test_the_working_memory_of_predictions_does_not_grow_with_the_rows(kind, method):
+    X, y = clusters()
     predict, peak = getattr(small(kind).fit(X, y), method), {}
     for n_rows in (CHUNK_ROWS, 4 * CHUNK_ROWS, 16 * CHUNK_ROWS):
         rows = np.zeros((n_rows, X.shape[1]))
@@ -299,8 +302,8 @@ def test_beside_rows_and_result_the_memory_of_predictions_does_not_grow_with_the
 @BOTH
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rows_that_cannot_be_are_refused_as_scikit_learn_does(kind, method, dtype):
-    X, y = make_data()
+def test_invalid_rows_are_refused_with_scikit_learns_messages(kind, method, dtype):
+    X, y = clusters()
     clf = small(kind).fit(X, y)
     X = X.astype(dtype)
     for value, name in [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]:
@@ -308,7 +311,7 @@ def test_rows_that_cannot_be_are_refused_as_scikit_learn_does(kind, method, dtyp
         bad[4, 2] = value
         refuse(clf, f"Input X contains {name}", bad, method=method)
     bad[5, 2] = np.inf
-    with np.errstate(invalid="ignore"):  # scikit-learn too sums up, and one infinity less the other is nan
+    with np.errstate(invalid="ignore"):  # scikit-learn also sums up, and infinity minus infinity is nan
         refuse(clf, "Input X contains infinity", bad, method=method)
     refuse(clf, "X has 4 features", X[:, :4], method=method)
     refuse(clf, "Expected 2D array", X[0], method=method)
@@ -316,8 +319,8 @@ def test_rows_that_cannot_be_are_refused_as_scikit_learn_does(kind, method, dtyp
 
 
 @BOTH
-def test_rows_whose_sum_overflows_are_predicted_for(kind):
-    X, y = make_data()
+def test_predictions_for_rows_with_an_overflowing_sum(kind):
+    X, y = clusters()
     clf = small(kind, activation="tanh").fit(X, y)
     huge = np.full((3, 5), np.finfo(np.float32).max / 4.0, np.float32)
     with np.errstate(over="ignore"):
@@ -326,8 +329,8 @@ def test_rows_whose_sum_overflows_are_predicted_for(kind):
 
 
 @BOTH
-def test_names_of_features_are_kept_and_others_refused(kind):
-    X, y = make_data()
+def test_names_of_features_are_kept_and_other_names_refused(kind):
+    X, y = clusters()
     frame = pd.DataFrame(X, columns=list("abcde"))
     clf = small(kind).fit(frame, y)
     for network in {id(n): n for n in [clf, *networks(clf)]}.values():
@@ -349,7 +352,7 @@ def everything(clf):
 
 
 class FailingSplits:
-    """A splitter that fails, or is interrupted, when it is asked for its splits."""
+    """A splitter that raises a given error, such as an interrupt."""
 
     def __init__(self, error):
         self.error = error
@@ -366,7 +369,7 @@ class FailingSplits:
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("failure", ["labels", "weights", "layers", "late"])
 def test_a_failing_fit_leaves_the_estimator_as_it_was(kind, solver, trained, failure):
-    X, y = make_data()
+    X, y = clusters()
     clf = small(kind, solver=solver)
     if trained:
         clf.fit(X, y)
@@ -398,7 +401,7 @@ def test_a_failing_fit_leaves_the_estimator_as_it_was(kind, solver, trained, fai
 
 @BOTH
 def test_an_objective_that_is_never_finite_is_an_error_and_loses_nothing(kind):
-    X, y = make_data()
+    X, y = clusters()
     clf = small(kind, activation="identity").fit(X, y)
     before = everything(clf)
     clf.set_params(solver="sgd", learning_rate_init=1e200, batch_size=5, activation="identity")
@@ -412,8 +415,8 @@ def test_an_objective_that_is_never_finite_is_an_error_and_loses_nothing(kind):
 @BOTH
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_defaults_give_no_warning_of_no_effect_with_any_solver(kind, solver):
-    # Warnings are errors; only that of an unfinished training is let through.
-    X, y = make_data()
+    # Warnings are errors here, except for the ConvergenceWarning.
+    X, y = clusters()
     clf = kind(hidden_layer_sizes=(3,), solver=solver, max_iter=2, **OF_CLASS[kind]).fit(X, y)
     assert np.isfinite(clf.predict_proba(X)).all()
 
@@ -441,7 +444,7 @@ NOT_USED = {
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("name", NOT_USED)
 def test_a_parameter_without_effect_is_named_and_changes_nothing(kind, solver, name):
-    X, y = make_data()
+    X, y = clusters()
     used = {*SOLVERS[solver].parameters, *(UPDATES[solver].parameters if solver in UPDATES else ())}
     if name == "hessian" and solver in SCIPY_METHODS and SCIPY_METHODS[solver].hessian:
         used.add("hessian")
@@ -456,9 +459,9 @@ def test_a_parameter_without_effect_is_named_and_changes_nothing(kind, solver, n
 
 
 @BOTH
-@pytest.mark.parametrize("solver", SCIPY_METHODS)
-def test_dropout_has_no_effect_where_there_are_no_mini_batches(kind, solver):
-    X, y = make_data()
+@pytest.mark.parametrize("solver", SCIPY_SOLVERS)
+def test_dropout_has_no_effect_without_mini_batches(kind, solver):
+    X, y = clusters()
     with pytest.warns(skbp.UnusedParameterWarning, match=f"dropout=0.1 has no effect with solver='{solver}'"):
         small(kind, solver=solver, dropout=0.1, max_iter=1).fit(X, y)
 
@@ -466,7 +469,7 @@ def test_dropout_has_no_effect_where_there_are_no_mini_batches(kind, solver):
 @BOTH
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_fit_changes_no_parameter(kind, solver):
-    X, y = make_data()
+    X, y = clusters()
     clf = small(kind, solver=solver, class_weight={0: 2.0}, max_time=60.0, alpha=[0.1, 0.2], activation=["tanh"])
     before = clf.get_params()
     values = copy.deepcopy(before)

@@ -1,4 +1,4 @@
-"""The temperature is the best one, and whatever comes while it is sought loses nothing, takes no memory and little time."""
+"""The temperature is the best one. Interrupts, little time and large data do no harm while it is computed."""
 
 import math
 import sys
@@ -10,32 +10,46 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
 
 import skbp
 from skbp import Activation, BackpropClassifierCV
-from skbp._estimators.calibration import CHUNK_ELEMENTS, FEW_ELEMENTS, OutOfFold, row_chunks
+from skbp._data.targets import fit_binarizer, make_target
+from skbp._estimators.out_of_fold import CHUNK_ELEMENTS, FEW_ELEMENTS, OutOfFold, _row_chunks
 from skbp._network.activations import ACTIVATIONS
 
-# Most tests train for a few epochs only, and are not about where those lead.
+# Most tests train for a few epochs only, so they do not converge and learn nothing.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
 ]
 
-KINDS = ["binary", "multiclass", "multilabel"]
-every_kind = pytest.mark.parametrize("kind", KINDS)
+TARGETS = ["binary", "multiclass", "multilabel"]
+every_kind = pytest.mark.parametrize("kind", TARGETS)
 
 
 def link(kind):
-    """From logits to probabilities, written down anew."""
+    """The function from logits to probabilities, independent of the package."""
     if kind == "binary":
         return lambda z: np.hstack([expit(-z), expit(z)])
     if kind == "multiclass":
         return lambda z: softmax(z, axis=1)
     return lambda z: np.clip(expit(z), 1e-300, 1 - 1e-16)
+
+
+def target(kind, n_outputs):
+    """The target of an output layer with the automatic activation."""
+    if kind == "multilabel":
+        return make_target(fit_binarizer(np.eye(n_outputs, dtype=int)), "logistic", n_outputs)
+    if kind == "binary":
+        return make_target(fit_binarizer([0, 1]), "logistic", 1)
+    return make_target(fit_binarizer(np.arange(n_outputs)), "softmax", n_outputs)
+
+
+def out_of_fold(kind, folds, logits, linked=None):
+    return OutOfFold(folds, logits, linked or link(kind), target(kind, logits[0].shape[1]))
 
 
 def make_logits(kind, n, n_classes=4, temperature=1.7, seed=0, dtype=np.float32):
@@ -60,14 +74,14 @@ def row_losses(kind, z, codes):
 
 
 def mean_log_loss(kind, folds, logits, codes, weight):
-    """As a function of the temperature."""
+    """The mean log loss as a function of the temperature."""
     rows, z = np.concatenate(folds), np.concatenate(logits).astype(np.float64)
     weight = np.ones(len(rows)) if weight is None else weight[rows]
     return lambda temperature: np.average(row_losses(kind, z / temperature, codes[rows]), weights=weight)
 
 
 def brute_force(loss):
-    """The log of the best temperature: the best of a grid, refined."""
+    """The logarithm of the best temperature: the best of a grid, then refined."""
     grid = np.linspace(-2.0, 2.0, 81)
     k = np.argmin([loss(math.exp(t)) for t in grid])
     bounds = grid[max(k - 1, 0)], grid[min(k + 1, 80)]
@@ -79,7 +93,7 @@ def folds_of(n, n_folds=3, seed=0):
 
 
 def found(kind, folds, logits, codes, weight=None, deadline=math.inf):
-    return OutOfFold(folds, logits, link(kind)).temperature(codes, weight, deadline)
+    return out_of_fold(kind, folds, logits).temperature(codes, weight, deadline)
 
 
 # The temperature
@@ -100,10 +114,10 @@ def test_the_temperature_is_that_of_the_least_log_loss(dtype, temperature, weigh
 
 
 @every_kind
-def test_a_row_counts_in_every_fold_that_it_is_in_and_others_do_not(kind):
+def test_a_row_counts_once_for_every_fold_and_rows_in_no_fold_do_not_count(kind):
     rng = np.random.RandomState(0)
     z, codes = make_logits(kind, 300)
-    folds = [rng.permutation(200)[:90] for _ in range(4)]  # overlap, and leave out the last third
+    folds = [rng.permutation(200)[:90] for _ in range(4)]  # the folds overlap and leave out the last third
     logits = [z[fold] + rng.normal(size=z[fold].shape).astype(z.dtype) for fold in folds]
     weight = rng.exponential(size=300)
     loss = mean_log_loss(kind, folds, logits, codes, weight)
@@ -123,7 +137,7 @@ def test_the_temperature_is_bounded(temperature, kind):
 
 
 @every_kind
-def test_where_no_row_weighs_anything_all_weigh_alike(kind):
+def test_if_all_weights_are_zero_all_rows_count_the_same(kind):
     z, codes = make_logits(kind, 100)
     folds = folds_of(100)
     logits = [z[fold] for fold in folds]
@@ -131,7 +145,7 @@ def test_where_no_row_weighs_anything_all_weigh_alike(kind):
 
 
 @every_kind
-def test_the_common_factor_of_weights_does_not_count(kind):
+def test_a_common_factor_of_the_weights_has_no_effect(kind):
     z, codes = make_logits(kind, 100)
     weight = np.random.RandomState(0).exponential(size=100)
     one, other = (found(kind, [np.arange(100)], [z], codes, weight * size) for size in (1.0, 1e-200))
@@ -142,7 +156,7 @@ def test_the_common_factor_of_weights_does_not_count(kind):
 
 
 def large(kind, n_classes=150):
-    """More elements than one chunk has, in folds of several sizes."""
+    """More elements than one chunk, in folds of several sizes."""
     n = int(2.5 * CHUNK_ELEMENTS) // (1 if kind == "binary" else n_classes)
     z, codes = make_logits(kind, n, n_classes)
     ends = [n // 10, n // 5, n]
@@ -151,13 +165,13 @@ def large(kind, n_classes=150):
 
 
 @every_kind
-def test_chunks_change_nothing(kind):
+def test_chunks_have_no_effect_on_the_result(kind):
     folds, logits, codes = large(kind)
     assert max(z.size for z in logits) > CHUNK_ELEMENTS
     loss = mean_log_loss(kind, folds, logits, codes, None)
     temperature = found(kind, folds, logits, codes)
     assert loss(temperature) <= min(loss(temperature * 1.001), loss(temperature / 1.001))
-    proba = OutOfFold(folds, logits, link(kind)).mean_proba(len(codes), 0.5)
+    proba = out_of_fold(kind, folds, logits).mean_proba(len(codes), 0.5)
     expected = np.zeros_like(proba)
     for fold, z in zip(folds, logits, strict=True):
         expected[fold] = link(kind)(0.5 * z.astype(np.float64))
@@ -165,8 +179,8 @@ def test_chunks_change_nothing(kind):
 
 
 @pytest.mark.parametrize(("n_rows", "n_columns"), [(1, 1), (0, 3), (10, 10**6), (10**6, 1), (700_001, 3), (1000, 1000)])
-def test_chunks_of_rows_follow_one_another(n_rows, n_columns):
-    chunks = row_chunks(n_rows, n_columns)
+def test_chunks_cover_all_rows_in_order(n_rows, n_columns):
+    chunks = _row_chunks(n_rows, n_columns)
     assert_array_equal(np.concatenate([np.arange(n_rows)[c] for c in chunks] or [[]]), np.arange(n_rows))
     assert all((c.stop - c.start) * n_columns <= max(CHUNK_ELEMENTS, n_columns) for c in chunks)
     assert len(chunks) <= n_rows * max(1, 2 * n_columns / CHUNK_ELEMENTS)
@@ -179,7 +193,7 @@ def test_mean_proba_of_rows_in_several_folds_and_in_none(kind):
     n_outputs = 1 if kind == "binary" else 3
     logits = [rng.normal(size=(len(fold), n_outputs)).astype(np.float32) for fold in folds]
     with np.errstate(invalid="ignore"):
-        proba = OutOfFold(folds, logits, link(kind)).mean_proba(6, 0.7)
+        proba = out_of_fold(kind, folds, logits).mean_proba(6, 0.7)
     assert proba.dtype == np.float64
     by_row = [[] for _ in range(6)]
     for fold, z in zip(folds, logits, strict=True):
@@ -191,30 +205,94 @@ def test_mean_proba_of_rows_in_several_folds_and_in_none(kind):
     assert np.isnan(proba[4]).all()
 
 
+# Decisions and figures
+
+
+def overlapping(kind, seed=0):
+    """Logits of folds that overlap, and codes. Row 4 is in no fold."""
+    rng = np.random.RandomState(seed)
+    folds = [np.array([0, 1, 2]), np.array([2, 3]), np.array([5, 2, 0])]
+    logits = [rng.normal(size=(len(fold), 1 if kind == "binary" else 3)) for fold in folds]
+    codes = {
+        "binary": rng.randint(0, 2, 6),
+        "multiclass": rng.randint(0, 3, 6),
+        "multilabel": rng.randint(0, 2, (6, 3)),
+    }
+    return folds, logits, codes[kind]
+
+
+@every_kind
+def test_the_covered_rows_are_those_in_a_fold(kind):
+    folds, logits, _ = overlapping(kind)
+    assert_array_equal(out_of_fold(kind, folds, logits).covered, [0, 1, 2, 3, 5])
+
+
+@every_kind
+def test_the_mean_decision_is_that_of_the_mean_probabilities(kind):
+    folds, logits, _ = overlapping(kind)
+    judged = out_of_fold(kind, folds, logits)
+    with np.errstate(invalid="ignore"):
+        proba, decision = judged.mean_proba(6, 1.0), judged.mean_decision(6)
+    assert np.isnan(decision[4]).all()
+    p = proba[judged.covered]
+    expected = {"binary": lambda: logit(p[:, 1]), "multiclass": lambda: np.log(p), "multilabel": lambda: logit(p)}[
+        kind
+    ]()
+    assert_allclose(decision[judged.covered], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_mean_decision_of_labels_that_are_almost_certain_is_exact():
+    z = np.array([[40.0, 50.0, -60.0]])
+    decision = out_of_fold("multilabel", [np.array([0])], [z], expit).mean_decision(1)
+    assert_allclose(decision, z, rtol=1e-12)
+
+
+@every_kind
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_figures_are_the_weighted_log_loss_and_accuracy_of_the_covered_rows(weighted, kind):
+    folds, logits, codes = overlapping(kind)
+    judged = out_of_fold(kind, folds, logits)
+    weight = np.array([1.0, 0.0, 2.0, 0.5, 100.0, 3.0]) if weighted else None
+    with np.errstate(invalid="ignore"):
+        proba = judged.mean_proba(6, 0.7)
+    p, truth = proba[judged.covered], codes[judged.covered]
+    share = None if weight is None else weight[judged.covered]
+    if kind == "multilabel":
+        losses = -np.where(truth == 1, np.log(p), np.log1p(-p)).sum(axis=1)
+        right = ((p > 0.5) == truth).all(axis=1)
+    else:
+        losses = -np.log(p[np.arange(5), truth])
+        right = p.argmax(axis=1) == truth
+    loss, score = judged.judge(proba, codes, weight)
+    assert loss == pytest.approx(np.average(losses, weights=share), rel=1e-12)
+    assert score == pytest.approx(np.average(right, weights=share), rel=1e-12)
+    assert type(loss) is type(score) is float
+
+
 # Time
 
 
 @every_kind
-def test_where_the_time_is_up_the_temperature_of_a_sample_is_near(kind):
+def test_after_the_deadline_the_temperature_comes_from_a_sample(kind):
     folds, logits, codes = large(kind)
     assert sum(z.size for z in logits) > 2 * FEW_ELEMENTS
     full, few = (found(kind, folds, logits, codes, deadline=d) for d in (math.inf, 0.0))
     assert full != few
     assert_allclose(few, full, rtol=0.05)
-    # The sample has rows of every fold, by their weights.
+    # The sample has rows of every fold and respects their weights.
     weight = np.random.RandomState(0).exponential(size=len(codes))
     full, few = (found(kind, folds, logits, codes, weight, deadline=d) for d in (math.inf, 0.0))
     assert_allclose(few, full, rtol=0.05)
 
 
 @every_kind
-def test_few_rows_are_all_looked_at_however_late_it_is(kind):
+def test_few_rows_are_all_used_even_after_the_deadline(kind):
     z, codes = make_logits(kind, 50)
     assert found(kind, [np.arange(50)], [z], codes, deadline=0.0) == found(kind, [np.arange(50)], [z], codes)
 
 
 @pytest.mark.parametrize("n_looks", [1, 2, 3, 5])
-def test_a_search_that_is_cut_short_is_no_worse_than_none(n_looks):
+def test_a_search_that_the_deadline_ends_is_not_worse_than_temperature_1(n_looks):
     z, codes = make_logits("multiclass", 300, temperature=1.0)
     seconds, calls = 0.15, []
 
@@ -223,8 +301,8 @@ def test_a_search_that_is_cut_short_is_no_worse_than_none(n_looks):
         time.sleep(seconds)
         return softmax(logits, axis=1)
 
-    out_of_fold = OutOfFold([np.arange(300)], [z], slow)
-    temperature = out_of_fold.temperature(codes, None, time.perf_counter() + (n_looks - 0.5) * seconds)
+    searched = out_of_fold("multiclass", [np.arange(300)], [z], slow)
+    temperature = searched.temperature(codes, None, time.perf_counter() + (n_looks - 0.5) * seconds)
     assert len(calls) <= n_looks + 1
     loss = mean_log_loss("multiclass", [np.arange(300)], [z], codes, None)
     assert loss(temperature) <= loss(1.0) + 1e-6
@@ -238,19 +316,19 @@ def test_logits_near_the_largest_number_saturate(dtype):
     limit = np.finfo(dtype).max / 64
     for size, expected in ((1.0, False), (0.99 * limit, False), (1.01 * limit, True), (-1.01 * limit, True)):
         logits = [np.zeros((3, 2), dtype), np.array([[0.0, size]], dtype)]
-        assert OutOfFold([np.arange(3), np.array([3])], logits, link("multiclass")).saturates() is expected
+        assert out_of_fold("multiclass", [np.arange(3), np.array([3])], logits).saturates() is expected
 
 
 # In a fit
 
 
-def make_data(kind="multiclass", n=90, seed=0):
-    rng = np.random.RandomState(seed)
-    X = rng.normal(size=(n, 4))
-    noisy = X[:, :3] + rng.normal(size=(n, 3))
-    if kind == "multilabel":
-        return X, (noisy > 0.3).astype(int)
-    return X, noisy.argmax(axis=1) if kind == "multiclass" else (noisy[:, 0] > 0.3).astype(int)
+def data(kind="multiclass", n_rows=90):
+    """Normal rows of four features, and labels that follow from three of them plus noise."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(n_rows, 4))
+    scores = X[:, :3] + rng.normal(size=(n_rows, 3))
+    y = {"binary": scores[:, 0] > 0.3, "multiclass": scores.argmax(axis=1), "multilabel": scores > 0.3}[kind]
+    return X, y.astype(int)
 
 
 def small(**params):
@@ -260,8 +338,8 @@ def small(**params):
 
 @every_kind
 @pytest.mark.parametrize("weighted", [False, True])
-def test_what_a_fit_publishes_is_what_its_members_say_of_rows_not_seen(weighted, kind):
-    X, y = make_data(kind)
+def test_a_fit_publishes_the_predictions_of_its_members_for_unseen_rows(weighted, kind):
+    X, y = data(kind)
     weight = np.random.RandomState(0).exponential(size=len(X)) if weighted else None
     clf = small(dtype="float64").fit(X, y, weight)
     logits = [
@@ -283,8 +361,8 @@ def test_what_a_fit_publishes_is_what_its_members_say_of_rows_not_seen(weighted,
 
 @every_kind
 def test_saturated_logits_give_a_temperature_of_1_and_a_warning(kind):
-    X, y = make_data(kind)
-    # A member of a method that looks at its own rows alone, with a fold that lies far off.
+    X, y = data(kind)
+    # SciPy's method trains on its own rows only, and the rows of the fold are far away.
     X = X.astype(np.float32)
     X[60:90] *= np.float32(3e38) / np.abs(X[60:90]).max()
     rows = np.arange(len(X))
@@ -324,7 +402,7 @@ def counting(relu=ACTIVATIONS["relu"]):
 
 
 def assert_kept_without_calibration(clf, whole, X, caught):
-    """All of a whole fit but what calibration sets."""
+    """Assert that an interrupted fit equals a whole one except for the results of calibration."""
     assert sum("Calibration interrupted by user" in str(w.message) for w in caught) == 1
     assert {w.category for w in caught} <= {ConvergenceWarning, skbp.NothingLearnedWarning}
     assert len(clf.members_) == len(whole.members_)
@@ -340,14 +418,14 @@ def assert_kept_without_calibration(clf, whole, X, caught):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_an_interrupt_while_the_members_predict_their_folds_keeps_them(solver):
-    X, y = make_data()
+def test_an_interrupt_while_the_members_predict_their_folds_keeps_the_members(solver):
+    X, y = data()
     activation, at = counting()
     params = {"activation": activation, "solver": solver}
     params |= {"learning_rate_init": "auto"} if solver == "lbfgs" else {}
     whole = small(**params).fit(X, y)
     n_calls = at["count"]
-    # The last calls are those of the three folds, one hidden layer each.
+    # The last three calls are those of the three folds, with one hidden layer each.
     for back in range(3):
         at |= {"count": 0, "interrupt": n_calls - back}
         with warnings.catch_warnings(record=True) as caught:
@@ -359,9 +437,9 @@ def test_an_interrupt_while_the_members_predict_their_folds_keeps_them(solver):
 
 
 def interrupted_within(name, k, function):
-    """Call a function and interrupt it at the k-th line of skbp within its function of that name; whether it came so far.
+    """Call `function` and interrupt it at the k-th line of skbp within skbp's function `name`. Return whether it got there.
 
-    A KeyboardInterrupt that `function` lets through is an error of the test.
+    A KeyboardInterrupt that `function` does not catch is a failure.
     """
     left, inside = k, False
 
@@ -394,7 +472,7 @@ def interrupted_within(name, k, function):
 
 @every_kind
 def test_an_interrupt_anywhere_in_calibration_keeps_the_members(kind):
-    X, y = make_data(kind, 40)
+    X, y = data(kind, 40)
     whole = small(max_iter=2).fit(X, y)
     n_interrupts = 0
     for k in [*range(0, 60, 3), *np.geomspace(60, 20_000, 40).astype(int)]:
@@ -409,8 +487,8 @@ def test_an_interrupt_anywhere_in_calibration_keeps_the_members(kind):
 
 
 def test_an_interrupt_after_calibration_keeps_the_members():
-    # While the out-of-fold predictions are compared with the class frequencies, for which there may be many rows.
-    X, y = make_data(n=40)
+    # At this point the out-of-fold predictions are compared with the class frequencies, which may take long.
+    X, y = data(n_rows=40)
     whole = small(max_iter=2).fit(X, y)
     for k in (0, 5, 15):
         clf = small(max_iter=2)
@@ -420,8 +498,8 @@ def test_an_interrupt_after_calibration_keeps_the_members():
 
 
 def test_an_interrupt_after_training_keeps_the_network():
-    # While the loss is compared with that of the class frequencies, for which all rows may be gone through.
-    X, y = make_data(n=40)
+    # At this point the loss is compared with that of the class frequencies, which may need a pass over all rows.
+    X, y = data(n_rows=40)
     params = {"max_iter": 3, "random_state": 0}
     whole = skbp.BackpropClassifier(**params).fit(X, y)
     for k in (0, 5, 15):
@@ -433,15 +511,15 @@ def test_an_interrupt_after_training_keeps_the_network():
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_max_time_bounds_the_whole_fit(solver):
     X, y = np.random.default_rng(0).standard_normal((10_000, 5)), np.arange(10_000) % 1000
-    start = time.process_time()  # unlike the time on the clock it does not grow beside busy processes
+    start = time.perf_counter()
     clf = BackpropClassifierCV((5,), max_iter=50, max_time=0.5, solver=solver, random_state=0).fit(X, y)
-    assert time.process_time() - start < 3.0
+    assert time.perf_counter() - start < 3.0
     assert clf.oof_proba_.shape == (10_000, 1000)
     assert np.isfinite(clf.oof_log_loss_)
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
-def test_memory_beside_what_is_published_is_one_copy_of_the_logits(kind):
+def test_memory_beside_the_published_arrays_is_one_copy_of_the_logits(kind):
     n_rows, n_classes = 24_000, 200
     rng = np.random.RandomState(0)
     X = rng.normal(size=(n_rows, 3)).astype(np.float32)
@@ -460,6 +538,6 @@ def test_memory_beside_what_is_published_is_one_copy_of_the_logits(kind):
     elements = 8 * n_rows * n_classes
     assert used > published * elements
     if kind == "multilabel":
-        # The labels as codes and as booleans, and the probabilities that labels are absent.
+        # The labels as codes and as booleans, and the probabilities of absent labels.
         published += 1 + 1 / 8 + 1
     assert peak < (published + 0.5) * elements + 2.5e7
