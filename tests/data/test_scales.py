@@ -1,4 +1,4 @@
-"""Another scale of X_val: every bundled table under every scaler, and no alarm over plain splits, trends and groups."""
+"""Another scale of X_val: every scaler of every bundled table raises the alarm. Splits, trends and groups raise none."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def split(X, n_val, seed):
 
 
 def hard_columns(seed):
-    """Columns that a random split leaves unlike: heavy tails, rare values, few values, two clusters, no spread."""
+    """Columns that differ after a random split: heavy tails, rare values, few values, two clusters, no spread."""
     rng = np.random.default_rng(seed)
     n = 300
     return np.column_stack(
@@ -101,14 +101,14 @@ def test_one_scaled_column_beside_raw_ones_is_named(dtype):
     assert_array_equal(far_columns(X, X_val), [3])
 
 
-def test_raw_integers_beside_scaled_ones_are_told_by_their_values():
+def test_raw_integers_beside_scaled_ones_are_found_by_their_values():
     X = np.random.default_rng(0).integers(0, 2, (200, 8)).astype(float)
     X_val = X[:40]
     # Twice as wide and about the same centre: no entry lies outside by much.
     scaler = StandardScaler().fit(X)
     assert_array_equal(far_columns(scaler.transform(X), X_val), np.arange(8))
     assert far_columns(scaler.transform(X), scaler.transform(X_val)).size == 0
-    # One column of new values is no scale: a code of the site, or the year.
+    # One column of new values is no other scale: a code of the site, or the year.
     X_val = np.hstack([X_val[:, :7], X_val[:, 7:] + 0.5])
     assert far_columns(X, X_val).size == 0
 
@@ -140,7 +140,7 @@ def test_another_group_raises_no_alarm():
     X = np.random.default_rng(0).normal(size=(500, 5))
     for shift in (1.0, 2.0, 3.0):
         assert far_columns(X[:400], X[400:] + shift).size == 0
-    # Where the two no longer have anything in common it does.
+    # Groups that have nothing in common do.
     assert_array_equal(far_columns(X[:400], X[400:] + 10.0), np.arange(5))
 
 
@@ -154,7 +154,7 @@ def test_constant_columns_say_nothing():
 
 
 def test_components_without_spread_say_nothing():
-    # 29 components of 30 rows have a spread, the last is rounding, but not so for other rows.
+    # 29 components of 30 rows have a spread, and the last is rounding. For other rows it is not.
     X = np.random.default_rng(0).normal(size=(60, 100))
     pca = PCA().fit(X[:30])
     assert far_columns(pca.transform(X[:30]), pca.transform(X[30:])).size == 0
@@ -167,7 +167,7 @@ def test_few_rows_say_nothing(n_val):
 
 
 @pytest.mark.parametrize("n_val", [5, 20])
-def test_some_rows_suffice_where_the_scale_differs_by_much(n_val):
+def test_a_few_rows_are_enough_if_the_scale_differs_by_much(n_val):
     for table in ("wine", "breast cancer", "diabetes"):
         X, X_val = split(TABLES[table], n_val, 0)
         assert far_columns(StandardScaler().fit_transform(X), X_val).size > 0

@@ -1,4 +1,4 @@
-"""Weights of rows: only their ratios count beside the loss, whatever their common factor, and the penalty knows it."""
+"""Weights of rows: the loss depends on their ratios only. Their common factor matters beside a penalty."""
 
 import inspect
 import math
@@ -17,7 +17,7 @@ from skbp import BackpropClassifier, BackpropClassifierCV
 from skbp._data.weights import checked_weight, of_mean_one, relative_weights, shares
 from skbp._training.solvers import SOLVERS
 
-# Most tests train for a few epochs only: they are about what those epochs do and not about where they lead.
+# Most tests train for a few epochs only, so they neither converge nor learn.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
@@ -160,11 +160,11 @@ def test_relative_weights_of_a_product_are_rounded_once(pairs):
     for value, product in zip(exact(relative, exponent), products, strict=True):
         if value > Fraction(2) ** (exponent - 1000):
             assert abs(value - product) <= product / 2**53
-        else:  # beside the largest it is 0 or nearly so
+        else:  # compared with the largest it is 0 or almost 0
             assert product <= Fraction(2) ** (exponent - 999)
 
 
-def test_relative_weights_know_products_beyond_all_floats():
+def test_relative_weights_of_products_beyond_all_floats():
     relative, exponent = relative_weights(*[np.array([1e300, 5e299, 0.0])] * 4)
     assert_close(exact(relative, exponent), [Fraction(10) ** 1200, Fraction(5) ** 4 * Fraction(10) ** 1196, 0])
     relative, exponent = relative_weights(*[np.array([1e-300, 2e-300])] * 4)
@@ -173,14 +173,14 @@ def test_relative_weights_know_products_beyond_all_floats():
 
 @pytest.mark.parametrize("factor", [1.0, 0.5, 0.7, 3.0])
 def test_relative_weights_of_any_number_of_factors(factor):
-    # As many as a target has labels.
+    # A target of many labels has as many factors.
     factors = [np.array([factor, factor])] * 1500 + [np.array([1.0, 3.0])]
     relative, exponent = relative_weights(*factors)
     assert 0.5 <= relative.max() < 2.0
     assert_close(exact(relative, exponent), [Fraction(factor) ** 1500, 3 * Fraction(factor) ** 1500])
 
 
-def test_relative_weights_of_nothing_but_zeros():
+def test_relative_weights_of_zeros():
     relative, exponent = relative_weights(np.zeros(3), np.full(3, 1e300))
     assert_array_equal(relative, np.zeros(3))
     assert exponent == 0
@@ -218,17 +218,17 @@ def test_shares_sum_to_one_whatever_the_common_factor(factor):
 def test_shares_over_600_decades():
     share = shares(np.array([1e-300, 1e300, 1e300, 5e-324]), np.arange(4))
     assert_array_equal(share, [0.0, 0.5, 0.5, 0.0])
-    # Rows that are left out have no say in the scale.
+    # Rows that are left out have no effect on the scale.
     share = shares(np.array([1e-300, 1e300, 3e-300]), np.array([0, 2]))
     assert_allclose(share, [0.25, 0.75], rtol=1e-14)
 
 
 @pytest.mark.parametrize("weight", [None, np.array([0.0, 1.0, 0.0, 0.0])])
-def test_shares_are_equal_where_there_are_no_weights(weight):
+def test_shares_are_equal_if_there_are_no_weights(weight):
     assert_array_equal(shares(weight, np.array([0, 2, 3, 2])), np.full(4, 0.25))
 
 
-# BackpropClassifierCV: only ratios count
+# BackpropClassifierCV: only ratios matter
 
 
 @every_target
@@ -298,7 +298,7 @@ def test_cv_balanced_class_weights_give_the_same(factor, target):
     assert_allclose(fits[1].predict_proba(X), fits[0].predict_proba(X), rtol=1e-6)
 
 
-# BackpropClassifier: without a penalty only ratios count, with one alpha stands beside them
+# BackpropClassifier: without a penalty only ratios matter, and with one their ratio to alpha too
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [("float32", 1e-4), ("float64", 1e-6)])
@@ -325,13 +325,13 @@ def test_without_penalty_the_common_factor_cancels_for_every_target(factor, targ
 @pytest.mark.parametrize("alpha", [0.01, [0.05, 0.0]])
 @pytest.mark.parametrize("solver", SOLVERS)
 @every_factor
-def test_weights_times_a_factor_are_alpha_divided_by_it(factor, solver, alpha):
+def test_a_common_factor_of_weights_and_alpha_cancels(factor, solver, alpha):
     X, y = make_data()
     params = {"max_iter": 3, **with_rate(solver)}
     one = small(alpha=alpha, **params).fit(X, y, uneven(len(X)))
     scaled = np.multiply(alpha, factor).tolist()
     other = small(alpha=scaled, **params).fit(X, y, uneven(len(X)) * factor)
-    # TNC takes differences of gradients, in which rounding grows.
+    # TNC takes differences of gradients, which magnify rounding.
     assert_allclose(other.predict_proba(X), one.predict_proba(X), rtol=1e-6, atol=1e-6 if solver == "tnc" else 0.0)
     assert_allclose(other.loss_curve_, one.loss_curve_, rtol=1e-6)
 
@@ -339,7 +339,7 @@ def test_weights_times_a_factor_are_alpha_divided_by_it(factor, solver, alpha):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("exponent", POWERS_OF_2)
-def test_weights_of_a_power_of_2_and_alpha_times_it_give_the_same_bits(exponent, solver, dtype):
+def test_a_common_power_of_2_of_weights_and_alpha_gives_the_same_bits(exponent, solver, dtype):
     X, y = make_data(n_classes=3)
     params = {"dtype": dtype, **with_rate(solver)}
     one = small(alpha=0.01, **params).fit(X, y, uneven(len(X)))
@@ -349,7 +349,7 @@ def test_weights_of_a_power_of_2_and_alpha_times_it_give_the_same_bits(exponent,
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
-def test_an_integer_weight_counts_like_as_many_rows(solver, alpha):
+def test_a_row_of_integer_weight_equals_as_many_rows(solver, alpha):
     X, y = make_data(n_classes=3)
     weight = np.random.RandomState(0).randint(0, 4, len(X))
     params = {"alpha": alpha, **with_rate(solver), "max_iter": 10}
@@ -362,13 +362,13 @@ def test_an_integer_weight_counts_like_as_many_rows(solver, alpha):
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:The penalty dominates")
+@pytest.mark.filterwarnings("ignore:The penalty rules")
 @pytest.mark.skipif(
     "sample_weight" not in inspect.signature(MLPClassifier.fit).parameters, reason="scikit-learn without sample_weight"
 )
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("exponent", [-4, 0, 4])
-def test_weights_mean_what_they_mean_in_scikit_learn(exponent, solver):
+def test_weights_have_the_same_meaning_as_in_scikit_learn(exponent, solver):
     X, y = make_data(n_classes=3)
     params = {"solver": solver, "alpha": 0.5, "max_iter": 10, "random_state": 0, "hidden_layer_sizes": (5,)}
     weight = np.ldexp(uneven(len(X)), exponent)
@@ -391,7 +391,7 @@ def test_weights_over_600_decades_give_finite_results(dtype, solver):
 
 @every_factor
 @pytest.mark.parametrize("scoring", [None, "loss", "roc_auc", "f1"])
-def test_weights_of_validation_rows_count_by_their_ratios(scoring, factor):
+def test_only_the_ratios_of_validation_weights_matter(scoring, factor):
     X, y = make_data()
     X_val, y_val = make_data(30, seed=5)
     params = {"scoring": scoring, "early_stopping": True}
@@ -470,13 +470,13 @@ def test_class_weights_of_very_many_labels(clf):
 
 
 def balanced(y, weight):
-    """What "balanced" comes to as a dict."""
+    """The weights that "balanced" stands for as a dict."""
     counts = np.bincount(y, weight)
     return dict(enumerate(counts.sum() / (len(counts) * counts)))
 
 
 @pytest.mark.parametrize("factor", [1e-300, 1e-8, 1.0, 1e38, 1e300])
-def test_balanced_class_weights_of_partial_fit_go_by_the_counts_of_all_calls(factor):
+def test_balanced_class_weights_of_partial_fit_use_the_counts_of_all_calls(factor):
     X, y = make_data(90)
     weight = uneven(90)
     parts = [slice(0, 20), slice(20, 50), slice(50, 90)]
@@ -491,7 +491,7 @@ def test_balanced_class_weights_of_partial_fit_go_by_the_counts_of_all_calls(fac
 @pytest.mark.parametrize(
     "factors", [(1.0, 1e300, 1e300), (1e-300, 1e-300, 1e300), (1.0, 1e-20, 1e-20), (1e300, 1.0, 2.0)]
 )
-def test_balanced_class_weights_of_partial_fit_know_calls_of_other_scales(factors):
+def test_balanced_class_weights_of_partial_fit_with_calls_of_different_scales(factors):
     X, y = make_data(90)
     weight = uneven(90)
     scaled = [Fraction(w) * Fraction(factors[i // 30]) for i, w in enumerate(weight)]
@@ -515,15 +515,15 @@ def test_balanced_class_weights_of_partial_fit_without_sample_weight():
     assert_same_network(counted, ones, rtol=1e-12)
 
 
-# Light weights, beside which the penalty dominates
+# Light weights, which the penalty outweighs
 
 
 def penalty_warnings(clf, *args, **kwargs):
-    return [m for m in messages(clf.fit, *args, **kwargs) if "penalty dominates" in m]
+    return [m for m in messages(clf.fit, *args, **kwargs) if "penalty rules" in m]
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_light_weights_are_warned_of_once(solver):
+def test_light_weights_give_one_warning(solver):
     X, y = make_data(500)
     clf = small(**with_rate(solver, 0.001), alpha=0.0001 if solver != "lbfgs" else 0.001)
     found = penalty_warnings(clf, X, y, np.full(500, 1e-5))
@@ -534,7 +534,7 @@ def test_light_weights_are_warned_of_once(solver):
     assert "Divide sample_weight by its mean" in found[0]
 
 
-def test_light_weights_are_warned_of_in_every_guise():
+def test_light_weights_of_every_source_give_one_warning():
     X, y = make_data(100)
     light = np.full(100, 1e-5)
     assert len(penalty_warnings(small(class_weight={0: 1e-5, 1: 1e-5}), X, y)) == 1
@@ -543,21 +543,21 @@ def test_light_weights_are_warned_of_in_every_guise():
     assert len(penalty_warnings(small(early_stopping=True), X, y, light)) == 1
     assert len(penalty_warnings(small(dtype="float32"), X, y, np.full(100, 1e-300))) == 1
     found = messages(small().partial_fit, X, y, light, classes=[0, 1])
-    assert len([m for m in found if "penalty dominates" in m]) == 1
-    # The mean is what counts: AdaBoost's weights sum to 1.
+    assert len([m for m in found if "penalty rules" in m]) == 1
+    # The mean decides: the weights of AdaBoost sum to 1.
     assert len(penalty_warnings(small(), X, y, np.where(np.arange(100) == 0, 1e-3, 0.0))) == 1
 
 
 @pytest.mark.parametrize("weight", [None, 1.0, 0.01, 10.0, 1e8, 1e300])
 @pytest.mark.parametrize("n", [60, 500])
-def test_weights_that_are_not_light_are_not_warned_of(n, weight):
+def test_weights_that_are_not_light_give_no_warning(n, weight):
     X, y = make_data(n)
     assert penalty_warnings(small(), X, y, weight) == []
     assert penalty_warnings(small(alpha=10.0), X, y, None if weight is None else max(weight, 1.0)) == []
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-5])
-def test_light_weights_without_penalty_are_not_warned_of(size):
+def test_light_weights_without_penalty_give_no_warning(size):
     X, y = make_data()
     assert penalty_warnings(small(alpha=0.0), X, y, np.full(len(X), size)) == []
     assert penalty_warnings(small(alpha=[0.0, 0.0]), X, y, np.full(len(X), size)) == []
@@ -570,13 +570,13 @@ def test_cv_does_not_warn_of_the_scale_of_weights(size):
     found = messages(small_cv().fit, X, y, np.full(len(X), size))
     assert [m for m in found if "penalty" in m or "alpha" in m] == []
     found = messages(small_cv(class_weight={0: size, 1: 2 * size}).fit, X, y)
-    assert [m for m in found if "penalty dominates" in m] == []
+    assert [m for m in found if "penalty rules" in m] == []
 
 
-@pytest.mark.filterwarnings("ignore:The penalty dominates")
+@pytest.mark.filterwarnings("ignore:The penalty rules")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_a_penalty_without_bound_leaves_finite_weights_near_0(solver, dtype):
+def test_an_overflowing_penalty_leaves_finite_weights_near_0(solver, dtype):
     # alpha / S is beyond the largest number, as is its product with a weight.
     X, y = make_data()
     clf = small(alpha=1e300, dtype=dtype, **with_rate(solver))

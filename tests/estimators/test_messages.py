@@ -9,17 +9,17 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 from numpy.testing import assert_array_equal
-from registries import SCIPY_SOLVERS, SOLVERS, UPDATES
 from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
-from toy_datasets import linear_rule
 
 import skbp
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV
-from skbp._training.solvers import OPTION_VALUES, SCIPY_METHODS
+from skbp._training.scipy_methods import OPTION_VALUES, SCIPY_METHODS
+from skbp._training.solvers import SOLVERS
+from skbp._training.updates import UPDATES
 
 # A few epochs neither converge nor learn.
 pytestmark = [
@@ -27,8 +27,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
 ]
 
-X, y = linear_rule(n_rows=40, noise=0.0)
-_, LABELS = linear_rule("multilabel", n_rows=40, noise=0.0)
+SCIPY_SOLVERS = list(SCIPY_METHODS)
+
+X = np.random.RandomState(0).normal(size=(40, 4))
+y = X[:, :3].argmax(axis=1)
+LABELS = (X[:, :3] > 0).astype(int)
 TABLE = pd.DataFrame(X, columns=["a", "b", "c", "d"])
 
 BOTH = pytest.mark.parametrize("Net", [BackpropClassifier, BackpropClassifierCV])

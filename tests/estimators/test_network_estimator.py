@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from registries import SCIPY_SOLVERS, SOLVERS, UPDATES
+from sklearn.datasets import make_classification
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_sample_weight
-from toy_datasets import TARGETS, clusters
 
 import skbp
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._network.objective import CHUNK_ROWS
-from skbp._training.solvers import SCIPY_METHODS
+from skbp._network.tape import CHUNK_ROWS
+from skbp._training.scipy_methods import SCIPY_METHODS
+from skbp._training.solvers import SOLVERS
+from skbp._training.updates import UPDATES
 
 # Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -26,9 +27,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 FOLDS = [(np.arange(30, 60), np.arange(30)), (np.arange(30), np.arange(30, 60))]
 OF_CLASS = {BackpropClassifier: {}, BackpropClassifierCV: {"cv": FOLDS}}
 BOTH = pytest.mark.parametrize("kind", OF_CLASS, ids=lambda kind: kind.__name__)
+TARGETS = ["binary", "multiclass", "multilabel"]
+SCIPY_SOLVERS = list(SCIPY_METHODS)
 METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 # A stochastic solver, which puts X into C order, and another solver.
 SOLVER_KINDS = ["adam", "lbfgs"]
+
+
+def clusters(target="multiclass", n_rows=60):
+    """Classes in clusters, from scikit-learn. A multilabel target has the signs of three features as labels."""
+    X, y = make_classification(n_rows, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
+    return X, {"binary": (y > 0).astype(int), "multiclass": y, "multilabel": (X[:, :3] > 0).astype(int)}[target]
 
 
 def small(kind, **params):

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: told of every iteration, shown a classifier as good as fitted, able to end training."""
+"""scikit-learn's callbacks see every iteration and a fitted classifier after it, and they can end training."""
 
 import pickle
 import warnings
@@ -28,14 +28,8 @@ if AT_LEAST_1_9:
 with_callbacks = pytest.mark.skipif(not AT_LEAST_1_9, reason="scikit-learn has callbacks from 1.9 on")
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-# trust-krylov does not repeat itself bit for bit; a run may then differ from another.
+# trust-krylov does not repeat itself bit for bit, so that two runs may differ.
 EXACT_SOLVERS = [solver for solver in SOLVERS if solver != "trust-krylov"]
-
-
-def make_data(n=60, seed=0):
-    rng = np.random.RandomState(seed)
-    X = rng.normal(size=(n, 4))
-    return X, (X[:, :3] + 0.7 * rng.normal(size=(n, 3))).argmax(axis=1)
 
 
 def small(**params):
@@ -45,16 +39,8 @@ def small(**params):
     return BackpropClassifier(**{**common, **params})
 
 
-def assert_same_weights(one, other):
-    for a, b in zip(one.coefs_ + one.intercepts_, other.coefs_ + other.intercepts_, strict=True):
-        assert_array_equal(a, b)
-
-
-X, y = make_data()
-
-
 class Recorder:
-    """Keeps what it is told, and does in the end of a given epoch, counted from 1, what it is made for."""
+    """Keeps its calls. It carries out an action at the end of a given epoch, counted from 1."""
 
     def __init__(self, epoch=None, action=lambda: None):
         self.epoch, self.action = epoch, action
@@ -69,7 +55,7 @@ class Recorder:
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
         self._note("begin", estimator, context, X=X, y=y, metadata=metadata, fitted_estimator=fitted_estimator)
-        return True  # means something in the end of a task only
+        return True  # has a meaning at the end of a task only
 
     def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
         self._note("end", estimator, context, X=X, y=y, metadata=metadata, fitted_estimator=fitted_estimator)
@@ -85,7 +71,7 @@ class Recorder:
 
 
 class Ends:
-    """The least of a callback: no argument is asked for."""
+    """The simplest callback, which asks for no arguments. It ends training after a given epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -103,14 +89,14 @@ class Ends:
         pass
 
 
-def test_there_is_a_method_for_callbacks_where_scikit_learn_knows_them():
+def test_there_is_a_method_for_callbacks_if_scikit_learn_has_callbacks():
     assert hasattr(BackpropClassifier, "set_callbacks") == hasattr(small(), "set_callbacks") == AT_LEAST_1_9
 
 
 @unconverged
 @pytest.mark.parametrize("solver", EXACT_SOLVERS)
-def test_training_is_the_same_whether_or_not_it_is_looked_at(solver):
-    # Where there are no callbacks: the same as itself, and what test_against_sklearn.py finds.
+def test_training_is_the_same_with_and_without_callbacks(solver, X, y, assert_same_weights):
+    # Before scikit-learn 1.9 this compares a fit with itself.
     expected, clf = small(solver=solver).fit(X, y), small(solver=solver)
     recorder = Recorder()
     if AT_LEAST_1_9:
@@ -122,7 +108,7 @@ def test_training_is_the_same_whether_or_not_it_is_looked_at(solver):
     assert bool(recorder.calls) == AT_LEAST_1_9
 
 
-# What callbacks are told
+# What callbacks see
 
 
 def whole_fit(n_epochs, task="fit"):
@@ -134,7 +120,7 @@ def whole_fit(n_epochs, task="fit"):
 @unconverged
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_every_hook_is_called_in_order(solver, early_stopping):
+def test_every_hook_is_called_in_order(solver, early_stopping, X, y):
     recorder = Recorder()
     clf = small(solver=solver, early_stopping=early_stopping)
     assert clf.set_callbacks(recorder) is clf
@@ -152,7 +138,7 @@ def test_every_hook_is_called_in_order(solver, early_stopping):
 
 @with_callbacks
 @unconverged
-def test_every_callback_is_called_in_every_fit():
+def test_every_callback_is_called_in_every_fit(X, y):
     one, two = Recorder(), Recorder()
     clf = small().set_callbacks(one, two)
     clf.fit(X, y)
@@ -164,8 +150,8 @@ def test_every_callback_is_called_in_every_fit():
 
 
 @with_callbacks
-def test_an_iteration_that_is_not_finished_has_nothing_to_show():
-    # lbfgs finds in its last iteration that there is nothing left to do.
+def test_an_unfinished_iteration_has_no_fitted_estimator(X, y):
+    # lbfgs begins an iteration more, and finds that it has converged.
     recorder = Recorder()
     clf = small(solver="lbfgs", max_iter=500, alpha=10.0).set_callbacks(recorder).fit(X, y)
     assert clf.n_iter_ < 500
@@ -178,7 +164,7 @@ def test_an_iteration_that_is_not_finished_has_nothing_to_show():
 @with_callbacks
 @unconverged
 @pytest.mark.parametrize(("solver", "n_iter"), [("lbfgs", 2), ("cg", 2), ("adam", 4)])
-def test_the_number_of_epochs_to_come_is_that_of_the_solver(solver, n_iter):
+def test_the_number_of_epochs_to_come_is_that_of_the_solver(solver, n_iter, X, y):
     recorder = Recorder()
     clf = small(solver=solver, max_iter=4, solver_options={"maxiter": 2}).set_callbacks(recorder)
     with warnings.catch_warnings():
@@ -189,13 +175,16 @@ def test_the_number_of_epochs_to_come_is_that_of_the_solver(solver, n_iter):
 
 
 FORMS = {
-    "arrays": (X, y),
-    "lists": (X.tolist(), y.tolist()),
-    "frame": (pd.DataFrame(X, columns=list("abcd"), index=np.arange(60) + 7), pd.Series(y, index=np.arange(60) + 7)),
-    "sparse": (sp.csr_array(X), y),
-    "names": (X.astype(np.float32), np.array(["a", "b", "c"])[y]),
-    "multilabel": (X, (X[:, :3] > 0).astype(int)),
-    "sparse multilabel": (X, sp.csr_array((X[:, :3] > 0).astype(int))),
+    "arrays": lambda X, y: (X, y),
+    "lists": lambda X, y: (X.tolist(), y.tolist()),
+    "frame": lambda X, y: (
+        pd.DataFrame(X, columns=list("abcd"), index=np.arange(60) + 7),
+        pd.Series(y, index=np.arange(60) + 7),
+    ),
+    "sparse": lambda X, y: (sp.csr_array(X), y),
+    "names": lambda X, y: (X.astype(np.float32), np.array(["a", "b", "c"])[y]),
+    "multilabel": lambda X, y: (X, (X[:, :3] > 0).astype(int)),
+    "sparse multilabel": lambda X, y: (X, sp.csr_array((X[:, :3] > 0).astype(int))),
 }
 
 
@@ -203,8 +192,8 @@ FORMS = {
 @unconverged
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("form", FORMS)
-def test_callbacks_see_the_data_as_they_were_given(form, weighted):
-    rows, labels = FORMS[form]
+def test_callbacks_see_the_data_as_they_were_given(form, weighted, X, y):
+    rows, labels = FORMS[form](X, y)
     w = np.random.RandomState(0).uniform(0.1, 3.0, 60).tolist() if weighted else None
     recorder = Recorder()
     small().set_callbacks(recorder).fit(rows, labels, w)
@@ -227,8 +216,8 @@ def dense(data):
 @with_callbacks
 @unconverged
 @pytest.mark.parametrize("form", FORMS)
-def test_rows_held_out_are_left_out_of_what_callbacks_see(form):
-    rows, labels = FORMS[form]
+def test_rows_held_out_are_left_out_of_what_callbacks_see(form, X, y):
+    rows, labels = FORMS[form](X, y)
     w = np.random.RandomState(0).uniform(0.1, 3.0, 60).tolist()
     held_out = []
 
@@ -243,7 +232,7 @@ def test_rows_held_out_are_left_out_of_what_callbacks_see(form):
     for what in recorder.given[1:-1]:
         assert type(what["X"]) is type(rows)
         assert type(what["y"]) is type(labels)
-        # In any order, but one for all three.
+        # The order may be any, but is the same for all three.
         indices = [np.flatnonzero((dense(rows) == row).all(axis=1)).item() for row in dense(what["X"])]
         assert sorted(indices) == np.flatnonzero(~is_held_out).tolist()
         assert_array_equal(dense(what["y"]), dense(labels)[indices])
@@ -254,9 +243,9 @@ def test_rows_held_out_are_left_out_of_what_callbacks_see(form):
 
 @with_callbacks
 @unconverged
-def test_own_validation_data_leave_all_rows_to_callbacks():
+def test_own_validation_data_leave_all_rows_to_callbacks(X, y, linear_rule):
     recorder = Recorder()
-    X_val, y_val = make_data(20, seed=1)
+    X_val, y_val = linear_rule(n_rows=20, seed=1)
     small(early_stopping=True).set_callbacks(recorder).fit(X, y, X_val=X_val, y_val=y_val)
     assert all(what["X"] is X and what["y"] is y for what in recorder.given[1:-1])
 
@@ -267,9 +256,9 @@ def test_own_validation_data_leave_all_rows_to_callbacks():
 @with_callbacks
 @unconverged
 @pytest.mark.parametrize("solver", EXACT_SOLVERS)
-def test_the_classifier_shown_is_that_of_a_training_that_ends_there(solver):
+def test_the_classifier_shown_is_that_of_a_training_that_ends_there(solver, X, y, linear_rule, assert_same_weights):
     recorder = Recorder()
-    X_val, y_val = make_data(20, seed=1)
+    X_val, y_val = linear_rule(n_rows=20, seed=1)
     clf = small(solver=solver, max_iter=4).set_callbacks(recorder).fit(X, y, X_val=X_val, y_val=y_val)
     assert [what["fitted_estimator"] for what in recorder.given if what["hook"] == "begin"] == [None] * 5
     shown = recorder.shown()
@@ -281,7 +270,7 @@ def test_the_classifier_shown_is_that_of_a_training_that_ends_there(solver):
         assert_same_weights(then, alone)
         assert_array_equal(then.predict_proba(X), alone.predict_proba(X))
         assert_array_equal(then.hidden_features(X), alone.hidden_features(X))
-        # SciPy's account of the end is made at the end.
+        # The figures of SciPy are made at the end.
         for name in set(names) - {"coefs_", "intercepts_", "classes_", "optimize_result_"}:
             assert getattr(then, name) == getattr(alone, name), name
     assert recorder.given[-2]["hook"] == "end"
@@ -290,11 +279,13 @@ def test_the_classifier_shown_is_that_of_a_training_that_ends_there(solver):
 
 @with_callbacks
 @unconverged
-def test_with_early_stopping_the_classifier_shown_has_the_weights_after_the_epoch_and_the_last_one_the_best():
+def test_with_early_stopping_the_classifier_shown_has_the_weights_after_the_epoch_and_the_last_one_the_best(
+    X, y, linear_rule, assert_same_weights
+):
     recorder = Recorder()
-    # A learning rate so high that the first epochs are not the worst.
+    # The learning rate is so high that the last epoch is not the best.
     clf = small(early_stopping=True, max_iter=10, learning_rate_init=0.5).set_callbacks(recorder)
-    X_val, y_val = make_data(40, seed=1)
+    X_val, y_val = linear_rule(n_rows=40, seed=1)
     clf.fit(X, y, X_val=X_val, y_val=y_val)
     assert [then.score(X_val, y_val) for then in recorder.shown()] == clf.validation_scores_
     assert clf.best_iter_ < clf.n_iter_
@@ -308,7 +299,7 @@ def test_with_early_stopping_the_classifier_shown_has_the_weights_after_the_epoc
 @with_callbacks
 @pytest.mark.parametrize("callback", [Recorder(2, lambda: True), Ends(2)], ids=["all arguments", "no arguments"])
 @pytest.mark.parametrize("solver", EXACT_SOLVERS)
-def test_a_callback_ends_training_without_a_warning(solver, callback):
+def test_a_callback_ends_training_without_a_warning(solver, callback, X, y, assert_same_weights):
     clf = small(solver=solver, max_iter=50).set_callbacks(callback).fit(X, y)
     assert clf.n_iter_ == len(clf.loss_curve_) == clf.best_iter_ == 2
     with pytest.warns(ConvergenceWarning):
@@ -321,14 +312,14 @@ def test_a_callback_ends_training_without_a_warning(solver, callback):
 
 
 @with_callbacks
-def test_a_callback_ends_training_in_the_last_epoch_too():
+def test_a_callback_ends_training_in_the_last_epoch_too(X, y):
     clf = small(max_iter=3).set_callbacks(Ends(3)).fit(X, y)
     assert clf.n_iter_ == 3
 
 
 @with_callbacks
 @pytest.mark.parametrize("ending", [0, 1])
-def test_of_several_callbacks_one_is_enough_to_end_training_and_all_are_told(ending):
+def test_of_several_callbacks_one_is_enough_to_end_training_and_all_are_told(ending, X, y):
     callbacks = [Recorder(), Recorder()]
     callbacks[ending] = Recorder(2, lambda: True)
     clf = small(max_iter=50).set_callbacks(*callbacks).fit(X, y)
@@ -338,8 +329,8 @@ def test_of_several_callbacks_one_is_enough_to_end_training_and_all_are_told(end
 
 @with_callbacks
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_training_that_a_callback_ends_keeps_the_best_weights(solver):
-    data = dict(zip(("X_val", "y_val"), make_data(40, seed=1), strict=True))
+def test_training_that_a_callback_ends_keeps_the_best_weights(solver, X, y, linear_rule, assert_same_weights):
+    data = dict(zip(("X_val", "y_val"), linear_rule(n_rows=40, seed=1), strict=True))
     recorder = Recorder(12, lambda: True)
     params = {"solver": solver, "early_stopping": True, "max_iter": 50, "n_iter_no_change": 50}
     if solver == "adam":
@@ -360,11 +351,11 @@ def test_training_that_a_callback_ends_keeps_the_best_weights(solver):
 @pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs", "newton-cg"])
 def test_a_scoring_monitors_log_equals_the_validation_scores_on_the_same_rows(
-    solver, scoring, early_stopping, weighted
+    solver, scoring, early_stopping, weighted, X, y
 ):
     w = np.random.RandomState(0).uniform(0.1, 3.0, 60) if weighted else None
     monitor = ScoringMonitor(scoring=scoring)
-    # Of the two names for the accuracy the other one here.
+    # The accuracy has two names: None is the other one.
     params = {"scoring": {"accuracy": None, "neg_log_loss": "loss"}[scoring]}
     clf = small(solver=solver, early_stopping=early_stopping, max_iter=6, **params).set_callbacks(monitor)
     clf.fit(X, y, w, X_val=X, y_val=y, sample_weight_val=w)
@@ -373,7 +364,7 @@ def test_a_scoring_monitors_log_equals_the_validation_scores_on_the_same_rows(
     assert len(scores) >= 4
     assert_allclose(scores, clf.validation_scores_, rtol=1e-10)
     assert np.ptp(scores) > 0.0
-    # The whole fit has an entry too, of what came of it.
+    # The whole fit has an entry too, for its result.
     final = [row[scoring] for row in log if row["task_name"] == "fit"]
     expected = {
         "accuracy": lambda: accuracy_score(y, clf.predict(X), sample_weight=w),
@@ -385,7 +376,7 @@ def test_a_scoring_monitors_log_equals_the_validation_scores_on_the_same_rows(
 @with_callbacks
 @unconverged
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_scoring_monitor_logs_every_epoch_of_a_search_over_a_pipeline(n_jobs):
+def test_a_scoring_monitor_logs_every_epoch_of_a_search_over_a_pipeline(n_jobs, X, y):
     monitor = ScoringMonitor(scoring="neg_log_loss")
     cv = StratifiedKFold(2)
     pipeline = make_pipeline(StandardScaler(), small().set_callbacks(monitor))
@@ -414,7 +405,7 @@ def test_a_scoring_monitor_logs_every_epoch_of_a_search_over_a_pipeline(n_jobs):
 
 @with_callbacks
 @unconverged
-def test_a_callback_of_ones_own_is_called_in_every_fit_of_a_search():
+def test_a_users_callback_is_called_in_every_fit_of_a_search(X, y):
     recorder = Recorder()
     pipeline = make_pipeline(StandardScaler(), small().set_callbacks(recorder))
     GridSearchCV(pipeline, {"backpropclassifier__max_iter": [1, 2]}, cv=3, refit=False).fit(X, y)
@@ -425,7 +416,7 @@ def test_a_callback_of_ones_own_is_called_in_every_fit_of_a_search():
 
 @with_callbacks
 @unconverged
-def test_a_callback_that_ends_training_does_so_in_every_fit_of_a_search():
+def test_a_callback_that_ends_training_does_so_in_every_fit_of_a_search(X, y):
     pipeline = make_pipeline(StandardScaler(), small(max_iter=20).set_callbacks(Ends(2)))
     search = GridSearchCV(pipeline, {"backpropclassifier__activation": ["tanh", "relu"]}, cv=3).fit(X, y)
     with_two = make_pipeline(StandardScaler(), small(max_iter=2))
@@ -437,7 +428,7 @@ def test_a_callback_that_ends_training_does_so_in_every_fit_of_a_search():
 @with_callbacks
 @unconverged
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_progress_bar_runs_to_its_end(solver, capsys):
+def test_a_progress_bar_runs_to_its_end(solver, X, y, capsys):
     small(solver=solver).set_callbacks(ProgressBar()).fit(X, y)
     out = capsys.readouterr().out
     assert "BackpropClassifier - fit" in out
@@ -446,7 +437,7 @@ def test_a_progress_bar_runs_to_its_end(solver, capsys):
 
 @with_callbacks
 @unconverged
-def test_a_progress_bar_of_a_search_has_a_line_for_the_network_in_the_pipeline(capsys):
+def test_a_progress_bar_of_a_search_has_a_line_for_the_network_in_the_pipeline(X, y, capsys):
     pipeline = make_pipeline(StandardScaler(), small(max_iter=2))
     search = GridSearchCV(pipeline, {"backpropclassifier__alpha": [0.1, 1.0]}, cv=2)
     search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, y)
@@ -460,7 +451,7 @@ def test_a_progress_bar_of_a_search_has_a_line_for_the_network_in_the_pipeline(c
 
 @with_callbacks
 @unconverged
-def test_callbacks_survive_a_clone_and_a_pickle():
+def test_callbacks_survive_a_clone_and_a_pickle(X, y):
     recorder = Recorder()
     clf = small().set_callbacks(recorder)
     clone(clf).fit(X, y)
@@ -496,16 +487,13 @@ class FailsIn(Recorder):
             fail()
 
 
-def everything(clf):
-    """All attributes but the callbacks, frozen as bytes."""
-    return pickle.dumps([item for item in sorted(vars(clf).items()) if item[0] != "_skl_callbacks"])
-
-
 @with_callbacks
 @unconverged
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_an_error_in_a_callback_leaves_the_classifier_as_it_was_and_takes_leave(solver, trained):
+def test_an_error_in_a_callback_leaves_the_classifier_as_it_was_and_ends_all_callbacks(
+    solver, trained, X, y, everything
+):
     clf = small(solver=solver, warm_start=True)
     if trained:
         clf.fit(X, y)
@@ -517,7 +505,7 @@ def test_an_error_in_a_callback_leaves_the_classifier_as_it_was_and_takes_leave(
     for recorder in (failing, other):
         assert recorder.calls == [*whole_fit(3)[:6], ("teardown", "fit", 0)]
     assert hasattr(clf, "coefs_") == trained
-    # And trains when it is let.
+    # It can still be trained.
     expected = small(solver=solver, warm_start=True)
     expected = expected.fit(X, y) if trained else expected
     clf.set_callbacks().fit(X, y)
@@ -531,21 +519,21 @@ def test_an_error_in_a_callback_leaves_the_classifier_as_it_was_and_takes_leave(
     [("setup", "fit"), ("begin", "fit"), ("begin", "epoch"), ("end", "epoch"), ("end", "fit"), ("teardown", "fit")],
 )
 @unconverged
-def test_an_error_in_any_hook_leaves_nothing_behind(hook, task):
+def test_an_error_in_any_hook_leaves_nothing_behind(hook, task, X, y, assert_same_weights):
     clf = small()
     failing, other = FailsIn(hook, task), Recorder()
     with pytest.raises(OwnError, match="not today"):
         clf.set_callbacks(other, failing).fit(X, y)
     assert [call[0] for call in other.calls].count("teardown") == 1
     assert failing.calls[-1][0] == "teardown"
-    # The last hook is called when all is done.
+    # The last hook is called after everything is published.
     assert hasattr(clf, "coefs_") == (hook == "teardown")
     assert not any("callback" in name for name in vars(clf) if name != "_skl_callbacks")
     assert_same_weights(clf.set_callbacks().fit(X, y), small().fit(X, y))
 
 
 @with_callbacks
-def test_data_that_are_refused_never_reach_a_callback():
+def test_data_that_are_refused_never_reach_a_callback(X, y):
     recorder = Recorder()
     with pytest.raises(ValueError, match="NaN"):
         small().set_callbacks(recorder).fit(np.full_like(X, np.nan), y)
@@ -558,7 +546,7 @@ def interrupt():
 
 @with_callbacks
 @pytest.mark.parametrize("solver", EXACT_SOLVERS)
-def test_an_interrupt_in_a_callback_keeps_the_weights_and_all_callbacks_are_told_of_the_end(solver):
+def test_an_interrupt_in_a_callback_keeps_the_weights_and_ends_all_callbacks(solver, X, y, assert_same_weights):
     recorder = Recorder(2, interrupt)
     clf = small(solver=solver, max_iter=50).set_callbacks(recorder)
     with pytest.warns(ConvergenceWarning, match="interrupted by user after 2 iterations"):
@@ -569,7 +557,7 @@ def test_an_interrupt_in_a_callback_keeps_the_weights_and_all_callbacks_are_told
 
 
 @with_callbacks
-def test_an_epoch_in_which_training_diverges_is_ended_with_nothing_to_show():
+def test_an_epoch_that_diverges_ends_without_a_fitted_estimator(X, y, assert_same_weights):
     recorder = Recorder()
     clf = small(solver="sgd", learning_rate=lambda p: 1.0 if p < 0.5 else 1e300, max_iter=6)
     with pytest.warns(ConvergenceWarning, match="diverged"):
@@ -583,7 +571,7 @@ def test_an_epoch_in_which_training_diverges_is_ended_with_nothing_to_show():
 
 
 @with_callbacks
-def test_each_call_of_partial_fit_is_one_epoch():
+def test_each_call_of_partial_fit_is_one_epoch(X, y, assert_same_weights):
     recorder = Recorder()
     clf, alone = small().set_callbacks(recorder), small()
     w = np.random.RandomState(0).uniform(0.1, 3.0, 60)
@@ -603,7 +591,7 @@ def test_each_call_of_partial_fit_is_one_epoch():
 
 
 @with_callbacks
-def test_a_callback_that_would_end_training_leaves_partial_fit_as_it_is():
+def test_a_callback_that_would_end_training_leaves_partial_fit_as_it_is(X, y, assert_same_weights):
     clf, alone = small().set_callbacks(Ends(1)), small()
     for _ in range(3):
         clf.partial_fit(X, y, classes=[0, 1, 2])
@@ -613,7 +601,7 @@ def test_a_callback_that_would_end_training_leaves_partial_fit_as_it_is():
 
 
 @with_callbacks
-def test_an_error_in_partial_fit_leaves_the_classifier_as_it_was():
+def test_an_error_in_partial_fit_leaves_the_classifier_as_it_was(X, y, assert_same_weights, everything):
     clf = small().partial_fit(X, y, classes=[0, 1, 2])
     before = everything(clf)
     with pytest.raises(OwnError, match="not today"):

@@ -1,7 +1,7 @@
-"""What training costs, counted in operations and bytes, which are the same on every machine and whatever else it does.
+"""The cost of training, counted in operations and bytes. Both are the same on every machine, busy or not.
 
-An operation is a call, an arithmetic operator or a subscript that a line of the package carries out: of small batches their
-number decides how long a step takes. A change that needs more of them, or more memory, has to say so here.
+An operation is a call, an arithmetic operator or a subscript that a line of the package carries out. Their number decides
+how long a step on a small batch takes. A change that needs more operations or more memory must raise a limit here.
 """
 
 import dis
@@ -20,7 +20,7 @@ OPERATIONS = {"CALL", "CALL_KW", "CALL_FUNCTION_EX", "BINARY_OP", "BINARY_SUBSCR
 
 
 def operations(function):
-    """How many the package carries out while the function runs."""
+    """The number of operations of the package while the function runs."""
     count = 0
 
     def trace(frame, event, _):
@@ -56,12 +56,12 @@ def operations_of_an_epoch(n_rows, classifier=BackpropClassifier, n_classes=3, *
         model = classifier(**ENDLESS | parameters, max_iter=max_iter)
         return operations(lambda: model.fit(X, y))
 
-    of(1)  # what is done once and for all is done
+    of(1)  # does everything that is done only once
     return of(3) - of(2)
 
 
 def operations_of_a_step(n_folds=None, **parameters):
-    """Without what an epoch costs beside its steps."""
+    """The operations of a step, without those of an epoch beside its steps."""
     more, fewer = 300, 100
     if n_folds is not None:
         more, fewer = (n_rows * n_folds // (n_folds - 1) for n_rows in (more, fewer))
@@ -91,20 +91,20 @@ def test_a_step_takes_few_operations(limit, parameters):
 
 
 @endless
-def test_a_step_of_a_stack_takes_as_many_operations_however_many_members_it_has():
+def test_a_step_of_a_stack_takes_as_many_operations_with_any_number_of_members():
     two, five = (operations_of_a_step(n_folds=n_folds, dropout=0.0) for n_folds in (2, 5))
-    # An epoch looks at five sets of validation data, for which it may limit the threads of BLAS: that is not a step's.
+    # An epoch looks at five folds, and may limit the threads of BLAS for that. This is no part of a step.
     assert five == pytest.approx(two, rel=0.06)
 
 
 @endless
 def test_an_epoch_takes_few_operations_beside_its_steps():
-    # Some 20 of them say whether the output is finite for every row after the last step.
+    # Some 20 of them find out whether the output is finite for every row after the last step.
     assert operations_of_an_epoch(50) - 5 * operations_of_a_step() <= 62
 
 
 def peak_memory(n_rows, n_features=10, n_classes=3, classifier=BackpropClassifier, **parameters):
-    """Bytes that a fit takes at most beside its data."""
+    """The most bytes that a fit takes beside its data."""
     X, y = table(n_rows, n_features, n_classes)
     X = X.astype(parameters.pop("data_type", np.float64))
     tracemalloc.start()
@@ -116,7 +116,7 @@ def peak_memory(n_rows, n_features=10, n_classes=3, classifier=BackpropClassifie
 
 
 def bytes_a_row(**arguments):
-    peak_memory(1_000, **arguments)  # what is done once and for all is done
+    peak_memory(1_000, **arguments)  # does everything that is done only once
     return (peak_memory(9_000, **arguments) - peak_memory(3_000, **arguments)) / 6_000
 
 
@@ -124,8 +124,8 @@ def bytes_a_row(**arguments):
 @pytest.mark.parametrize(("solver", "limit"), [("adam", 12.0), ("lbfgs", 4.0)])
 @pytest.mark.parametrize("data_type", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [{"n_features": 200}, {"n_classes": 300}], ids=str)
-def test_a_row_takes_as_much_memory_as_its_place_in_the_order(size, data_type, solver, limit):
-    # 8 bytes with mini-batches, none without, and a label's 2: not the width of the rows, nor that of the output.
+def test_the_memory_of_a_row_is_that_of_its_place_in_the_order(size, data_type, solver, limit):
+    # A row takes 8 bytes with mini-batches and none without, and 2 for its label. Features and classes do not count.
     assert bytes_a_row(**size, data_type=data_type, solver=solver) < limit
 
 

@@ -1,4 +1,4 @@
-"""A fit that has learned nothing says so and names what helps; an ordinary fit says nothing of the kind."""
+"""A fit that has learned nothing gives a warning with remedies. An ordinary fit gives none."""
 
 import math
 import re
@@ -17,11 +17,13 @@ from sklearn.preprocessing import scale
 
 import skbp
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV, NothingLearnedWarning
+from skbp._data.rows import Rows
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LOSSES
-from skbp._training.diagnosis import SAMPLE_ROWS, has_kinks, is_unscaled, sample
+from skbp._training import diagnosis
+from skbp._training.diagnosis import SAMPLE_ROWS, has_kinks, is_unscaled, nothing_learned, sample
 
-# Most tests train for a few epochs only, and are not about where those lead.
+# Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 REMEDIES = {
@@ -33,17 +35,15 @@ REMEDIES = {
 }
 
 
-def warnings_of(function, *args, **kwargs):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        function(*args, **kwargs)
-    return caught
+@pytest.fixture
+def alarms(warnings_of):
+    """A function that gives the messages of a call that nothing was learned."""
 
+    def alarms(function, *args, **kwargs):
+        caught = warnings_of(function, *args, **kwargs)
+        return [str(w.message) for w in caught if w.category is NothingLearnedWarning]
 
-def alarms(function, *args, **kwargs):
-    """The messages that nothing was learned."""
-    caught = warnings_of(function, *args, **kwargs)
-    return [str(w.message) for w in caught if w.category is NothingLearnedWarning]
+    return alarms
 
 
 def remedies(message):
@@ -65,13 +65,13 @@ def small_cv(**params):
 
 
 def make_data(n=300, seed=0):
-    """Rows of which the first column tells the class, 38 in 100 of the second one."""
+    """Rows with a class that follows from the first column. 38 in 100 are of the second class."""
     X = np.random.RandomState(seed).normal(size=(n, 5))
     return X, (X[:, 0] > 0.3).astype(int)
 
 
 def make_rare():
-    """1 row in 100 of the second class."""
+    """Rows of two classes. 1 in 100 is of the second class."""
     X, y = make_classification(1000, 20, weights=[0.99], flip_y=0, n_informative=5, random_state=1)
     return scale(X), y
 
@@ -86,7 +86,7 @@ def make_many_labels():
 
 
 def least_constant_loss(loss, target, n_outputs, weight):
-    """The least weighted mean loss of constant logits, by search."""
+    """The least weighted mean loss of constant logits, found by search."""
 
     def mean(logits):
         rows = np.tile(logits, (len(weight), 1))
@@ -154,7 +154,7 @@ ALARMS = {
 
 
 @pytest.mark.parametrize("case", ALARMS)
-def test_a_fit_that_learns_nothing_names_the_fitting_remedies(case):
+def test_a_fit_that_learns_nothing_names_the_fitting_remedies(case, alarms):
     clf, data, expected = ALARMS[case]
     found = alarms(clf.fit, *data())
     assert len(found) == 1
@@ -164,28 +164,28 @@ def test_a_fit_that_learns_nothing_names_the_fitting_remedies(case):
     assert mean >= constant
 
 
-def test_alarm_of_unscaled_data_that_end_at_the_share_of_the_majority():
+def test_alarm_of_unscaled_data_that_end_at_the_share_of_the_majority(alarms):
     X, y = make_data()
     clf = small(activation="logistic")
     assert len(alarms(clf.fit, 1e-4 * X, y)) == 1
     assert clf.score(1e-4 * X, y) == np.mean(y == 0)
 
 
-def test_alarm_of_scikit_learns_class_where_the_module_is_imported():
+def test_the_warning_is_a_user_warning_but_no_convergence_warning():
     assert issubclass(skbp.NothingLearnedWarning, UserWarning)
     assert not issubclass(skbp.NothingLearnedWarning, ConvergenceWarning)
 
 
 @pytest.mark.parametrize("scoring", ["loss", None])
-def test_many_labels_learn_by_the_loss(scoring):
-    # The remedy that the warning names helps.
+def test_many_labels_learn_by_the_loss(scoring, alarms):
+    # The remedy in the warning helps.
     X, Y = make_many_labels()
     clf = small(early_stopping=True, max_iter=200, scoring=scoring, learning_rate_init=0.01)
     assert bool(alarms(clf.fit, X, Y)) == (scoring is None)
 
 
-def test_an_alarm_of_many_labels_does_not_blame_the_learning_rate():
-    # The loss is summed over the labels: with 39 of them that of a fresh network is 39 log 2 = 27.
+def test_an_alarm_of_many_labels_does_not_name_the_learning_rate(alarms):
+    # The loss is summed over the labels: for 39 labels that of a fresh network is 39 log 2 = 27.
     X, Y = make_many_labels()
     (found,) = alarms(small(max_iter=3).fit, X, Y)
     assert remedies(found) == {"longer"}
@@ -194,7 +194,7 @@ def test_an_alarm_of_many_labels_does_not_blame_the_learning_rate():
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.3])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("target", ["binary", "three classes", "two units", "labels"])
-def test_the_figures_are_the_mean_loss_and_that_of_the_class_frequencies(target, weighted, label_smoothing):
+def test_the_figures_are_the_mean_loss_and_that_of_the_class_frequencies(target, weighted, label_smoothing, alarms):
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(80, 4)), (rng.uniform(size=80) < 0.1).astype(int)
     params = {"max_iter": 1, "solver": "sgd", "learning_rate_init": 1e-9, "label_smoothing": label_smoothing}
@@ -212,7 +212,7 @@ def test_the_figures_are_the_mean_loss_and_that_of_the_class_frequencies(target,
         clf.fit(X, y, weight)
     (found,) = [m for m in alarms(clf.fit, X, y, weight) if "penalty" not in m]
     share = np.full(80, 1 / 80) if weight is None else weight / weight.sum()
-    # By label for each unit, smoothed.
+    # The targets of each unit, smoothed.
     Y = y if y.ndim == 2 else np.eye(y.max() + 1)[y]
     e, K = label_smoothing, Y.shape[1]
     logits = clf.decision_function(X)
@@ -235,12 +235,12 @@ def test_the_figures_are_the_mean_loss_and_that_of_the_class_frequencies(target,
 
 @pytest.mark.parametrize("scoring", [None, "loss", "f1", "balanced_accuracy", "average_precision"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_score_of_a_constant_is_that_of_the_majority_or_the_frequencies(scoring, weighted):
+def test_the_score_of_a_constant_is_that_of_the_majority_or_the_frequencies(scoring, weighted, alarms):
     X, y, init = make_always_majority()
     X_val, y_val, _ = make_always_majority(seed=1)
     weight = np.random.RandomState(0).uniform(0.5, 2.0, len(y_val)) if weighted else None
     if scoring in {"loss", "average_precision"}:
-        # Of the validation rows, but for those the other way round.
+        # These scores need validation rows that the network gets wrong.
         X_val = -X_val
     clf = frozen(scoring=scoring)
     (found,) = alarms(clf.fit, X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight, **init)
@@ -258,7 +258,7 @@ def test_the_score_of_a_constant_is_that_of_the_majority_or_the_frequencies(scor
     assert_allclose(constant, expected[scoring], rtol=1e-3)
 
 
-def test_cv_figures_are_out_of_fold():
+def test_cv_figures_are_out_of_fold(alarms):
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(100, 5)), rng.randint(0, 2, 100)
     clf = small_cv()
@@ -273,7 +273,7 @@ def test_cv_figures_are_out_of_fold():
 
 @pytest.mark.parametrize("n", [100, 300])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_cv_alarm_if_and_only_if_the_out_of_fold_loss_is_not_below(n_classes, n):
+def test_cv_alarm_if_and_only_if_the_out_of_fold_loss_is_not_below(n_classes, n, alarms):
     seen = set()
     for seed in range(6):
         rng = np.random.RandomState(seed)
@@ -286,8 +286,9 @@ def test_cv_alarm_if_and_only_if_the_out_of_fold_loss_is_not_below(n_classes, n)
     assert True in seen
 
 
-def test_cv_alarm_of_random_labels():
-    # What is learned of random labels holds for no other rows. The estimate is a little too good, so that some go unnoticed.
+def test_cv_alarm_of_random_labels(alarms):
+    # What a network learns from random labels does not hold for other rows. The estimate is a little too good, so that
+    # there is not always an alarm.
     found, expected = [], []
     for seed in range(10):
         rng = np.random.RandomState(seed)
@@ -312,7 +313,7 @@ def scaled(name):
 
 
 def as_labels(y):
-    """Each class a label, the first also where the second is."""
+    """Each class as a label. Rows of the second class have the first label too."""
     labels = np.eye(y.max() + 1, dtype=int)[y]
     labels[:, 0] |= labels[:, 1]
     return labels if labels.shape[1] > 2 else np.column_stack([labels, labels[:, 1]])
@@ -335,24 +336,24 @@ ORDINARY = {
 
 @pytest.mark.parametrize("params", ORDINARY.values(), ids=ORDINARY)
 @pytest.mark.parametrize("name", LOADERS)
-def test_no_alarm_of_ordinary_fits(name, params):
+def test_no_alarm_of_ordinary_fits(name, params, alarms):
     assert alarms(BackpropClassifier(max_iter=50, random_state=0, **params).fit, *scaled(name)) == []
 
 
 @pytest.mark.parametrize("name", LOADERS)
-def test_no_alarm_of_ordinary_ensembles(name):
+def test_no_alarm_of_ordinary_ensembles(name, alarms):
     assert alarms(BackpropClassifierCV(max_iter=30, random_state=0).fit, *scaled(name)) == []
 
 
 @pytest.mark.parametrize("name", LOADERS)
-def test_no_alarm_of_labels(name):
+def test_no_alarm_of_labels(name, alarms):
     X, y = scaled(name)
     params = {"max_iter": 50, "random_state": 0, "scoring": "loss", "early_stopping": True}
     assert alarms(BackpropClassifier(**params).fit, X, as_labels(y)) == []
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-6, 1.0, 1e300])
-def test_no_alarm_of_weighted_rows(size):
+def test_no_alarm_of_weighted_rows(size, alarms):
     X, y = scaled("breast_cancer")
     weight = np.random.RandomState(0).uniform(0.0, 2.0, len(X)) * size
     assert alarms(small(alpha=0.0, max_iter=30).fit, X, y, weight) == []
@@ -361,7 +362,7 @@ def test_no_alarm_of_weighted_rows(size):
 
 @pytest.mark.parametrize("clf", [small, small_cv])
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
-def test_no_alarm_of_a_class_of_3_in_100(class_weight, clf):
+def test_no_alarm_of_a_class_of_3_in_100(class_weight, clf, alarms):
     X, y = make_classification(1000, 20, weights=[0.97], flip_y=0, n_informative=5, random_state=1)
     params = {} if clf is small_cv else {"hidden_layer_sizes": (100,)}
     assert alarms(clf(class_weight=class_weight, **params).fit, scale(X), y) == []
@@ -370,7 +371,7 @@ def test_no_alarm_of_a_class_of_3_in_100(class_weight, clf):
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("out_activation", ["auto", "softmax", "logistic"])
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-def test_no_alarm_of_a_single_class(label_smoothing, out_activation, early_stopping):
+def test_no_alarm_of_a_single_class(label_smoothing, out_activation, early_stopping, alarms):
     # No prediction can be better than a constant one.
     X, _ = make_data(100)
     params = {"label_smoothing": label_smoothing, "out_activation": out_activation, "early_stopping": early_stopping}
@@ -379,13 +380,13 @@ def test_no_alarm_of_a_single_class(label_smoothing, out_activation, early_stopp
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-def test_no_alarm_of_a_single_class_in_cv(label_smoothing):
+def test_no_alarm_of_a_single_class_in_cv(label_smoothing, alarms):
     X, _ = make_data(100)
     assert alarms(small_cv(label_smoothing=label_smoothing).fit, X, np.ones(100, dtype=int)) == []
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-def test_no_alarm_of_labels_that_are_all_alike(label_smoothing):
+def test_no_alarm_of_labels_that_are_all_alike(label_smoothing, alarms):
     X, _ = make_data(100)
     labels = np.tile([0, 1, 1], (100, 1))
     assert alarms(small(label_smoothing=label_smoothing, max_iter=5).fit, X, labels) == []
@@ -393,14 +394,14 @@ def test_no_alarm_of_labels_that_are_all_alike(label_smoothing):
 
 @pytest.mark.parametrize("scoring", [None, "loss", "f1", "balanced_accuracy"])
 @pytest.mark.parametrize("label", [0, 1])
-def test_no_alarm_of_validation_rows_of_one_class(label, scoring):
+def test_no_alarm_of_validation_rows_of_one_class(label, scoring, alarms):
     X, y = scaled("breast_cancer")
     clf = small(early_stopping=True, scoring=scoring, max_iter=30)
     of_one = y == label
     assert alarms(clf.fit, X, y, X_val=X[of_one], y_val=y[of_one]) == []
 
 
-def test_no_alarm_of_partial_fit():
+def test_no_alarm_of_partial_fit(alarms):
     X, y = make_data(30)
     clf = small(learning_rate_init=1e-6)
     for part in np.split(np.arange(30), 3):
@@ -408,7 +409,7 @@ def test_no_alarm_of_partial_fit():
 
 
 @pytest.mark.parametrize("params", [{}, {"early_stopping": True}], ids=["plain", "early stopping"])
-def test_no_alarm_of_a_warm_start(params):
+def test_no_alarm_of_a_warm_start(params, alarms):
     X, y = scaled("breast_cancer")
     clf = small(warm_start=True, max_iter=30, **params)
     for max_iter in (30, 1, 1, 5):
@@ -434,7 +435,7 @@ class Interrupter:
 
 @pytest.mark.parametrize("after", [3, 5, 8])  # the first is of the second step at the earliest
 @pytest.mark.parametrize("clf", [small, small_cv])
-def test_no_alarm_of_an_interrupt(clf, after):
+def test_no_alarm_of_an_interrupt(clf, after, warnings_of):
     X, y = make_data(100)
     clf = clf(activation=Interrupter(after).activation, learning_rate_init=1e-6)
     caught = warnings_of(clf.fit, X, y)
@@ -442,7 +443,7 @@ def test_no_alarm_of_an_interrupt(clf, after):
     assert not any(w.category is NothingLearnedWarning for w in caught)
 
 
-def test_no_alarm_where_the_rows_that_are_looked_at_first_mislead():
+def test_no_alarm_if_the_first_sample_of_rows_misleads(alarms):
     X, y = make_data(4 * SAMPLE_ROWS)
     rng = np.random.RandomState(1)
     first = sample(len(X))
@@ -454,7 +455,7 @@ def test_no_alarm_where_the_rows_that_are_looked_at_first_mislead():
 
 
 def make_always_majority(n_classes=2, n=300, seed=0):
-    """Rows, labels and the initial weights of a network better than a constant, which predicts the majority alone."""
+    """Rows, labels and initial weights. The network is better than a constant, but predicts the majority class only."""
     rng = np.random.RandomState(seed)
     X = rng.normal(size=(n, 3)).clip(-2.5, 2.5)
     logits = np.column_stack([np.zeros(n), X[:, : n_classes - 1] - 2.8])
@@ -492,13 +493,13 @@ OF_ALL_CLASSES = [
 @pytest.mark.parametrize(
     ("n_classes", "scoring"), [(2, s) for s in SCORERS] + [(k, s) for k in (2, 3) for s in OF_ALL_CLASSES]
 )
-def test_no_further_warning_of_an_undefined_metric(n_classes, scoring):
+def test_no_further_warning_of_an_undefined_metric(n_classes, scoring, warnings_of):
     X, y, init = make_always_majority(n_classes)
     clf = frozen(scoring=scoring)
     caught = warnings_of(clf.fit, X, y, X_val=X, y_val=y, **init)
     assert len(np.unique(clf.predict(X))) == 1
     undefined = [w for w in caught if w.category is UndefinedMetricWarning]
-    # At most one an epoch, of the network's own predictions.
+    # At most one an epoch, for the network's own predictions.
     assert len(undefined) in {0, clf.n_iter_}
     found = [str(w.message) for w in caught if w.category is NothingLearnedWarning]
     has_an_order = scoring in {"average_precision", "neg_log_loss"} or scoring.startswith("roc_auc")
@@ -509,7 +510,7 @@ def test_no_further_warning_of_an_undefined_metric(n_classes, scoring):
 
 
 @pytest.mark.parametrize("scoring", ["precision", "f1", "f1_macro", "precision_macro", "jaccard", "recall"])
-def test_a_score_above_that_of_a_constant_gives_no_warning_at_all(scoring):
+def test_a_score_above_that_of_a_constant_gives_no_warning_at_all(scoring, warnings_of):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(300, 1))
     y = (2.0 * X[:, 0] - 3.0 + rng.logistic(size=300) > 0.0).astype(int)
@@ -518,7 +519,7 @@ def test_a_score_above_that_of_a_constant_gives_no_warning_at_all(scoring):
     assert {w.category for w in caught} == {ConvergenceWarning}
 
 
-def test_a_scorer_of_the_users_own_is_not_compared():
+def test_a_users_own_scorer_is_not_compared(alarms):
     X, y, init = make_always_majority()
     seen = []
 
@@ -530,12 +531,18 @@ def test_a_scorer_of_the_users_own_is_not_compared():
     assert set(seen) == {BackpropClassifier}
 
 
-# Advice where a method does not reach its tolerance
+# Advice if a method does not reach its tolerance
 
 
-def convergence_warning(clf, X, y):
-    (found,) = [str(w.message) for w in warnings_of(clf.fit, X, y) if w.category is ConvergenceWarning]
-    return found
+@pytest.fixture
+def convergence_warning(warnings_of):
+    """A function that gives the only message of a fit that it did not converge."""
+
+    def convergence_warning(clf, X, y):
+        (found,) = [str(w.message) for w in warnings_of(clf.fit, X, y) if w.category is ConvergenceWarning]
+        return found
+
+    return convergence_warning
 
 
 KINKED = {"relu", "leaky_relu", "relu6", "selu"}
@@ -543,7 +550,7 @@ KINKED = {"relu", "leaky_relu", "relu6", "selu"}
 
 @pytest.mark.parametrize("solver", ["lbfgs", "bfgs", "cg"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_advice_speaks_of_the_activation_only_where_its_slope_jumps(activation, solver):
+def test_advice_names_the_activation_only_if_its_slope_jumps(activation, solver, convergence_warning):
     X, y = make_data()
     clf = small(solver=solver, activation=activation, max_iter=3, tol=1e-9)
     scaled_data = convergence_warning(clf, X, y)
@@ -557,7 +564,7 @@ def test_advice_speaks_of_the_activation_only_where_its_slope_jumps(activation, 
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_no_such_advice_for_mini_batches(solver):
+def test_no_such_advice_for_mini_batches(solver, convergence_warning):
     X, y = make_data()
     found = convergence_warning(small(solver=solver, max_iter=3), X, y)
     assert "slope" not in found
@@ -570,6 +577,10 @@ def test_kinks():
 
 
 # Parts
+
+
+def rows_of(X):
+    return Rows(X, None, None, None, None)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -592,13 +603,13 @@ def test_features_are_unscaled_by_their_root_mean_square(column, expected, conta
     X = scale(rng.normal(size=(3000, 2)))
     X[:, 1] = 0.0
     X[:, 0] *= column
-    assert is_unscaled(container(X.astype(dtype))) is expected
+    assert is_unscaled(rows_of(container(X.astype(dtype)))) is expected
 
 
 def test_a_column_far_from_0_is_unscaled():
     X, _ = make_data()
     X[:, 2] += 1000.0
-    assert is_unscaled(X)
+    assert is_unscaled(rows_of(X))
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 1023, 1024, 1025, 100_000])
@@ -609,3 +620,67 @@ def test_the_sample_is_evenly_spaced_over_all_rows(n_rows):
     assert indices[-1] == n_rows - 1
     assert np.ptp(np.diff(indices)) <= 1 if n_rows > 1 else True
     assert_array_equal(indices, np.unique(indices))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n", [100, 3 * SAMPLE_ROWS])
+def test_nothing_is_learned_if_the_loss_is_that_of_the_frequencies(n, weighted, recipe_of):
+    X, y = make_data(n)
+    weight = np.random.RandomState(1).uniform(size=n) if weighted else None
+    target = y[:, None] == 1
+    rows = Rows(X, y, y, target, weight)
+    share = np.average(y, weights=weight)
+    recipe = recipe_of(hidden_layer_sizes=(), alpha=7.0).for_loss(LOSSES["logistic"])
+    params = recipe.draw([5, 1], X.dtype, np.random.RandomState(0))
+    params.vector[...] = 0.0
+    params.biases[0][...] = np.log(share / (1.0 - share))
+    objective = recipe.make_objective(params, rows)
+    figures = nothing_learned(objective, rows, 1)
+    assert_allclose(figures, [log_loss(y, np.full(n, share), sample_weight=weight)] * 2, rtol=1e-10)
+    params.weights[0][0] = 2.0
+    assert nothing_learned(objective, rows, 1) is None
+
+
+def test_weights_that_are_all_zero_in_the_sample_leave_the_other_rows(recipe_of):
+    X, y = make_data(4 * SAMPLE_ROWS)
+    weight = np.ones(len(X))
+    weight[sample(len(X))] = 0.0
+    recipe = recipe_of(hidden_layer_sizes=()).for_loss(LOSSES["softmax"])
+    rows = Rows(X, y, y, y, weight)
+    params = recipe.draw([5, 2], X.dtype, np.random.RandomState(0))
+    params.vector[...] = 0.0
+    mean, _ = nothing_learned(recipe.make_objective(params, rows), rows, 2)
+    assert_allclose(mean, np.log(2.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("params", "size", "expected"),
+    [
+        ({"batch_size": 20}, None, 0.5 / 20),
+        ({"solver": "lbfgs"}, None, 0.5 / 100),
+        ({"batch_size": 20}, 4.0, 0.5 / 80),
+        ({"alpha": [0.1, 0.5]}, 1e-3, 0.5 / 0.1),
+        ({"alpha": 0.0}, 1e-300, 0.0),
+        ({}, 0.0, np.inf),
+    ],
+)
+def test_the_strength_of_the_penalty_is_that_of_a_batch_of_mean_weight(params, size, expected, recipe_of):
+    weight = None if size is None else np.full(100, size)
+    rows = Rows(make_data(100)[0], None, None, None, weight)
+    recipe = recipe_of(**{"alpha": 0.5, "hidden_layer_sizes": (3,)} | params)
+    assert diagnosis.penalty_strength(recipe, rows) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("params", "size", "expected"),
+    [
+        ({}, 1.0, "lower learning_rate_init=0.001"),
+        ({}, 1e6, "scale the features, .*StandardScaler; lower learning_rate_init=0.001"),
+        ({"alpha": 1e6}, 1.0, "lower alpha=1000000.0; lower learning_rate_init"),
+        ({"solver": "lbfgs", "solver_options": {"maxls": 1}}, 1.0, r"give other solver_options=\{'maxls': 1\}"),
+        ({"solver": "lbfgs"}, 1.0, "look at what the activation and coef_init make of X"),
+    ],
+)
+def test_an_objective_that_is_never_finite_has_remedies(params, size, expected, recipe_of):
+    message = diagnosis.diverged_at_once(recipe_of(**params), rows_of(size * make_data(100)[0]))
+    assert re.search(f"To help: {expected}", message)

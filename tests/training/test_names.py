@@ -1,4 +1,4 @@
-"""Names that a parameter does not know, with what may be meant, and numbers that are no floats."""
+"""Unknown names of parameter values, with hints at known ones, and numbers that are no floats."""
 
 import re
 from fractions import Fraction
@@ -40,7 +40,7 @@ def constraints_of(cls):
 
 
 def refusal(cls, name, value, method="fit"):
-    """The error that a value of a parameter gives, the same in each method; nothing is fitted by it."""
+    """The message of the error that a parameter value gives. Nothing is fitted."""
     clf = small(cls).set_params(**{name: value})
     with pytest.raises(InvalidParameterError) as raised:
         getattr(clf, method)(X, Y)
@@ -51,7 +51,7 @@ def refusal(cls, name, value, method="fit"):
 
 
 def names_of(cls, name):
-    """The names that a parameter knows."""
+    """The names that a parameter accepts."""
     return sorted(set().union(*(one.options for one in constraints_of(cls)[name] if isinstance(one, StrOptions))))
 
 
@@ -78,7 +78,7 @@ def test_an_unknown_name_gets_a_sorted_list_of_those_known(cls, name):
 
 
 @pytest.mark.parametrize(("cls", "name"), NAMED)
-def test_a_name_with_one_letter_less_gets_its_name(cls, name):
+def test_a_misspelt_name_gets_a_hint_at_the_right_one(cls, name):
     for known in names_of(cls, name):
         for wrong in (known[:-1], known.upper(), known + "_"):
             if len(known) < 4 or wrong in names_of(cls, name):
@@ -86,7 +86,7 @@ def test_a_name_with_one_letter_less_gets_its_name(cls, name):
             message = refusal(cls, name, wrong)
             meant = re.search(r"Did you mean '(.*)'", message)
             assert meant, message
-            # Names of which one begins like the other may both be meant: "f1_macro" and "f1_micro".
+            # The hint may be another name with the same beginning: "f1_macro" and "f1_micro".
             assert meant[1] in names_of(cls, name)
             if name != "scoring":
                 assert meant[1] == known, message
@@ -137,7 +137,7 @@ HINTS = [
 
 @pytest.mark.parametrize(("name", "value", "meant"), HINTS)
 @pytest.mark.parametrize("cls", CLASSES)
-def test_names_that_other_libraries_have_and_misspellings(cls, name, value, meant):
+def test_names_of_other_libraries_and_misspellings_get_a_hint(cls, name, value, meant):
     message = refusal(cls, name, value)
     assert f" Did you mean {meant}" in message
     assert str(names_of(cls, name)) in message
@@ -158,7 +158,7 @@ def test_names_that_other_libraries_have_and_misspellings(cls, name, value, mean
         ("balanced accuracy", "balanced_accuracy"),
     ],
 )
-def test_names_of_scores(value, meant):
+def test_names_of_scores_get_a_hint(value, meant):
     assert f" Did you mean '{meant}'?" in refusal(BackpropClassifier, "scoring", value)
 
 
@@ -179,7 +179,7 @@ def test_names_of_scores(value, meant):
     ],
 )
 @pytest.mark.parametrize("cls", CLASSES)
-def test_what_is_near_no_name_gets_no_hint(cls, name, value):
+def test_a_value_that_is_near_no_name_gets_no_hint(cls, name, value):
     assert "Did you mean" not in refusal(cls, name, value)
 
 
@@ -188,7 +188,7 @@ def meant_of(message):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_every_name_that_is_meant_is_one(cls):
+def test_every_hint_is_an_accepted_name(cls):
     for name, value, _ in HINTS:
         for meant in meant_of(refusal(cls, name, value)):
             assert meant in names_of(cls, name)
@@ -196,7 +196,7 @@ def test_every_name_that_is_meant_is_one(cls):
 
 @pytest.mark.parametrize("rate", [0.01, 1, np.float32(0.5), np.int64(2)])
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_number_as_the_schedule_is_the_initial_rate(cls, rate):
+def test_a_number_as_the_schedule_gets_a_hint_at_the_initial_rate(cls, rate):
     message = refusal(cls, "learning_rate", rate)
     assert f"must be one of {sorted(SCHEDULES)} or a callable. Got {rate!r} instead." in message
     assert f"Did you mean learning_rate_init={rate!r}?" in message
@@ -240,7 +240,7 @@ def test_numeric_parameters_are_found():
 
 @pytest.mark.parametrize(("cls", "name"), [*NUMERIC, *((cls, "random_state") for cls in CLASSES)])
 @pytest.mark.parametrize("value", [10**400, -(10**400)], ids=["huge", "negative"])
-def test_an_integer_beyond_the_floats_is_refused_by_its_parameters_name(value, cls, name):
+def test_an_integer_beyond_the_floats_is_refused_with_the_name_of_the_parameter(value, cls, name):
     message = refusal(cls, name, value)
     # The number is not written out: it may have millions of digits.
     assert len(message) < 300
@@ -248,7 +248,7 @@ def test_an_integer_beyond_the_floats_is_refused_by_its_parameters_name(value, c
 
 
 @pytest.mark.parametrize(("cls", "name"), NUMERIC)
-def test_a_fraction_is_refused_by_its_parameters_name(cls, name):
+def test_a_fraction_is_refused_with_the_name_of_the_parameter(cls, name):
     for value in (Fraction(1, 2), Fraction(3)):
         assert isinstance(value, Real)
         assert f"must be an int or a float. Got {value!r}" in refusal(cls, name, value)
@@ -265,13 +265,13 @@ def test_elements_of_a_list_are_refused_too(cls, name, value):
 
 @pytest.mark.parametrize(("cls", "name"), [case for case in NUMERIC if case[1] != "hidden_layer_sizes"])
 @pytest.mark.parametrize("value", [np.nan, -1e308, 1j, "1", None, b"1"], ids=repr)
-def test_other_things_are_refused_by_their_parameters_name(value, cls, name):
+def test_other_values_are_refused_with_the_name_of_the_parameter(value, cls, name):
     if value is None and None in constraints_of(cls)[name]:
         return
     refusal(cls, name, value)
 
 
-# Valid values of those whose default is no number, or would make the fit another one than a small one.
+# Valid values of parameters with a default that is no number, or that does not suit a small fit.
 VALUES = {
     "hidden_layer_sizes": 4,
     "batch_size": 10,
@@ -287,7 +287,7 @@ VALUES = {
     "power_t": 0.25,
     "alpha": 0.5,
 }
-# With which of the other parameters one has an effect.
+# The other parameters that a parameter needs to have an effect.
 WITH = {
     "power_t": {"learning_rate": "invscaling"},
     "momentum": {"solver": "sgd"},
@@ -296,11 +296,10 @@ WITH = {
 }
 
 
-# Defect, and so it fails for power_t and warmup_fraction: the schedule is computed in the type of a float32 or float16 that
-# is given. With power_t=np.float16(0.5) the learning rate is 0 after 65,504 rows.
+# A schedule must not compute in the type of power_t: with np.float16(0.5) the learning rate would be 0 after 65,504 rows.
 @pytest.mark.parametrize(("cls", "name"), NUMERIC)
-def test_numpy_scalars_do_as_pythons_numbers_do(cls, name):
-    """They leave float32 as it is, too: a float64 of NumPy's would turn arrays of it into float64."""
+def test_numpy_scalars_equal_pythons_numbers(cls, name):
+    """They do not change the type of training either: a float64 scalar of NumPy turns float32 arrays into float64."""
     parameters = small(cls).get_params(deep=False)
     value = VALUES.get(name, parameters[name])
     types = [np.int64, np.int32, np.uint16] if is_integral(cls, name) else [np.float64, np.longdouble]
@@ -323,15 +322,15 @@ def networks(clf):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_numpy_booleans_do_as_pythons_do(cls):
+def test_numpy_booleans_equal_pythons(cls):
     for name in ("shuffle", "nesterovs_momentum"):
         for value in (True, False):
             clf, expected = (small(cls, solver="sgd", **{name: kind(value)}).fit(X, Y) for kind in (np.bool_, bool))
             assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
 
 
-def test_the_largest_integers_that_are_floats_are_limits_that_are_never_reached():
-    """Of what counts epochs or evaluations any number is a limit, and the patience may be inf."""
+def test_huge_integers_are_limits_that_are_never_reached():
+    """Limits of epochs and evaluations may be any number, and the patience may be inf."""
     params = {"n_iter_no_change": 10**300, "max_fun": 10**300, "batch_size": 10**2, "power_t": 10**3}
     with pytest.warns(UserWarning, match="batch_size=100 is larger"):
         clf = small(BackpropClassifier, **params).fit(X, Y)
@@ -340,5 +339,5 @@ def test_the_largest_integers_that_are_floats_are_limits_that_are_never_reached(
 
 
 @pytest.mark.parametrize("name", UPDATES)
-def test_the_solvers_that_are_named_are_accepted(name):
+def test_the_names_of_update_rules_are_solvers(name):
     assert small(BackpropClassifier, solver=name).fit(X, Y).n_iter_ == 2

@@ -1,4 +1,4 @@
-"""Weight decay, dropout, label smoothing and clipped gradients do in training what their formulas say."""
+"""Training with weight decay, dropout, label smoothing and clipped gradients follows their formulas."""
 
 from itertools import pairwise
 
@@ -18,22 +18,13 @@ from skbp._training.solvers import SOLVERS
 from skbp._training.updates import UPDATES
 from skbp.inspection import check_gradient, check_hessian_product
 
-# Most tests train for a few epochs only: they are about what those epochs do and not about where they lead.
+# Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-# A rate at which a step is nothing beside a weight.
+# A learning rate so small that rounding removes every step.
 NO_STEP = 1e-300
 
 every_update = pytest.mark.parametrize("solver", UPDATES)
-
-
-def make_data(kind="multiclass", n=60, seed=0):
-    """Rows of four features and labels that a linear rule with noise gives them."""
-    rng = np.random.RandomState(seed)
-    X = rng.normal(size=(n, 4))
-    scores = X[:, :3] + 0.7 * rng.normal(size=(n, 3))
-    y = {"binary": (scores[:, 0] > 0).astype(int), "multiclass": scores.argmax(axis=1), "multilabel": scores > 0}[kind]
-    return X, y.astype(int)
 
 
 def small(**params):
@@ -41,7 +32,7 @@ def small(**params):
 
 
 def initial_layers(units, seed=0, scale=6.0):
-    """The weights and biases that a network starts from, drawn layer by layer."""
+    """The initial weights and biases of a network, drawn layer by layer, and the generator."""
     rng = np.random.RandomState(seed)
     layers = []
     for fan_in, fan_out in pairwise(units):
@@ -54,34 +45,31 @@ def flat(clf):
     return np.concatenate([array.ravel() for array in clf.coefs_ + clf.intercepts_])
 
 
-def assert_same_weights(one, other):
-    for a, b in zip(one.coefs_ + one.intercepts_, other.coefs_ + other.intercepts_, strict=True):
-        assert_array_equal(a, b)
-
-
 # Weight decay
 
 
 @every_update
 @pytest.mark.parametrize("batch_size", [1, 32, 60])
 @pytest.mark.parametrize("learning_rate_init", [1e-4, 0.1])
-def test_weights_without_gradient_shrink_by_the_exponential_of_the_decay(solver, batch_size, learning_rate_init):
-    # Where X is zero so is the gradient of the first layer, and only decay can move it.
-    _, y = make_data()
+def test_weights_without_gradient_shrink_by_the_exponential_of_the_decay(
+    solver, batch_size, learning_rate_init, linear_rule
+):
+    # X is zero, and so is the gradient of the first layer. Only decay can change it.
+    _, y = linear_rule()
     clf = small(
         solver=solver, weight_decay=0.3, alpha=0.0, batch_size=batch_size, learning_rate_init=learning_rate_init
     )
     clf.fit(np.zeros((60, 4)), y)
     (first, second), _, _ = initial_layers([4, 5, 3])
     assert_allclose(clf.coefs_[0], first * np.exp(-0.3 * 4), rtol=1e-12)
-    # The gradient of the second does not vanish.
+    # The gradient of the second layer is not zero.
     assert np.abs(clf.coefs_[1] / second - np.exp(-0.3 * 4)).max() > 1e-3
 
 
 @every_update
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_weight_decay_leaves_the_biases_alone(solver, shuffle):
-    X, y = make_data()
+def test_weight_decay_leaves_the_biases_alone(solver, shuffle, linear_rule):
+    X, y = linear_rule()
     clf = small(hidden_layer_sizes=(5, 4), solver=solver, weight_decay=0.3, batch_size=16, shuffle=shuffle)
     clf.set_params(learning_rate_init=NO_STEP).fit(X, y)
     coefs, intercepts, _ = initial_layers([4, 5, 4, 3])
@@ -101,8 +89,8 @@ FACTORS = {
 
 @every_update
 @pytest.mark.parametrize("schedule", FACTORS)
-def test_weight_decay_follows_the_schedule(solver, schedule):
-    X, y = make_data()
+def test_weight_decay_follows_the_schedule(solver, schedule, linear_rule):
+    X, y = linear_rule()
     factor = FACTORS[schedule]
     learning_rate = factor if schedule == "callable" else schedule
     clf = small(solver=solver, weight_decay=0.3, batch_size=25, learning_rate=learning_rate)
@@ -120,9 +108,9 @@ def test_weight_decay_follows_the_schedule(solver, schedule):
 @pytest.mark.parametrize(
     ("solver", "params", "rate"),
     [
-        # Adam's steps do not get smaller with the gradients of larger batches: at a low rate they do not hide the decay.
+        # The steps of Adam do not depend on the size of gradients. At a low rate they do not hide the decay.
         ("adam", {}, lambda batch_size: 1e-5),
-        # Without momentum a batch of n rows at n times the rate of one row makes nearly the n steps of the rows.
+        # Without momentum a step on n rows at n times the rate nearly equals the steps on each of the n rows.
         ("sgd", {"momentum": 0.0}, lambda batch_size: 1e-4 * batch_size),
     ],
     ids=["adam", "sgd"],
@@ -140,13 +128,13 @@ def test_the_effect_of_weight_decay_is_the_same_for_small_and_large_batches(solv
             [np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(decayed.coefs_, plain.coefs_, strict=True)]
         )
         if solver == "sgd":
-            assert decayed.score(X, y) > 0.5  # the weights were learnt, and not only drawn
+            assert decayed.score(X, y) > 0.5  # the network has learned
     assert_allclose(effects[0], effects[1], rtol=0.02)
     assert_allclose(effects, np.exp(-1.0), rtol=0.1)
 
 
 def adamw_by_hand(X, y, coef, intercept, *, rate, decay, batch_size, n_epochs):
-    """PyTorch's AdamW, by its documentation, on softmax regression; decay of the weights alone."""
+    """AdamW by the documentation of PyTorch, on softmax regression. Only the weights decay."""
     theta = np.vstack([coef, intercept])
     decayed = np.vstack([np.ones_like(coef), np.zeros_like(intercept)])
     X, target = np.hstack([X, np.ones((len(X), 1))]), np.eye(theta.shape[1])[y]
@@ -163,8 +151,8 @@ def adamw_by_hand(X, y, coef, intercept, *, rate, decay, batch_size, n_epochs):
     return theta
 
 
-def test_weight_decay_converts_to_that_of_adamw_as_documented():
-    X, y = make_data(n=80)
+def test_weight_decay_converts_to_that_of_adamw_as_documented(linear_rule):
+    X, y = linear_rule(n_rows=80)
     w, rate, batches_per_epoch = 0.5, 0.002, 8
     clf = small(hidden_layer_sizes=(), alpha=0.0, shuffle=False, batch_size=10, max_iter=20, learning_rate_init=rate)
     clf.set_params(weight_decay=w * rate * batches_per_epoch).fit(X, y)
@@ -179,19 +167,19 @@ def test_weight_decay_converts_to_that_of_adamw_as_documented():
 
 
 @every_update
-def test_weight_decay_is_not_a_penalty_of_the_objective(solver):
-    X, y = make_data()
+def test_weight_decay_is_not_a_penalty_of_the_objective(solver, linear_rule):
+    X, y = linear_rule()
     clf = small(solver=solver, weight_decay=0.5, batch_size=60, max_iter=1, alpha=0.0, shuffle=False)
     clf.fit(X, y)
-    # The loss of the only batch is that of the weights it was computed at.
+    # The loss of the only batch is that of the weights before the step.
     assert_allclose(
         clf.loss_, small(alpha=0.0).objective(X, y).value(small(alpha=0.0).objective(X, y).theta0), rtol=1e-12
     )
 
 
 @every_update
-def test_weight_decay_without_decay_is_none(solver):
-    X, y = make_data()
+def test_a_tiny_weight_decay_changes_nothing(solver, linear_rule):
+    X, y = linear_rule()
     params = {"solver": solver, "batch_size": 16, "learning_rate_init": 0.01}
     plain = small(**params).fit(X, y)
     assert_allclose(flat(small(**params, weight_decay=1e-300).fit(X, y)), flat(plain), rtol=1e-12)
@@ -203,8 +191,8 @@ def test_weight_decay_without_decay_is_none(solver):
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 @pytest.mark.parametrize("alpha", [0.0, 50.0])
-def test_one_step_of_sgd_is_as_long_as_the_rate_times_max_grad_norm(alpha, kind):
-    X, y = make_data(kind)
+def test_one_step_of_sgd_is_as_long_as_the_rate_times_max_grad_norm(alpha, kind, linear_rule):
+    X, y = linear_rule(kind)
     clf = small(solver="sgd", momentum=0.0, max_iter=1, batch_size=60, learning_rate_init=0.5, alpha=alpha)
     objective = clf.objective(X, y)
     gradient = objective.gradient(objective.theta0)
@@ -219,16 +207,16 @@ def test_one_step_of_sgd_is_as_long_as_the_rate_times_max_grad_norm(alpha, kind)
 
 
 @every_update
-def test_gradients_that_are_short_enough_are_left_alone(solver):
-    X, y = make_data()
+def test_short_gradients_are_not_clipped(solver, linear_rule, assert_same_weights):
+    X, y = linear_rule()
     params = {"solver": solver, "batch_size": 16, "learning_rate_init": 0.01}
     plain = small(**params).fit(X, y)
     assert_same_weights(small(**params, max_grad_norm=1e6).fit(X, y), plain)
     assert np.abs(flat(small(**params, max_grad_norm=0.01).fit(X, y)) - flat(plain)).max() > 1e-3
 
 
-def test_it_is_the_gradient_of_each_batch_that_is_clipped():
-    X, y = make_data("binary")
+def test_the_gradient_of_each_batch_is_clipped(linear_rule):
+    X, y = linear_rule("binary")
     clf = small(solver="sgd", momentum=0.0, max_iter=1, batch_size=20, shuffle=False, learning_rate_init=0.5, alpha=0.0)
     clf.set_params(max_grad_norm=0.1)
     theta = clf.objective(X, y).theta0
@@ -242,8 +230,8 @@ def test_it_is_the_gradient_of_each_batch_that_is_clipped():
     assert_allclose(flat(clf.fit(X, y)), theta, rtol=1e-10)
 
 
-def test_weight_decay_does_not_count_towards_the_norm_of_the_gradient():
-    X, y = make_data()
+def test_weight_decay_does_not_count_towards_the_norm_of_the_gradient(linear_rule):
+    X, y = linear_rule()
     params = {"solver": "sgd", "momentum": 0.0, "max_iter": 1, "batch_size": 60, "max_grad_norm": 0.05}
     clipped = small(**params, learning_rate_init=0.5).fit(X, y)
     both = small(**params, learning_rate_init=0.5, weight_decay=0.3).fit(X, y)
@@ -251,8 +239,8 @@ def test_weight_decay_does_not_count_towards_the_norm_of_the_gradient():
         assert_allclose(got, start * np.exp(-0.3) + (one - start), rtol=1e-10)
 
 
-def test_clipping_keeps_training_finite_that_would_diverge():
-    X, y = make_data("binary")
+def test_clipping_prevents_divergence(linear_rule):
+    X, y = linear_rule("binary")
     params = {"activation": "identity", "solver": "sgd", "momentum": 0.0, "alpha": 0.0, "batch_size": 10}
     diverging = small(**params, learning_rate_init=1e3, max_iter=30)
     with pytest.warns(ConvergenceWarning, match="diverged"):
@@ -266,7 +254,7 @@ def test_clipping_keeps_training_finite_that_would_diverge():
 
 
 def mask_source(rng, level):
-    """Draws masks as Dropout says: 16 bits a unit, out of 64 from a generator that `rng` seeds, held against the level."""
+    """Draws masks as Dropout documents: a unit stays if its 16 random bits are at least the level. `rng` seeds the bits."""
     generator = np.random.SFC64(rng.randint(2**32, dtype=np.uint32))
 
     def draw(shape):
@@ -277,7 +265,7 @@ def mask_source(rng, level):
 
 
 def sgd_with_dropout_by_hand(X, y, rate, learning_rate, n_epochs):
-    """Full batches on a 4-5-1 network of tanh and one logistic unit, the masks drawn as Dropout says."""
+    """Full batches on a 4-5-1 network of tanh and one logistic unit, with masks as Dropout draws them."""
     (W1, W2), (b1, b2), rng = initial_layers([4, 5, 1])
     losses, draw = [], mask_source(rng, rate * 2**16)
     for _ in range(n_epochs):
@@ -294,19 +282,19 @@ def sgd_with_dropout_by_hand(X, y, rate, learning_rate, n_epochs):
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.75])
-def test_training_with_dropout_is_that_written_out_by_hand(rate):
-    X, y = make_data("binary")
+def test_training_with_dropout_equals_a_computation_by_hand(rate, linear_rule):
+    X, y = linear_rule("binary")
     clf = small(activation="tanh", solver="sgd", momentum=0.0, alpha=0.0, shuffle=False, batch_size=60, max_iter=6)
     clf.set_params(dropout=rate, learning_rate_init=0.5).fit(X, y)
     coefs, intercepts, losses = sgd_with_dropout_by_hand(X, y, rate, 0.5, 6)
     for got, expected in zip(clf.coefs_ + clf.intercepts_, coefs + intercepts, strict=True):
         assert_allclose(got, expected, rtol=1e-10)
-    assert_allclose(clf.loss_curve_, losses, rtol=1e-12)  # those of the thinned networks
+    assert_allclose(clf.loss_curve_, losses, rtol=1e-12)  # the losses of the networks with units left out
 
 
 @every_update
-def test_predictions_leave_nothing_out(solver):
-    X, y = make_data("binary")
+def test_predictions_leave_nothing_out(solver, linear_rule):
+    X, y = linear_rule("binary")
     clf = small(activation="tanh", solver=solver, dropout=0.5).fit(X, y)
     (W1, W2), (b1, b2) = clf.coefs_, clf.intercepts_
     expected = (np.tanh(X @ W1 + b1) @ W2 + b2)[:, 0]
@@ -317,7 +305,7 @@ def test_predictions_leave_nothing_out(solver):
 
 @every_update
 def test_dropout_lowers_the_fit_of_the_training_data(solver):
-    # Labels without a rule can only be learnt by heart.
+    # Random labels can only be memorised.
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(80, 10)), rng.randint(2, size=80)
     params = {"hidden_layer_sizes": (60,), "solver": solver, "max_iter": 150, "n_iter_no_change": np.inf}
@@ -329,22 +317,22 @@ def test_dropout_lowers_the_fit_of_the_training_data(solver):
 
 @every_update
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_dropout_is_drawn_by_random_state(solver, early_stopping):
-    X, y = make_data()
+def test_dropout_is_drawn_by_random_state(solver, early_stopping, linear_rule, assert_same_weights):
+    X, y = linear_rule()
     params = {"solver": solver, "dropout": 0.3, "batch_size": 16, "early_stopping": early_stopping}
     clf = small(**params).fit(X, y)
     again = small(**params).fit(X, y)
     assert_same_weights(clf, again)
     assert clf.loss_curve_ == again.loss_curve_
-    # Of another seed the start is the same here, and the order of rows; only what is left out differs.
+    # With the same start and without shuffling, another seed only leaves out other units.
     start = {"coef_init": clf.coefs_, "intercept_init": clf.intercepts_}
     one, other = (small(**params, shuffle=False).set_params(random_state=s).fit(X, y, **start) for s in (1, 2))
     assert np.abs(flat(one) - flat(other)).max() > 1e-6
 
 
 @every_update
-def test_a_rate_of_zero_is_no_dropout(solver):
-    X, y = make_data()
+def test_a_rate_of_zero_is_no_dropout(solver, linear_rule, assert_same_weights):
+    X, y = linear_rule()
     plain = small(solver=solver, batch_size=16).fit(X, y)
     for nothing in (0.0, 0, [0.0], [1e-9]):
         clf = small(solver=solver, batch_size=16, dropout=nothing).fit(X, y)
@@ -353,13 +341,13 @@ def test_a_rate_of_zero_is_no_dropout(solver):
     assert small(solver=solver, batch_size=16, dropout=0.1).fit(X, y).loss_curve_ != plain.loss_curve_
 
 
-def test_dropout_of_one_layer_leaves_the_other_whole():
-    X, y = make_data("binary")
+def test_dropout_of_one_layer_leaves_the_other_whole(linear_rule):
+    X, y = linear_rule("binary")
     params = {"hidden_layer_sizes": (50, 50), "max_iter": 1, "learning_rate_init": NO_STEP, "batch_size": 60}
     whole = small(**params).fit(X, y).loss_
     first, second, both = (small(**params, dropout=rates).fit(X, y).loss_ for rates in ([0.5, 0], [0, 0.5], [0.5, 0.5]))
     assert len({whole, first, second, both}) == 4
-    # The second layer's masks are what the generator draws next if the first layer has none.
+    # If the first layer has no masks, those of the second layer are the first that are drawn.
     (W1, W2, W3), (b1, b2, b3), rng = initial_layers([4, 50, 50, 1])
     rng.shuffle(rows := np.arange(60))
     kept = mask_source(rng, 2**15)((60, 50))
@@ -369,8 +357,8 @@ def test_dropout_of_one_layer_leaves_the_other_whole():
     assert_allclose(second, np.mean(np.logaddexp(0, z) - y[rows] * z) + penalty, rtol=1e-10)
 
 
-def test_objective_knows_no_dropout():
-    X, y = make_data()
+def test_the_objective_has_no_dropout(linear_rule):
+    X, y = linear_rule()
     with_dropout, without = small(dropout=0.5).objective(X, y), small().objective(X, y)
     assert with_dropout.value(without.theta0) == without.value(without.theta0)
 
@@ -379,7 +367,7 @@ def test_objective_knows_no_dropout():
 
 
 def bound(e, n_classes):
-    """The difference of two logits at which smoothed labels are met: log odds of the label itself and another."""
+    """The difference of logits that smoothed labels ask for: the log odds of the label and another."""
     return np.log((1 - e + e / n_classes) / (e / n_classes))
 
 
@@ -392,14 +380,14 @@ def separable(n_classes, n=40):
 def converged(solver, **params):
     common = {"solver": solver, "alpha": 0.0, "tol": 1e-7, "max_iter": 3000, "random_state": 0}
     if solver in UPDATES:
-        # Momentum swings past the minimum and back, for longer than patience lasts by default.
+        # Momentum swings past the minimum and back, for longer than the default patience.
         common |= {"learning_rate_init": 0.05 if solver == "adam" else 0.5, "tol": 1e-10, "n_iter_no_change": 100}
     return BackpropClassifier(**{**common, **params})
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("e", [0.02, 0.2])
-def test_logits_of_separable_data_reach_the_bound_of_smoothed_labels_and_no_further(solver, e):
+def test_logits_of_separable_data_end_at_the_bound_of_smoothed_labels(solver, e):
     X, y = separable(3)
     clf = converged(solver, hidden_layer_sizes=(), label_smoothing=e).fit(X, y)
     logits = clf.decision_function(np.eye(3))
@@ -445,8 +433,8 @@ def test_without_smoothing_logits_grow_beyond_any_bound():
 
 
 @pytest.mark.parametrize("e", [0.1, 0.9])
-def test_the_objective_counts_smoothed_labels(e):
-    X, y = make_data()
+def test_the_objective_counts_smoothed_labels(e, linear_rule):
+    X, y = linear_rule()
     clf = small(label_smoothing=e, alpha=3.0)
     objective = clf.objective(X, y)
     theta = np.random.RandomState(1).normal(size=objective.theta0.size)
@@ -461,8 +449,8 @@ def test_the_objective_counts_smoothed_labels(e):
     ("kind", "out_activation"),
     [(kind, out) for kind in ("binary", "multiclass") for out in LOSSES] + [("multilabel", "logistic")],
 )
-def test_derivatives_of_the_objective_count_smoothed_labels(kind, out_activation):
-    X, y = make_data(kind)
+def test_derivatives_of_the_objective_count_smoothed_labels(kind, out_activation, linear_rule):
+    X, y = linear_rule(kind)
     w = np.random.RandomState(1).exponential(size=60)
     clf = small(label_smoothing=0.3, activation="tanh", out_activation=out_activation, alpha=[0.5, 2.0])
     for check in (check_gradient, check_hessian_product):
@@ -471,8 +459,8 @@ def test_derivatives_of_the_objective_count_smoothed_labels(kind, out_activation
 
 
 @every_update
-def test_the_loss_of_training_is_of_smoothed_labels_and_that_of_validation_is_not(solver):
-    X, y = make_data()
+def test_the_loss_of_training_is_of_smoothed_labels_and_that_of_validation_is_not(solver, linear_rule):
+    X, y = linear_rule()
     params = {"solver": solver, "learning_rate_init": NO_STEP, "batch_size": 60, "alpha": 0.0}
     clf = small(**params, label_smoothing=0.3).fit(X, y, X_val=X, y_val=y)
     log_proba = clf.predict_log_proba(X)
@@ -485,9 +473,9 @@ def test_the_loss_of_training_is_of_smoothed_labels_and_that_of_validation_is_no
 
 
 @every_update
-def test_all_of_them_together_are_each_of_them_in_turn(solver):
-    """One full batch: the gradient of smoothed labels is clipped, the weights decay, the rule takes its step."""
-    X, y = make_data()
+def test_all_of_them_together_act_in_order(solver, linear_rule):
+    """In one full batch the gradient of smoothed labels is clipped, the weights decay, and the rule takes its step."""
+    X, y = linear_rule()
     e, decay, c, rate = 0.2, 0.4, 0.05, 0.1
     params = {"solver": solver, "alpha": [2.0, 0.5], "label_smoothing": e, "learning_rate_init": rate, "max_iter": 1}
     clf = small(**params, weight_decay=decay, max_grad_norm=c, batch_size=60, shuffle=False)

@@ -1,8 +1,7 @@
-"""Training ends when it should, says why, and leaves the weights that it should, whatever the solver."""
+"""Training ends at the right time with the right weights and says why, with every solver."""
 
 import math
 import time
-import warnings
 
 import numpy as np
 import pytest
@@ -16,18 +15,11 @@ from skbp._training.schedules import SCHEDULES
 from skbp._training.solvers import SCIPY_METHODS, SOLVERS
 from skbp._training.updates import UPDATES
 
-# Most tests train for a few epochs only: they are about what those epochs do and not about where they lead.
+# Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS)
 every_update = pytest.mark.parametrize("solver", UPDATES)
-
-
-def make_data(n=60, seed=0, noise=0.7):
-    """Rows of four features and three classes that a linear rule with noise gives them."""
-    rng = np.random.RandomState(seed)
-    X = rng.normal(size=(n, 4))
-    return X, (X[:, :3] + noise * rng.normal(size=(n, 3))).argmax(axis=1)
 
 
 def small(**params):
@@ -35,25 +27,21 @@ def small(**params):
 
 
 def for_mini_batches(solver, **params):
-    """The solver, with parameters that only mini-batches have a use for where it takes them."""
+    """The solver, and the parameters if it trains by mini-batches."""
     return {"solver": solver} | (params if solver in UPDATES else {})
 
 
-def assert_same_weights(one, other):
-    """Equal bit for bit; trust-krylov repeats itself up to rounding."""
-    atol = 1e-6 if one.solver == "trust-krylov" else 0.0
-    for a, b in zip(one.coefs_ + one.intercepts_, other.coefs_ + other.intercepts_, strict=True):
-        assert_allclose(a, b, rtol=0.0, atol=atol)
+@pytest.fixture
+def convergence_warnings(warnings_of):
+    """A function that gives the messages of a call about convergence."""
+
+    def convergence_warnings(function, *args):
+        return [str(w.message) for w in warnings_of(function, *args) if w.category is ConvergenceWarning]
+
+    return convergence_warnings
 
 
-def warnings_of(function, *args):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        function(*args)
-    return [str(w.message) for w in caught if w.category is ConvergenceWarning]
-
-
-# The learning rate on its way
+# The learning rate
 
 
 CLOSED_FORMS = {
@@ -66,7 +54,7 @@ CLOSED_FORMS = {
         else 4e-6 + (1 - 4e-6) * math.cos(math.pi / 2 * (p - 0.3) / 0.7) ** 2
     ),
 }
-# These do not depend on the progress alone.
+# These depend on more than the progress.
 OF_THEIR_OWN = {"invscaling", "adaptive"}
 OPEN_ENDED = {"constant", "invscaling", "adaptive"}
 
@@ -82,7 +70,7 @@ def schedule_named(name):
     return square if name == "a function" else name
 
 
-def test_every_schedule_is_looked_at():
+def test_every_schedule_is_tested():
     assert set(CLOSED_FORMS) | OF_THEIR_OWN == set(SCHEDULES)
 
 
@@ -90,8 +78,10 @@ def test_every_schedule_is_looked_at():
 @pytest.mark.parametrize("batch_size", [60, 25])
 @pytest.mark.parametrize("warmup_fraction", [0.0, 0.3, 0.05])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_learning_rate_curve_has_the_rate_of_each_epochs_first_step(name, warmup_fraction, batch_size, solver):
-    X, y = make_data()
+def test_learning_rate_curve_has_the_rate_of_each_epochs_first_step(
+    name, warmup_fraction, batch_size, solver, linear_rule
+):
+    X, y = linear_rule()
     clf = small(solver=solver, learning_rate=schedule_named(name), learning_rate_init=0.02, max_iter=10)
     clf.set_params(warmup_fraction=warmup_fraction, batch_size=batch_size).fit(X, y)
     step = batch_size / 60 / 10
@@ -108,8 +98,8 @@ def test_learning_rate_curve_has_the_rate_of_each_epochs_first_step(name, warmup
 
 @every_update
 @pytest.mark.parametrize("warmup_fraction", [0.0, 0.5])
-def test_learning_rate_curve_of_invscaling_falls_with_the_samples_seen(solver, warmup_fraction):
-    X, y = make_data()
+def test_learning_rate_curve_of_invscaling_falls_with_the_samples_seen(solver, warmup_fraction, linear_rule):
+    X, y = linear_rule()
     clf = small(solver=solver, learning_rate="invscaling", power_t=0.3, learning_rate_init=0.02, batch_size=60)
     clf.set_params(warmup_fraction=warmup_fraction).fit(X, y)
     warmth = [1 / 3, 2 / 3, 1, 1, 1, 1] if warmup_fraction else [1] * 6
@@ -119,9 +109,9 @@ def test_learning_rate_curve_of_invscaling_falls_with_the_samples_seen(solver, w
 
 
 @every_update
-def test_learning_rate_curve_of_adaptive_falls_to_a_fifth_with_every_stall(solver):
-    X, y = make_data()
-    # Nothing improves by so much after the first epoch: two more are put up with.
+def test_learning_rate_curve_of_adaptive_falls_to_a_fifth_with_every_stall(solver, linear_rule):
+    X, y = linear_rule()
+    # After the first epoch nothing improves by this much. Two epochs without improvement are a stall.
     clf = small(solver=solver, learning_rate="adaptive", tol=100.0, n_iter_no_change=1, learning_rate_init=0.02)
     clf.set_params(max_iter=7).fit(X, y)
     assert_allclose(clf.learning_rate_curve_, 0.02 / np.array([1, 1, 1, 5, 5, 25, 25]), rtol=1e-12)
@@ -129,9 +119,9 @@ def test_learning_rate_curve_of_adaptive_falls_to_a_fifth_with_every_stall(solve
 
 @every_update
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_steps_of_a_schedule_are_those_of_plain_training_at_its_rates(name, solver):
-    # With one batch an epoch, and neither momentum nor moments, each epoch may be a fit of its own.
-    X, y = make_data()
+def test_the_steps_of_a_schedule_are_those_of_plain_training_at_its_rates(name, solver, linear_rule):
+    # With one batch an epoch, and without momentum and moments, each epoch equals a fit of its own.
+    X, y = linear_rule()
     rule = {"momentum": 0.0} if solver == "sgd" else {"beta_1": 0.0, "beta_2": 0.0, "epsilon": 1e-3}
     params = {"solver": solver, "batch_size": 60, "shuffle": False, **rule}
     clf = small(**params, learning_rate=schedule_named(name), learning_rate_init=0.05).fit(X, y)
@@ -145,18 +135,20 @@ def test_the_steps_of_a_schedule_are_those_of_plain_training_at_its_rates(name, 
 
 
 @pytest.mark.parametrize("solver", SCIPY_METHODS)
-def test_methods_without_a_learning_rate_have_no_curve_of_it(solver):
-    assert small(solver=solver).fit(*make_data()).learning_rate_curve_ is None
+def test_methods_without_a_learning_rate_have_no_curve_of_it(solver, linear_rule):
+    assert small(solver=solver).fit(*linear_rule()).learning_rate_curve_ is None
 
 
 @every_update
 @pytest.mark.parametrize("name", [*SCHEDULES, "a function"])
 @pytest.mark.parametrize("warmup_fraction", [0.0, 0.3])
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_a_schedule_that_ends_with_training_gives_no_warning_at_max_iter(name, solver, warmup_fraction, early_stopping):
-    X, y = make_data()
+def test_a_schedule_that_ends_with_training_gives_no_warning_at_max_iter(
+    name, solver, warmup_fraction, early_stopping, linear_rule, convergence_warnings
+):
+    X, y = linear_rule()
     clf = small(solver=solver, learning_rate=schedule_named(name), warmup_fraction=warmup_fraction)
-    said = warnings_of(clf.set_params(early_stopping=early_stopping).fit, X, y)
+    said = convergence_warnings(clf.set_params(early_stopping=early_stopping).fit, X, y)
     assert clf.n_iter_ == 6
     if name in OPEN_ENDED:
         assert len(said) == 1
@@ -166,10 +158,10 @@ def test_a_schedule_that_ends_with_training_gives_no_warning_at_max_iter(name, s
 
 
 @every_update
-def test_a_schedule_that_ends_with_training_may_still_stall(solver):
-    X, y = make_data()
+def test_a_schedule_that_ends_with_training_may_still_stall(solver, linear_rule, convergence_warnings):
+    X, y = linear_rule()
     clf = small(solver=solver, learning_rate="cosine", tol=100.0, n_iter_no_change=1)
-    assert warnings_of(clf.fit, X, y) == []
+    assert convergence_warnings(clf.fit, X, y) == []
     assert clf.n_iter_ == 3
 
 
@@ -178,12 +170,12 @@ def test_a_schedule_that_ends_with_training_may_still_stall(solver):
 
 @every_update
 @pytest.mark.parametrize("name", ["cosine", "linear", "a function"])
-def test_partial_fit_warns_once_its_schedule_has_come_to_zero(name, solver):
-    X, y = make_data()
+def test_partial_fit_warns_when_its_schedule_has_come_to_zero(name, solver, linear_rule, assert_same_weights):
+    X, y = linear_rule()
     schedule = (lambda p: max(0.0, 1.0 - p)) if name == "a function" else name
     clf = small(solver=solver, learning_rate=schedule, max_iter=3, weight_decay=0.1)
     for _ in range(3):
-        clf.partial_fit(X, y, classes=[0, 1, 2])  # any warning but one of convergence is an error
+        clf.partial_fit(X, y, classes=[0, 1, 2])  # every warning but a ConvergenceWarning is an error
     before = clone(clf).partial_fit(X, y, classes=[0, 1, 2])
     before.coefs_, before.intercepts_ = clf.coefs_, clf.intercepts_
     for _ in range(2):
@@ -192,17 +184,17 @@ def test_partial_fit_warns_once_its_schedule_has_come_to_zero(name, solver):
         assert f"learning_rate={schedule!r}" in str(caught[0].message)
         assert caught[0].filename == __file__
     assert clf.learning_rate_curve_[3:] == [0.0, 0.0]
-    if solver == "adam":  # the velocity of sgd goes on, if ever more slowly
+    if solver == "adam":  # the velocity of sgd goes on, more and more slowly
         assert_same_weights(clf, before)
-    # As the warning says, more epochs are a remedy.
+    # More epochs are the remedy that the warning names.
     clf.set_params(max_iter=20).partial_fit(X, y)
     assert clf.learning_rate_curve_[-1] > 0.0
 
 
 @every_update
 @pytest.mark.parametrize("name", ["constant", "invscaling", "adaptive", "one-cycle"])
-def test_partial_fit_goes_on_for_ever_where_the_schedule_has_no_zero(name, solver):
-    X, y = make_data()
+def test_partial_fit_goes_on_for_ever_if_the_schedule_has_no_zero(name, solver, linear_rule):
+    X, y = linear_rule()
     clf = small(solver=solver, learning_rate=name, max_iter=2)
     for _ in range(5):
         clf.partial_fit(X, y, classes=[0, 1, 2])
@@ -211,8 +203,8 @@ def test_partial_fit_goes_on_for_ever_where_the_schedule_has_no_zero(name, solve
 
 
 @every_update
-def test_partial_fit_after_a_fit_is_at_the_end_of_its_schedule(solver):
-    X, y = make_data()
+def test_partial_fit_after_a_fit_is_at_the_end_of_its_schedule(solver, linear_rule):
+    X, y = linear_rule()
     clf = small(solver=solver, learning_rate="linear").fit(X, y)
     with pytest.warns(UserWarning, match="come to 0 after max_iter=6 epochs"):
         clf.partial_fit(X, y)
@@ -223,32 +215,34 @@ def test_partial_fit_after_a_fit_is_at_the_end_of_its_schedule(solver):
 
 @every_solver
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_training_that_has_no_time_ends_after_one_iteration_with_a_warning(solver, early_stopping):
-    X, y = make_data()
+def test_training_without_time_ends_after_one_iteration_with_a_warning(
+    solver, early_stopping, linear_rule, assert_same_weights, convergence_warnings
+):
+    X, y = linear_rule()
     clf = small(solver=solver, early_stopping=early_stopping, tol=1e-9, max_iter=50)
     short = clone(clf).set_params(max_time=1e-9)
-    said = warnings_of(short.fit, X, y)
+    said = convergence_warnings(short.fit, X, y)
     assert len(said) == 1
     assert "after iteration 1, since max_time=1e-09 seconds have passed" in said[0]
     assert short.n_iter_ == len(short.loss_curve_) == short.best_iter_ == 1
     assert_same_weights(short, clone(clf).set_params(max_iter=1).fit(X, y))
     assert short.score(X, y) == np.mean(short.predict(X) == y)
-    # It goes on from there like any other.
+    # Training can go on from there.
     short.set_params(warm_start=True, max_time=None).fit(X, y)
     assert short.loss_ < short.loss_curve_[0]
 
 
 @every_solver
-def test_training_stops_soon_after_its_time_is_up(solver):
-    X, y = make_data(n=3000, noise=3.0)
+def test_training_stops_soon_after_its_time_is_up(solver, linear_rule, convergence_warnings):
+    X, y = linear_rule(n_rows=3000, noise=3.0)
     clf = small(hidden_layer_sizes=(30,), solver=solver, max_time=0.15, max_iter=10**6, tol=0.0, max_fun=10**9)
     if solver in UPDATES:
         clf.set_params(max_fun=15000, n_iter_no_change=np.inf)
     started = time.perf_counter()
-    said = warnings_of(clf.fit, X, y)
+    said = convergence_warnings(clf.fit, X, y)
     seconds = time.perf_counter() - started
     assert "since max_time=0.15 seconds have passed" in said[0]
-    # One iteration of a Newton method may itself take a while; a machine that is busy, longer.
+    # One iteration of a Newton method may take a while, on a busy machine even longer.
     assert 0.15 <= seconds < 10.0
     assert clf.n_iter_ == len(clf.loss_curve_) > 1
     assert clf.loss_curve_[-1] < clf.loss_curve_[0]
@@ -256,18 +250,20 @@ def test_training_stops_soon_after_its_time_is_up(solver):
 
 
 @every_solver
-def test_time_enough_changes_nothing(solver):
-    X, y = make_data()
+def test_time_enough_changes_nothing(solver, linear_rule, assert_same_weights):
+    X, y = linear_rule()
     assert_same_weights(small(solver=solver, max_time=1e6).fit(X, y), small(solver=solver).fit(X, y))
 
 
 @every_solver
-def test_with_early_stopping_the_best_weights_are_kept_when_the_time_is_up(solver):
-    X, y = make_data(n=80)
+def test_with_early_stopping_the_best_weights_are_kept_when_the_time_is_up(
+    solver, linear_rule, assert_same_weights, convergence_warnings
+):
+    X, y = linear_rule(n_rows=80)
     n_scores = 0
 
     def score(estimator, X, y):
-        """Falls, and takes its time at last."""
+        """A score that falls. The fourth takes long."""
         nonlocal n_scores
         n_scores += 1
         time.sleep(0.3 if n_scores == 4 else 0.0)
@@ -275,7 +271,7 @@ def test_with_early_stopping_the_best_weights_are_kept_when_the_time_is_up(solve
 
     clf = small(solver=solver, early_stopping=True, scoring=score, max_iter=50, tol=1e-9)
     timed = clone(clf).set_params(max_time=0.3)
-    said = warnings_of(timed.fit, X, y)
+    said = convergence_warnings(timed.fit, X, y)
     assert "max_time=0.3" in said[0]
     assert timed.best_iter_ == 1
     assert timed.n_iter_ <= 4
@@ -284,11 +280,11 @@ def test_with_early_stopping_the_best_weights_are_kept_when_the_time_is_up(solve
 
 
 @every_update
-def test_max_time_does_not_concern_partial_fit(solver):
-    X, y = make_data()
+def test_max_time_has_no_effect_on_partial_fit(solver, linear_rule, convergence_warnings):
+    X, y = linear_rule()
     clf = small(solver=solver, max_time=1e-9)
     for _ in range(3):
-        assert warnings_of(clf.partial_fit, X, y, None, [0, 1, 2]) == []
+        assert convergence_warnings(clf.partial_fit, X, y, None, [0, 1, 2]) == []
     assert clf.n_iter_ == 1
     assert len(clf.loss_curve_) == 3
 
@@ -299,9 +295,11 @@ def test_max_time_does_not_concern_partial_fit(solver):
 @every_solver
 @pytest.mark.parametrize("scoring", [None, "loss"])
 @pytest.mark.parametrize("own_data", [False, True])
-def test_best_iter_is_the_number_of_iterations_that_give_the_weights_kept(solver, scoring, own_data):
-    X, y = make_data(n=80)
-    own = dict(zip(("X_val", "y_val"), make_data(n=40, seed=1), strict=True)) if own_data else {}
+def test_best_iter_is_the_iteration_of_the_weights_that_are_kept(
+    solver, scoring, own_data, linear_rule, assert_same_weights
+):
+    X, y = linear_rule(n_rows=80)
+    own = dict(zip(("X_val", "y_val"), linear_rule(n_rows=40, seed=1), strict=True)) if own_data else {}
     clf = small(early_stopping=True, scoring=scoring, max_iter=60, alpha=0.0, n_iter_no_change=5)
     clf.set_params(tol=1e-9, hidden_layer_sizes=(20,), **for_mini_batches(solver, learning_rate_init=0.1))
     clf.fit(X, y, **own)
@@ -315,8 +313,8 @@ def test_best_iter_is_the_number_of_iterations_that_give_the_weights_kept(solver
 
 
 @every_solver
-def test_without_early_stopping_the_last_iteration_is_the_best(solver):
-    X, y = make_data()
+def test_without_early_stopping_the_last_iteration_is_the_best(solver, linear_rule):
+    X, y = linear_rule()
     clf = small(solver=solver).fit(X, y, X_val=X, y_val=y)
     assert clf.best_iter_ == clf.n_iter_ == 6
     assert clf.best_validation_score_ == max(clf.validation_scores_)
@@ -324,25 +322,25 @@ def test_without_early_stopping_the_last_iteration_is_the_best(solver):
 
 
 @every_solver
-def test_best_iter_counts_along_the_curves_of_all_calls_that_continued_one_another(solver):
-    X, y = make_data(n=80)
-    own = dict(zip(("X_val", "y_val"), make_data(n=40, seed=1), strict=True))
+def test_best_iter_counts_the_iterations_of_all_calls_of_a_warm_start(solver, linear_rule):
+    X, y = linear_rule(n_rows=80)
+    own = dict(zip(("X_val", "y_val"), linear_rule(n_rows=40, seed=1), strict=True))
     clf = small(early_stopping=True, scoring="loss", warm_start=True, max_iter=2, alpha=0.0, tol=1e-9)
     clf.set_params(**for_mini_batches(solver, learning_rate_init=0.05, batch_size=10)).fit(X, y, **own)
     first = clf.best_iter_, clf.best_validation_score_
     assert first[0] == 2
-    clf.fit(X, y, **own)  # on the way down
+    clf.fit(X, y, **own)  # the loss still falls
     assert clf.best_iter_ in (3, 4)
     assert clf.best_validation_score_ == clf.validation_scores_[clf.best_iter_ - 1] > first[1]
     assert len(clf.validation_scores_) == len(clf.loss_curve_) == 4
     best = clf.best_iter_, clf.best_validation_score_, clf.coefs_[0]
-    clf.fit(X, (y + 1) % 3, **own)  # what is learnt now is wrong
+    clf.fit(X, (y + 1) % 3, **own)  # these labels are wrong
     assert len(clf.validation_scores_) == 6
     assert (clf.best_iter_, clf.best_validation_score_) == best[:2]
     assert_array_equal(clf.coefs_[0], best[2])
 
 
-# What is not finite
+# Objectives that are not finite
 
 
 def wall(a, out, height):
@@ -351,7 +349,7 @@ def wall(a, out, height):
 
 
 def identity_up_to(height):
-    """The identity, but nowhere defined beyond a height: who climbs too far has no objective any more."""
+    """The identity, but nan beyond a height. Training that goes too far has no objective any more."""
     return Activation(
         lambda z, out: wall(np.positive(z, out=out), out, height),
         lambda a, out: wall(a, np.add(a * 0.0, 1.0, out=out), height),
@@ -360,13 +358,15 @@ def identity_up_to(height):
 
 @every_solver
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_where_the_objective_ends_the_last_finite_weights_are_kept(solver, early_stopping):
-    X, y = make_data(noise=0.0)
+def test_if_the_objective_becomes_nan_the_last_finite_weights_are_kept(
+    solver, early_stopping, linear_rule, assert_same_weights, convergence_warnings
+):
+    X, y = linear_rule(noise=0.0)
     clf = small(activation=identity_up_to(6.0), alpha=0.0, max_iter=300, early_stopping=early_stopping, tol=1e-12)
     clf.set_params(**for_mini_batches(solver, learning_rate_init=0.1, batch_size=20))
     if solver in UPDATES or early_stopping:
         clf.set_params(n_iter_no_change=300)
-    said = warnings_of(clf.fit, X, y)
+    said = convergence_warnings(clf.fit, X, y)
     assert 1 <= clf.n_iter_ == len(clf.loss_curve_) < 300
     assert np.isfinite(clf.loss_curve_).all()
     assert len(said) == 1
@@ -374,7 +374,7 @@ def test_where_the_objective_ends_the_last_finite_weights_are_kept(solver, early
         assert (
             f"not finite in iteration {clf.n_iter_ + 1}. The weights after iteration {clf.n_iter_} are kept" in said[0]
         )
-    else:  # these step back from there, and may give up in front of it
+    else:  # these methods step back, and may give up
         assert "diverged" in said[0] or "failed to converge" in said[0]
         assert math.isfinite(clf.loss_)
     kept = clf.best_iter_
@@ -382,6 +382,6 @@ def test_where_the_objective_ends_the_last_finite_weights_are_kept(solver, early
     assert np.isfinite(np.concatenate([a.ravel() for a in clf.coefs_])).all()
     assert_same_weights(clf, clone(clf).set_params(max_iter=kept).fit(X, y))
     assert clf.score(X, y) > 0.6
-    # The classifier is as good as any.
+    # The classifier can still be trained.
     clf.set_params(activation="tanh", max_iter=20).fit(X, y)
     assert clf.n_iter_ <= 20

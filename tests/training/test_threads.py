@@ -1,25 +1,20 @@
-"""BLAS is held to one thread while products are small, and has its threads back once the last fit is over."""
+"""BLAS has one thread while products are small, and gets its threads back when the last fit is over."""
 
 import os
-import subprocess
-import sys
 import threading
 import warnings
-from pathlib import Path
 from types import SimpleNamespace
 from weakref import ref
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from skbp import BackpropClassifier
-from skbp._training import threads
 from skbp._training.threads import (
     BLOCK,
     LONG,
     MOST_THREADS,
-    SMALL_PRODUCT,
     TINY_PRODUCTS,
     _Limit,
     _OneThread,
@@ -27,114 +22,97 @@ from skbp._training.threads import (
     for_each_block,
 )
 
-# To look for the libraries takes some 10 ms.
-BLAS = ThreadpoolController().select(user_api="blas").lib_controllers
-
-
-def n_threads(of_scipy=None):
-    """Of SciPy's own copy of BLAS, of the others, or of all."""
-    return {one.num_threads for one in BLAS if of_scipy in {None, Path(one.filepath).parent.name == "scipy.libs"}}
-
 
 @pytest.fixture(autouse=True)
-def two_threads():
-    with threadpool_limits(2, user_api="blas"):
-        if n_threads(of_scipy=False) != {2}:
-            pytest.skip("The threads of this machine's BLAS cannot be set.")
-        yield
-
-
-TINY = {"units": (20, 64, 64, 1), "n_rows": 1}
-SMALL = {"units": (20, 64, 64, 1), "n_rows": 1000}
-LARGE = {"units": (10, 1024, 3), "n_rows": SMALL_PRODUCT // (10 * 1024) + 1}
-
-
-def assert_nothing_is_left():
-    """BLAS has its threads, no lock is taken, and the next fit is limited and gives the threads back."""
-    assert n_threads() == {2}
-    assert not threads._numpys._taken.locked()
-    assert not threads._scipys._taken.locked()
-    with blas_threads(**SMALL):
-        assert n_threads() == {1}
-    assert n_threads() == {2}
+def _two_threads(blas):
+    """Every test begins with two threads in every copy of BLAS."""
 
 
 # Which products are limited
 
 
-def test_small_products_are_left_to_one_thread():
-    with blas_threads(**SMALL):
-        assert n_threads() == {1}
-    assert n_threads() == {2}
+def test_small_products_are_left_to_one_thread(blas):
+    with blas_threads(**blas.SMALL):
+        assert blas.n_threads() == {1}
+    assert blas.n_threads() == {2}
 
 
-def test_large_products_keep_their_threads():
-    with blas_threads(**LARGE):
-        assert n_threads() == {2}
+def test_large_products_keep_their_threads(blas):
+    with blas_threads(**blas.LARGE):
+        assert blas.n_threads() == {2}
 
 
 @pytest.mark.parametrize("units", [(20, 64, 64, 1), (64, 100, 10), (3, 2), (3,), ()])
-def test_nothing_is_limited_for_tiny_products(units):
+def test_nothing_is_limited_for_tiny_products(units, blas):
     with blas_threads(units, n_rows=1):
-        assert n_threads() == {2}
-    with blas_threads(units, n_rows=1, by_scipy=True):  # which works on vectors too
-        assert n_threads() == {1}
-    assert n_threads() == {2}
+        assert blas.n_threads() == {2}
+    with blas_threads(units, n_rows=1, by_scipy=True):  # SciPy's methods also work on vectors
+        assert blas.n_threads() == {1}
+    assert blas.n_threads() == {2}
 
 
-def test_it_is_all_layers_together_that_are_tiny():
+def test_all_layers_together_must_be_tiny(blas):
     with blas_threads((1, TINY_PRODUCTS // 2 - 1, 1), n_rows=1):
-        assert n_threads() == {2}
+        assert blas.n_threads() == {2}
     with blas_threads((1, TINY_PRODUCTS // 2, 1), n_rows=1):
-        assert n_threads() == {1}
+        assert blas.n_threads() == {1}
 
 
-def test_one_row_by_large_weights_is_left_to_one_thread():
+def test_other_products_within_the_context_count_too(blas):
+    units = (20, 64, 64, 1)
+    with blas_threads(units, n_rows=1, most_rows=1):
+        assert blas.n_threads() == {2}
+    with blas_threads(units, n_rows=1, most_rows=1000):
+        assert blas.n_threads() == {1}
+    assert blas.n_threads() == {2}
+
+
+def test_one_row_by_large_weights_is_left_to_one_thread(blas):
     with blas_threads((784, 1024, 1024, 10), n_rows=1):
-        assert n_threads() == {1}
+        assert blas.n_threads() == {1}
 
 
-def test_large_products_for_scipys_methods_keep_those_of_numpys_blas_but_not_of_scipys():
-    if not n_threads(of_scipy=True):
+def test_large_products_for_scipys_methods_keep_the_threads_of_numpys_blas_only(blas):
+    if not blas.n_threads(of_scipy=True):
         pytest.skip("NumPy and SciPy did not come with a BLAS each.")
-    with blas_threads(**LARGE, by_scipy=True):
-        assert n_threads(of_scipy=False) == {2}
-        assert n_threads(of_scipy=True) == {1}
-        with blas_threads(**SMALL):  # another fit, of small products
-            assert n_threads() == {1}
-        assert n_threads(of_scipy=False) == {2}
-        assert n_threads(of_scipy=True) == {1}
-    assert n_threads() == {2}
+    with blas_threads(**blas.LARGE, by_scipy=True):
+        assert blas.n_threads(of_scipy=False) == {2}
+        assert blas.n_threads(of_scipy=True) == {1}
+        with blas_threads(**blas.SMALL):  # another fit, of small products
+            assert blas.n_threads() == {1}
+        assert blas.n_threads(of_scipy=False) == {2}
+        assert blas.n_threads(of_scipy=True) == {1}
+    assert blas.n_threads() == {2}
 
 
-def test_the_products_of_sparse_rows_are_none_of_blas():
-    with blas_threads(**LARGE, sparse=True):
-        assert n_threads() == {1}
-    with blas_threads(**SMALL | {"units": (10**6, 20, 3)}, sparse=True):
-        assert n_threads() == {2}
+def test_the_products_of_sparse_rows_do_not_use_blas(blas):
+    with blas_threads(**blas.LARGE, sparse=True):
+        assert blas.n_threads() == {1}
+    with blas_threads(**blas.SMALL | {"units": (10**6, 20, 3)}, sparse=True):
+        assert blas.n_threads() == {2}
 
 
 # Fits within and beside one another
 
 
-def test_a_fit_within_another_leaves_it_the_limit():
-    with blas_threads(**SMALL):
-        with blas_threads(**SMALL):
-            assert n_threads() == {1}
-        assert n_threads() == {1}
-    assert_nothing_is_left()
+def test_a_fit_within_another_leaves_it_the_limit(blas):
+    with blas_threads(**blas.SMALL):
+        with blas_threads(**blas.SMALL):
+            assert blas.n_threads() == {1}
+        assert blas.n_threads() == {1}
+    blas.assert_nothing_is_left()
 
 
-def test_an_error_inside_gives_the_threads_back():
-    with pytest.raises(RuntimeError), blas_threads(**SMALL):
+def test_an_error_inside_gives_the_threads_back(blas):
+    with pytest.raises(RuntimeError), blas_threads(**blas.SMALL):
         raise RuntimeError
-    assert_nothing_is_left()
+    blas.assert_nothing_is_left()
 
 
 class Fit(threading.Thread):
-    """A thread that is within a limit until it is told to leave, and that looks at something within and afterwards."""
+    """A thread that is within a limit until it is told to leave. It looks at something within and afterwards."""
 
-    def __init__(self, limit=lambda: blas_threads(**SMALL), look=n_threads):
+    def __init__(self, limit, look):
         super().__init__(daemon=True)
         self.limit, self.look = limit, look
         self.entered, self.told = threading.Event(), threading.Event()
@@ -153,25 +131,28 @@ class Fit(threading.Thread):
         self.join()
 
 
-def test_of_fits_that_overlap_the_last_to_leave_gives_the_threads_back():
-    first, second = Fit(), Fit()
-    assert n_threads() == {1}
+def test_the_last_of_overlapping_fits_gives_the_threads_back(blas):
+    def fit():
+        return Fit(lambda: blas_threads(**blas.SMALL), blas.n_threads)
+
+    first, second = fit(), fit()
+    assert blas.n_threads() == {1}
     first.leave()
-    third = Fit()
+    third = fit()
     second.leave()
-    assert n_threads() == {1}
+    assert blas.n_threads() == {1}
     third.leave()
     assert [fit.while_in for fit in (first, second, third)] == [{1}] * 3
     assert [fit.afterwards for fit in (first, second, third)] == [{1}, {1}, {2}]
-    assert_nothing_is_left()
+    blas.assert_nothing_is_left()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_fits_that_overlap_give_the_same_bits_as_each_alone():
+def test_fits_that_overlap_give_the_same_bits_as_each_alone(blas):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(800, 64))
     y = (X[:, :3] + rng.normal(size=(800, 3))).argmax(axis=1)
-    # Products of 200 x 64 x 128 multiplications, which BLAS shares between threads unless it is limited.
+    # A product takes 200 x 64 x 128 multiplications. Without a limit BLAS shares it between threads.
     fits = [BackpropClassifier((128,), max_iter=n, tol=0.0, random_state=n, verbose=False) for n in (2, 4, 6, 8)]
     alone = [np.concatenate([coef.ravel() for coef in clf.fit(X, y).coefs_]) for clf in fits]
     start = threading.Barrier(len(fits))
@@ -182,24 +163,24 @@ def test_fits_that_overlap_give_the_same_bits_as_each_alone():
         thread.join()
     for clf, expected in zip(fits, alone, strict=True):
         np.testing.assert_array_equal(np.concatenate([coef.ravel() for coef in clf.coefs_]), expected)
-    assert_nothing_is_left()
+    blas.assert_nothing_is_left()
 
 
-def test_a_number_that_a_user_sets_meanwhile_or_afterwards_is_his():
+def test_a_number_that_the_user_sets_within_or_after_a_limit_stays(blas):
     with threadpool_limits(2, user_api="blas"):
-        with blas_threads(**SMALL):
-            for one in BLAS:
+        with blas_threads(**blas.SMALL):
+            for one in blas.copies:
                 one.set_num_threads(3)
-        assert n_threads() == {3}
+        assert blas.n_threads() == {3}
     with threadpool_limits(1, user_api="blas"):
-        with blas_threads(**SMALL):
-            assert n_threads() == {1}
-        assert n_threads() == {1}
-    assert_nothing_is_left()
+        with blas_threads(**blas.SMALL):
+            assert blas.n_threads() == {1}
+        assert blas.n_threads() == {1}
+    blas.assert_nothing_is_left()
 
 
 class StandIn:
-    """As one of threadpoolctl's controllers, of a library with one number of threads or with one for every thread."""
+    """Like a controller of threadpoolctl. Its library has one number of threads, or one for every thread."""
 
     def __init__(self, internal_api, threading_layer, number):
         self.internal_api, self.threading_layer, self._number = internal_api, threading_layer, number
@@ -213,7 +194,7 @@ class StandIn:
 
 
 @pytest.mark.parametrize("api", ["mkl", "blis", "openblas"])
-def test_a_number_of_the_process_is_restored_by_whoever_leaves_last(api):
+def test_the_last_to_leave_restores_a_number_of_the_process(api):
     library = StandIn(api, "pthreads", SimpleNamespace())
     one = _OneThread(lambda: [library])
     other = Fit(lambda: _Limit((one,)), library.get_num_threads)
@@ -224,7 +205,7 @@ def test_a_number_of_the_process_is_restored_by_whoever_leaves_last(api):
     assert (other.while_in, other.afterwards, library.get_num_threads()) == (1, 1, 4)
 
 
-def test_where_every_thread_has_a_number_each_sets_and_restores_its_own():
+def test_every_thread_restores_a_number_of_its_own():
     library = StandIn("openblas", "openmp", threading.local())
     one = _OneThread(lambda: [library])
     other = Fit(lambda: _Limit((one,)), library.get_num_threads)
@@ -237,7 +218,7 @@ def test_where_every_thread_has_a_number_each_sets_and_restores_its_own():
     assert (other.while_in, other.afterwards, library.get_num_threads()) == (1, 4, 4)
 
 
-def test_the_next_fit_starts_from_the_numbers_that_a_dead_one_found():
+def test_the_next_fit_starts_from_the_numbers_before_a_fit_that_died():
     library = StandIn("mkl", "intel", SimpleNamespace())
     one, holder = _OneThread(lambda: [library]), threading.Event()
     one.enter("dead", ref(holder))
@@ -295,17 +276,8 @@ print("after the fits", forked(), n_threads())
 """
 
 
-def in_a_process(script):
-    """What a script prints in a process that starts with two threads."""
-    environ = os.environ | {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, "-c", script]
-    run = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
-    assert not run.returncode, run.stderr
-    return run.stdout.splitlines()
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_child_has_its_threads_back_and_is_limited_again():
+def test_a_child_has_its_threads_back_and_is_limited_again(in_a_process):
     assert in_a_process(FORK) == [
         "beside a fit 0",
         "within a fit 0",
@@ -318,7 +290,7 @@ def test_a_child_has_its_threads_back_and_is_limited_again():
 
 
 def threads_that_work(size, together=1):
-    """Which threads `for_each_block` uses; each waits for the others, so that none does all before the rest begin."""
+    """The threads that `for_each_block` uses. Each waits for the others, so that none does all before the rest begin."""
     seen, vector, barrier = set(), np.zeros(size, np.int8), threading.Barrier(together)
 
     def function(block):
@@ -338,31 +310,33 @@ def test_short_vectors_stay_in_the_calling_thread(size):
 
 
 @pytest.mark.parametrize("size", [LONG, LONG + 1])
-def test_long_vectors_are_shared_between_as_many_threads_as_blas_has(size):
+def test_long_vectors_are_shared_between_as_many_threads_as_blas_has(size, blas):
     assert len(threads_that_work(size, 2)) == 2
-    with blas_threads(**SMALL):  # a limit of our own is for products
+    with blas_threads(**blas.SMALL):  # the package's own limits are for products only
         assert len(threads_that_work(size, 2)) == 2
-    with blas_threads(**LARGE, by_scipy=True):
+    with blas_threads(**blas.LARGE, by_scipy=True):
         assert len(threads_that_work(size, 2)) == 2
 
 
-def test_no_more_threads_take_part_than_there_is_work_for():
+def test_no_more_threads_take_part_than_there_is_work_for(blas):
     with threadpool_limits(16, user_api="blas"):
-        if n_threads() != {16}:
+        if blas.n_threads() != {16}:
             pytest.skip("BLAS does not take more threads than there are cores.")
         assert len(threads_that_work(LONG, 2)) == 2
         assert len(threads_that_work(2 * LONG, 4)) == 4
         assert len(threads_that_work(16 * LONG, MOST_THREADS)) == MOST_THREADS
 
 
-def test_a_users_limit_holds_for_long_vectors():
+def test_a_users_limit_holds_for_long_vectors(blas):
     with threadpool_limits(1, user_api="blas"):
         assert threads_that_work(4 * LONG) == {threading.get_ident()}
-        with blas_threads(**SMALL):
+        with blas_threads(**blas.SMALL):
             assert threads_that_work(4 * LONG) == {threading.get_ident()}
 
 
-@pytest.mark.parametrize("size", [LONG + BLOCK, LONG + 2 * BLOCK])  # the last block is one thread's, then the other's
+@pytest.mark.parametrize(
+    "size", [LONG + BLOCK, LONG + 2 * BLOCK]
+)  # the last block belongs to one thread or to the other
 def test_an_error_in_any_block_is_raised(size):
     def fails_at_the_last(block):
         if block.stop == size:
@@ -390,7 +364,7 @@ def test_numpys_settings_for_errors_hold_in_every_thread(first):
     zeros = np.zeros(LONG)
 
     def divide(block):
-        if block.start == first:  # one thread's, then the other's
+        if block.start == first:  # it belongs to one thread or to the other
             zeros[block] / zeros[block]
 
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
@@ -415,5 +389,5 @@ threading.Thread(target=late).start()
 """
 
 
-def test_a_thread_that_outlives_the_main_one_can_go_on_training():
+def test_a_thread_that_outlives_the_main_one_can_go_on_training(in_a_process):
     assert in_a_process(AFTER_THE_MAIN_THREAD) == ["True"]

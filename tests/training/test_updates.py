@@ -1,4 +1,4 @@
-"""Update rules do, step by step, what the textbook says element by element."""
+"""Update rules take the steps of the textbook, element by element."""
 
 import copy
 
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from skbp._training.threads import BLOCK, LONG
 from skbp._training.updates import SGD, UPDATES, Adam
 
-# The estimator's parameters that a rule may ask for by name, at values unlike the defaults. A new rule adds its own.
+# The estimator's parameters that a rule may take, with other values than their defaults. A new rule adds its own.
 ARGUMENTS = {"momentum": 0.8, "nesterovs_momentum": True, "beta_1": 0.85, "beta_2": 0.95, "epsilon": 1e-3}
 DTYPES = [np.float32, np.float64]
 
@@ -94,7 +94,7 @@ def test_a_step_keeps_the_type_and_the_gradient(name, dtype):
 
 @pytest.mark.parametrize("n_parameters", [BLOCK, BLOCK + 1, LONG + 5])
 @pytest.mark.parametrize("rule", [case[0] for case in CASES.values()], ids=CASES)
-def test_long_vectors_are_updated_as_their_pieces_are(rule, n_parameters):
+def test_a_long_vector_is_updated_like_its_pieces(rule, n_parameters):
     theta, gradients, rates = steps(n_parameters, n_steps=3)
     pieces = [slice(start, start + 5000) for start in range(0, n_parameters, 5000)]
     thetas, rules = [theta[piece].copy() for piece in pieces], [rule() for _ in pieces]
@@ -108,7 +108,7 @@ def test_long_vectors_are_updated_as_their_pieces_are(rule, n_parameters):
 
 
 @pytest.mark.parametrize("name", list(UPDATES))
-def test_a_rule_given_the_state_of_another_goes_on_bit_for_bit(name):
+def test_a_rule_with_the_state_of_another_continues_bit_for_bit(name):
     theta, gradients, rates = steps(6)
     resumed, rule = theta.copy(), make(UPDATES[name])
     assert rule.state == {}
@@ -124,8 +124,8 @@ def test_a_rule_given_the_state_of_another_goes_on_bit_for_bit(name):
 
 
 @pytest.mark.parametrize("name", list(UPDATES))
-def test_without_its_state_a_rule_goes_elsewhere(name):
-    # So that the test before this one is one of the state.
+def test_without_its_state_a_rule_takes_other_steps(name):
+    # This shows that the test before depends on the state.
     theta, gradients, _ = steps(6)
     forgetful, rule = theta.copy(), make(UPDATES[name])
     for g in gradients[:3]:

@@ -9,16 +9,16 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from registries import ACTIVATIONS
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, softmax
-from skbp._estimators.calibration import CHUNK_ELEMENTS, FEW_ELEMENTS, OutOfFold, row_chunks
+from scipy.special import expit, logit, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
-from toy_datasets import TARGETS, linear_rule
 
 import skbp
 from skbp import Activation, BackpropClassifierCV
+from skbp._data.targets import fit_binarizer, make_target
+from skbp._estimators.out_of_fold import CHUNK_ELEMENTS, FEW_ELEMENTS, OutOfFold, _row_chunks
+from skbp._network.activations import ACTIVATIONS
 
 # Most tests train for a few epochs only, so they do not converge and learn nothing.
 pytestmark = [
@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
 ]
 
+TARGETS = ["binary", "multiclass", "multilabel"]
 every_kind = pytest.mark.parametrize("kind", TARGETS)
 
 
@@ -36,6 +37,19 @@ def link(kind):
     if kind == "multiclass":
         return lambda z: softmax(z, axis=1)
     return lambda z: np.clip(expit(z), 1e-300, 1 - 1e-16)
+
+
+def target(kind, n_outputs):
+    """The target of an output layer with the automatic activation."""
+    if kind == "multilabel":
+        return make_target(fit_binarizer(np.eye(n_outputs, dtype=int)), "logistic", n_outputs)
+    if kind == "binary":
+        return make_target(fit_binarizer([0, 1]), "logistic", 1)
+    return make_target(fit_binarizer(np.arange(n_outputs)), "softmax", n_outputs)
+
+
+def out_of_fold(kind, folds, logits, linked=None):
+    return OutOfFold(folds, logits, linked or link(kind), target(kind, logits[0].shape[1]))
 
 
 def make_logits(kind, n, n_classes=4, temperature=1.7, seed=0, dtype=np.float32):
@@ -79,7 +93,7 @@ def folds_of(n, n_folds=3, seed=0):
 
 
 def found(kind, folds, logits, codes, weight=None, deadline=math.inf):
-    return OutOfFold(folds, logits, link(kind)).temperature(codes, weight, deadline)
+    return out_of_fold(kind, folds, logits).temperature(codes, weight, deadline)
 
 
 # The temperature
@@ -157,7 +171,7 @@ def test_chunks_have_no_effect_on_the_result(kind):
     loss = mean_log_loss(kind, folds, logits, codes, None)
     temperature = found(kind, folds, logits, codes)
     assert loss(temperature) <= min(loss(temperature * 1.001), loss(temperature / 1.001))
-    proba = OutOfFold(folds, logits, link(kind)).mean_proba(len(codes), 0.5)
+    proba = out_of_fold(kind, folds, logits).mean_proba(len(codes), 0.5)
     expected = np.zeros_like(proba)
     for fold, z in zip(folds, logits, strict=True):
         expected[fold] = link(kind)(0.5 * z.astype(np.float64))
@@ -166,7 +180,7 @@ def test_chunks_have_no_effect_on_the_result(kind):
 
 @pytest.mark.parametrize(("n_rows", "n_columns"), [(1, 1), (0, 3), (10, 10**6), (10**6, 1), (700_001, 3), (1000, 1000)])
 def test_chunks_cover_all_rows_in_order(n_rows, n_columns):
-    chunks = row_chunks(n_rows, n_columns)
+    chunks = _row_chunks(n_rows, n_columns)
     assert_array_equal(np.concatenate([np.arange(n_rows)[c] for c in chunks] or [[]]), np.arange(n_rows))
     assert all((c.stop - c.start) * n_columns <= max(CHUNK_ELEMENTS, n_columns) for c in chunks)
     assert len(chunks) <= n_rows * max(1, 2 * n_columns / CHUNK_ELEMENTS)
@@ -179,7 +193,7 @@ def test_mean_proba_of_rows_in_several_folds_and_in_none(kind):
     n_outputs = 1 if kind == "binary" else 3
     logits = [rng.normal(size=(len(fold), n_outputs)).astype(np.float32) for fold in folds]
     with np.errstate(invalid="ignore"):
-        proba = OutOfFold(folds, logits, link(kind)).mean_proba(6, 0.7)
+        proba = out_of_fold(kind, folds, logits).mean_proba(6, 0.7)
     assert proba.dtype == np.float64
     by_row = [[] for _ in range(6)]
     for fold, z in zip(folds, logits, strict=True):
@@ -189,6 +203,70 @@ def test_mean_proba_of_rows_in_several_folds_and_in_none(kind):
     for row in (0, 1, 2, 3, 5):
         assert_allclose(proba[row], np.mean(by_row[row], axis=0), rtol=1e-14)
     assert np.isnan(proba[4]).all()
+
+
+# Decisions and figures
+
+
+def overlapping(kind, seed=0):
+    """Logits of folds that overlap, and codes. Row 4 is in no fold."""
+    rng = np.random.RandomState(seed)
+    folds = [np.array([0, 1, 2]), np.array([2, 3]), np.array([5, 2, 0])]
+    logits = [rng.normal(size=(len(fold), 1 if kind == "binary" else 3)) for fold in folds]
+    codes = {
+        "binary": rng.randint(0, 2, 6),
+        "multiclass": rng.randint(0, 3, 6),
+        "multilabel": rng.randint(0, 2, (6, 3)),
+    }
+    return folds, logits, codes[kind]
+
+
+@every_kind
+def test_the_covered_rows_are_those_in_a_fold(kind):
+    folds, logits, _ = overlapping(kind)
+    assert_array_equal(out_of_fold(kind, folds, logits).covered, [0, 1, 2, 3, 5])
+
+
+@every_kind
+def test_the_mean_decision_is_that_of_the_mean_probabilities(kind):
+    folds, logits, _ = overlapping(kind)
+    judged = out_of_fold(kind, folds, logits)
+    with np.errstate(invalid="ignore"):
+        proba, decision = judged.mean_proba(6, 1.0), judged.mean_decision(6)
+    assert np.isnan(decision[4]).all()
+    p = proba[judged.covered]
+    expected = {"binary": lambda: logit(p[:, 1]), "multiclass": lambda: np.log(p), "multilabel": lambda: logit(p)}[
+        kind
+    ]()
+    assert_allclose(decision[judged.covered], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_mean_decision_of_labels_that_are_almost_certain_is_exact():
+    z = np.array([[40.0, 50.0, -60.0]])
+    decision = out_of_fold("multilabel", [np.array([0])], [z], expit).mean_decision(1)
+    assert_allclose(decision, z, rtol=1e-12)
+
+
+@every_kind
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_figures_are_the_weighted_log_loss_and_accuracy_of_the_covered_rows(weighted, kind):
+    folds, logits, codes = overlapping(kind)
+    judged = out_of_fold(kind, folds, logits)
+    weight = np.array([1.0, 0.0, 2.0, 0.5, 100.0, 3.0]) if weighted else None
+    with np.errstate(invalid="ignore"):
+        proba = judged.mean_proba(6, 0.7)
+    p, truth = proba[judged.covered], codes[judged.covered]
+    share = None if weight is None else weight[judged.covered]
+    if kind == "multilabel":
+        losses = -np.where(truth == 1, np.log(p), np.log1p(-p)).sum(axis=1)
+        right = ((p > 0.5) == truth).all(axis=1)
+    else:
+        losses = -np.log(p[np.arange(5), truth])
+        right = p.argmax(axis=1) == truth
+    loss, score = judged.judge(proba, codes, weight)
+    assert loss == pytest.approx(np.average(losses, weights=share), rel=1e-12)
+    assert score == pytest.approx(np.average(right, weights=share), rel=1e-12)
+    assert type(loss) is type(score) is float
 
 
 # Time
@@ -223,8 +301,8 @@ def test_a_search_that_the_deadline_ends_is_not_worse_than_temperature_1(n_looks
         time.sleep(seconds)
         return softmax(logits, axis=1)
 
-    out_of_fold = OutOfFold([np.arange(300)], [z], slow)
-    temperature = out_of_fold.temperature(codes, None, time.perf_counter() + (n_looks - 0.5) * seconds)
+    searched = out_of_fold("multiclass", [np.arange(300)], [z], slow)
+    temperature = searched.temperature(codes, None, time.perf_counter() + (n_looks - 0.5) * seconds)
     assert len(calls) <= n_looks + 1
     loss = mean_log_loss("multiclass", [np.arange(300)], [z], codes, None)
     assert loss(temperature) <= loss(1.0) + 1e-6
@@ -238,14 +316,19 @@ def test_logits_near_the_largest_number_saturate(dtype):
     limit = np.finfo(dtype).max / 64
     for size, expected in ((1.0, False), (0.99 * limit, False), (1.01 * limit, True), (-1.01 * limit, True)):
         logits = [np.zeros((3, 2), dtype), np.array([[0.0, size]], dtype)]
-        assert OutOfFold([np.arange(3), np.array([3])], logits, link("multiclass")).saturates() is expected
+        assert out_of_fold("multiclass", [np.arange(3), np.array([3])], logits).saturates() is expected
 
 
 # In a fit
 
 
 def data(kind="multiclass", n_rows=90):
-    return linear_rule(kind, n_rows, noise=1.0, threshold=0.3)
+    """Normal rows of four features, and labels that follow from three of them plus noise."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(n_rows, 4))
+    scores = X[:, :3] + rng.normal(size=(n_rows, 3))
+    y = {"binary": scores[:, 0] > 0.3, "multiclass": scores.argmax(axis=1), "multilabel": scores > 0.3}[kind]
+    return X, y.astype(int)
 
 
 def small(**params):
@@ -428,7 +511,7 @@ def test_an_interrupt_after_training_keeps_the_network():
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_max_time_bounds_the_whole_fit(solver):
     X, y = np.random.default_rng(0).standard_normal((10_000, 5)), np.arange(10_000) % 1000
-    start = time.process_time()  # unlike the time on the clock it does not grow beside busy processes
+    start = time.process_time()
     clf = BackpropClassifierCV((5,), max_iter=50, max_time=0.5, solver=solver, random_state=0).fit(X, y)
     assert time.process_time() - start < 3.0
     assert clf.oof_proba_.shape == (10_000, 1000)
