@@ -175,7 +175,7 @@ class Ensemble(NetworkEstimator):
             rows.for_members(train_sets),
             held_out,
             [] if callbacks is None else [callbacks],
-            State(rngs),
+            state=State(rngs),
             verbose=self.verbose,
             every=max(1, math.ceil(STEPS_BETWEEN_VALIDATIONS * recipe.batch_rows(n_rows) / n_rows)),
         )
@@ -257,7 +257,9 @@ class Ensemble(NetworkEstimator):
         if fold is not None:
             held_out = HeldOut(rows.subset(fold), self._target, recipe.activations, "loss", None)
         watchers = [] if callbacks is None else [callbacks]
-        trained = train(recipe, params, rows.subset(train_set), held_out, watchers, State([rng]), verbose=self.verbose)
+        trained = train(
+            recipe, params, rows.subset(train_set), held_out, watchers, state=State([rng]), verbose=self.verbose
+        )
         publish_training(member, params, trained)
         with after_training():
             trained.outcome.warning = trained.warning(recipe, rows)

@@ -91,7 +91,7 @@ class SingleNetwork(NetworkEstimator):
         goes_on = incremental and self._training_state.get("solver") == self.solver
         parts = self._training_state["parts"] if goes_on else {}
         state = State([self._random_state], self.t_, resume, parts)
-        trained = train(recipe, params, rows, held_out, watchers, state, verbose=self.verbose)
+        trained = train(recipe, params, rows, held_out, watchers, state=state, verbose=self.verbose)
         self._publish_training(params, trained, incremental)
         status = trained.outcome.status
         with after_training():

@@ -64,6 +64,8 @@ class History:
 
     # A single network that diverges ends training.
     has_lost_members = False
+    # An interrupt cannot come in the middle of an epoch's record.
+    adds_at_once = True
 
     def __init__(self, tol, n_iter_no_change, validates=False, early_stopping=False):
         self.tol, self.n_iter_no_change = tol, n_iter_no_change
@@ -72,7 +74,8 @@ class History:
         self._epochs: list[_Epoch] = []
         self._standing = _Standing()
         # The weights after the last epoch take one of these in turn.
-        self._buffers: list[np.ndarray] = []
+        self._even: Any = None
+        self._odd: Any = None
 
     n_iter = property(lambda self: self._standing.n_iter)
     samples_seen = property(lambda self: self._standing.samples_seen)
@@ -109,8 +112,8 @@ class History:
 
     def start(self, params, held_out, trained):
         """Remember the weights at the start. If they are `trained` ones, they are the best so far."""
-        self._buffers = [params.vector.copy(), params.vector.copy()]
-        standing = self._standing._replace(last=self._buffers[0])
+        self._even, self._odd = params.vector.copy(), params.vector.copy()
+        standing = self._standing._replace(last=self._even)
         if trained and self.early_stopping and held_out is not None:
             score, _ = held_out(params)
             standing = standing._replace(best_validation_score=score, best=params.vector.copy())
@@ -134,7 +137,7 @@ class History:
         before, (score, validation_loss) = self._standing, figures
         del self._epochs[before.n_iter :]
         self._epochs.append(_Epoch(loss, learning_rate, score, validation_loss))
-        last = self._buffers[before.last is self._buffers[0]]
+        last = self._odd if before.last is self._even else self._even
         np.copyto(last, vector)
         if self.early_stopping:
             improved = score >= before.best_validation_score + self.tol
@@ -216,6 +219,8 @@ class StackHistory:
     n_iter : int
         The largest number of epochs of a member.
     """
+
+    adds_at_once = False
 
     def __init__(self, n_members, *args):
         self.members = [History(*args) for _ in range(n_members)]

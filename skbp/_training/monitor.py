@@ -78,12 +78,11 @@ class Monitor:
         samples_seen : int, default=None
             Rows seen so far.
         """
-        n_iter = self.history.n_iter + 1
-        looks = self._held_out is not None and (n_iter % self._every == 0 or n_iter == self._max_iter)
+        looks = self._held_out is not None and self._looks_after(self.history.n_iter + 1)
         # An interrupt may come while the score is computed. Then the epoch does not count yet.
         figures = self._held_out(params) if looks else self._nothing
-        # Nor does it count for the members of a stack that come after an interrupt. `restore_best` looks at them again.
-        self._looked = False
+        # An interrupt may also come between the members of a stack. Then `restore_best` looks at the rows again.
+        self._looked = self._looked and self.history.adds_at_once
         self.history.add(loss, params.vector, learning_rate, samples_seen, figures)
         self._looked = looks or self._held_out is None
         self.seconds = time.perf_counter() - self._started
@@ -92,6 +91,9 @@ class Monitor:
                 self.stop_reason = "stopped"
         if not self.stop_reason and self.max_time is not None and self.seconds >= self.max_time:
             self.stop_reason = "max_time"
+
+    def _looks_after(self, n_iter):
+        return n_iter % self._every == 0 or n_iter == self._max_iter
 
     def announce_stall(self, decision):
         """Say that nothing has improved, and what follows."""

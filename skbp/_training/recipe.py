@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -119,9 +120,10 @@ class Recipe:
         return self.solver in UPDATES
 
     def for_loss(self, loss) -> Recipe:
-        """This recipe, for a target with this loss."""
-        self.loss = replace(loss, label_smoothing=self.label_smoothing)
-        return self
+        """The recipe for a target with this loss."""
+        recipe = copy.copy(self)
+        recipe.loss = replace(loss, label_smoothing=self.label_smoothing)
+        return recipe
 
     def for_one_epoch(self) -> Recipe:
         """The recipe of a call of `partial_fit`."""

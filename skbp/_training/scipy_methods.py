@@ -51,7 +51,9 @@ LARGEST = sys.float_info.max
 
 
 def _is_number(value: Any, least=-LARGEST, most=LARGEST) -> bool:
-    return isinstance(value, (int, float, np.number)) and bool(least <= value <= most)
+    if isinstance(value, np.number):
+        value = value.item()  # NumPy would round the limits to the type of the value
+    return isinstance(value, (int, float)) and bool(least <= value <= most)
 
 
 def _integer(least):

@@ -80,7 +80,7 @@ class Trained:
             watcher.close()
 
 
-def train(recipe, params, rows, held_out, watchers, state, *, verbose=0, every=1) -> Trained:
+def train(recipe, params, rows, held_out=None, watchers=(), *, state, verbose=0, every=1) -> Trained:
     """Minimise the objective from these parameters.
 
     Parameters
@@ -91,8 +91,8 @@ def train(recipe, params, rows, held_out, watchers, state, *, verbose=0, every=1
         Of one network or of a stack. Changed in place.
     rows : Rows
         The rows to train on, for a stack with the set of each member.
-    held_out : callable (Parameters) -> (score, loss), or None
-    watchers : sequence
+    held_out : callable (Parameters) -> (score, loss), default=None
+    watchers : sequence, default=()
         See Monitor.
     state : State
         Its random generators go on; nothing else of it changes.

@@ -100,6 +100,28 @@ def test_only_the_tape_and_the_parameters_take_uninitialised_memory():
     assert takers == {"_network.tape", "_network.parameters"}
 
 
+# Modules without behaviour of their own: types, and scikit-learn's decorators with types, which tests/typing checks.
+WITHOUT_TESTS = {"_estimators.types", "_estimators.decorators"}
+# Tests of a module that have the name of its subject.
+SUBJECTS = {
+    "_estimators.classifier": "test_classifier_outputs",
+    "_estimators.classifier_cv": "test_ensemble_predictions",
+    "_estimators.ensemble": "test_ensemble_members",
+    "_estimators.classes": "test_label_values",
+    "_estimators.network": "test_classifier_resume",
+    "_estimators.estimator": "test_network_estimator",
+    "_estimators.given_weights": "test_logic_gates",
+    "_notices": "test_notices",
+}
+
+
+@pytest.mark.parametrize("name", [name for name, path in FILES.items() if path.stem != "__init__"])
+def test_every_module_has_its_tests(name):
+    if name not in WITHOUT_TESTS:
+        stem = SUBJECTS.get(name, f"test_{name.split('.')[-1].strip('_')}")
+        assert list(TESTS.rglob(f"{stem}.py")) != []
+
+
 @every_module
 def test_no_module_is_a_drawer_for_everything(name):
     assert name.split(".")[-1].strip("_") not in {"utils", "base", "common"}

@@ -362,7 +362,7 @@ def test_a_row_of_integer_weight_equals_as_many_rows(solver, alpha):
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:The penalty rules")
+@pytest.mark.filterwarnings("ignore:The penalty dominates")
 @pytest.mark.skipif(
     "sample_weight" not in inspect.signature(MLPClassifier.fit).parameters, reason="scikit-learn without sample_weight"
 )
@@ -519,7 +519,7 @@ def test_balanced_class_weights_of_partial_fit_without_sample_weight():
 
 
 def penalty_warnings(clf, *args, **kwargs):
-    return [m for m in messages(clf.fit, *args, **kwargs) if "penalty rules" in m]
+    return [m for m in messages(clf.fit, *args, **kwargs) if "penalty dominates" in m]
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
@@ -543,7 +543,7 @@ def test_light_weights_of_every_source_give_one_warning():
     assert len(penalty_warnings(small(early_stopping=True), X, y, light)) == 1
     assert len(penalty_warnings(small(dtype="float32"), X, y, np.full(100, 1e-300))) == 1
     found = messages(small().partial_fit, X, y, light, classes=[0, 1])
-    assert len([m for m in found if "penalty rules" in m]) == 1
+    assert len([m for m in found if "penalty dominates" in m]) == 1
     # The mean decides: the weights of AdaBoost sum to 1.
     assert len(penalty_warnings(small(), X, y, np.where(np.arange(100) == 0, 1e-3, 0.0))) == 1
 
@@ -570,10 +570,10 @@ def test_cv_does_not_warn_of_the_scale_of_weights(size):
     found = messages(small_cv().fit, X, y, np.full(len(X), size))
     assert [m for m in found if "penalty" in m or "alpha" in m] == []
     found = messages(small_cv(class_weight={0: size, 1: 2 * size}).fit, X, y)
-    assert [m for m in found if "penalty rules" in m] == []
+    assert [m for m in found if "penalty dominates" in m] == []
 
 
-@pytest.mark.filterwarnings("ignore:The penalty rules")
+@pytest.mark.filterwarnings("ignore:The penalty dominates")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_an_overflowing_penalty_leaves_finite_weights_near_0(solver, dtype):

@@ -678,7 +678,7 @@ def test_the_strength_of_the_penalty_is_that_of_a_batch_of_mean_weight(params, s
         ({}, 1e6, "scale the features, .*StandardScaler; lower learning_rate_init=0.001"),
         ({"alpha": 1e6}, 1.0, "lower alpha=1000000.0; lower learning_rate_init"),
         ({"solver": "lbfgs", "solver_options": {"maxls": 1}}, 1.0, r"give other solver_options=\{'maxls': 1\}"),
-        ({"solver": "lbfgs"}, 1.0, "look at what the activation and coef_init make of X"),
+        ({"solver": "lbfgs"}, 1.0, "check the activation and coef_init"),
     ],
 )
 def test_an_objective_that_is_never_finite_has_remedies(params, size, expected, recipe_of):

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::skbp.NothingLearnedWarning"),
 ]
 
-REMEDY = "To help: .*(StandardScaler|lower alpha=|lower learning_rate_init=|look at what the activation and coef_init)"
+REMEDY = "To help: .*(StandardScaler|lower alpha=|lower learning_rate_init=|check the activation and coef_init)"
 
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])

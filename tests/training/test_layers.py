@@ -230,14 +230,14 @@ TOO_FEW_OR_MANY = [[], [0.1], [0.1] * 4]
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("alpha", [*TOO_FEW_OR_MANY, np.array([0.1, 0.2])])
 def test_there_is_one_alpha_for_each_layer_of_weights(alpha, solver, refuse):
-    match = f"alpha has {len(alpha)} entries, .*layers of weights, hidden and output, of which there are 3"
+    match = f"alpha has {len(alpha)} entries, but there must be 3, one for each of the layers of weights"
     refuse(match, alpha=alpha, solver=solver)
     refuse(match, alpha=alpha, solver=solver, method="objective")
 
 
 @pytest.mark.parametrize("dropout", [*TOO_FEW_OR_MANY, np.array([0.1, 0.2, 0.3])])
 def test_there_is_one_dropout_for_each_hidden_layer(dropout, refuse):
-    match = f"dropout has {len(dropout)} entries, .*the hidden layers, of which there are 2"
+    match = f"dropout has {len(dropout)} entries, but there must be 2, one for each of the hidden layers"
     for solver in UPDATES:
         refuse(match, dropout=dropout, solver=solver)
 

@@ -48,7 +48,7 @@ def train_one(recipe, rows, seed=0, held_out=None, watchers=(), parts=None, **gi
     """Train a network from a seed. Returns its parameters and the result."""
     rng = check_random_state(seed)
     params = drawn(recipe, rng)
-    return params, train(recipe, params, rows, held_out, watchers, State([rng], parts=parts or {}), **given)
+    return params, train(recipe, params, rows, held_out, watchers, state=State([rng], parts=parts or {}), **given)
 
 
 # One network
@@ -126,11 +126,12 @@ def test_verbose_training_prints_a_line_for_every_epoch(verbose, rows, printed, 
 
 
 def test_advice_joins_the_warning_of_training_that_has_not_converged(rows, X, y):
-    _, trained = train_one(small_recipe(), rows)
-    assert "StandardScaler" not in trained.outcome.warning
-    _, unscaled = train_one(small_recipe(), Rows(1000.0 * X, y, y, y, None))
-    assert unscaled.outcome.warning.startswith("Maximum iterations (4) reached")
-    assert unscaled.outcome.warning.endswith("with sklearn.preprocessing.StandardScaler.")
+    recipe, large = small_recipe(), Rows(1000.0 * X, y, y, y, None)
+    _, trained = train_one(recipe, rows)
+    assert "StandardScaler" not in trained.warning(recipe, rows)
+    _, unscaled = train_one(recipe, large)
+    assert unscaled.warning(recipe, large).startswith("Maximum iterations (4) reached")
+    assert unscaled.warning(recipe, large).endswith("with sklearn.preprocessing.StandardScaler.")
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -184,7 +185,7 @@ def test_an_interrupt_before_the_first_step_is_raised_unless_there_are_trained_w
     rng = np.random.RandomState(0)
     params = drawn(recipe, rng)
     before = params.vector.copy()
-    trained = train(recipe, params, rows, None, [interrupts_at_once], State([rng], trained=True))
+    trained = train(recipe, params, rows, None, [interrupts_at_once], state=State([rng], trained=True))
     assert trained.outcome.status == "interrupted"
     assert_array_equal(params.vector, before)
 
@@ -209,7 +210,7 @@ def one_epoch_at_a_time(recipe, rows, n, seed=0, between=lambda parts: parts, pa
     for k in range(n):
         state = State([rng], samples_seen=60 * k, trained=k > 0, parts=between(parts))
         trained = train(recipe.for_one_epoch(), params, rows, state=state)
-        parts = trained.parts
+        parts = trained.states
         losses += trained.history.loss_curve
     return params, losses, parts
 
@@ -237,8 +238,8 @@ def test_calls_of_one_epoch_equal_one_call_of_all_epochs(between, given, solver,
     assert_array_equal(params.vector, whole.vector)
     assert losses == trained.history.loss_curve
     assert set(parts) == {"rule", "progress", "history"} | ({"dropout"} if "dropout" in given else set())
-    assert parts["progress"] == trained.parts["progress"]
-    assert parts["history"] == trained.parts["history"]
+    assert parts["progress"] == trained.states["progress"]
+    assert parts["history"] == trained.states["history"]
 
 
 @every_update
@@ -267,7 +268,7 @@ def test_moments_are_cast_to_the_type_of_the_parameters(solver, X, y):
     params.draw(recipe.scales, np.random.RandomState(0))
     rows = Rows(X.astype(np.float32), y, y, y, None)
     trained = train(recipe.for_one_epoch(), params, rows, state=State([np.random.RandomState(0)], 60, True, parts))
-    moments = [value for value in trained.parts["rule"].values() if isinstance(value, np.ndarray)]
+    moments = [value for value in trained.states["rule"].values() if isinstance(value, np.ndarray)]
     assert {moment.dtype for moment in moments} == {np.dtype(np.float32)}
     assert params.vector.dtype == np.float32
 
@@ -278,14 +279,14 @@ def test_the_moments_of_a_step_that_diverged_are_forgotten(solver, rows):
     with np.errstate(all="ignore"):
         _, trained = train_one(recipe, rows)
     assert (trained.outcome.status, trained.history.n_iter) == ("diverged", 2)
-    assert trained.parts["rule"] == {}
-    assert trained.parts["progress"] == {"stalls": 0, "epochs": 2}
+    assert trained.states["rule"] == {}
+    assert trained.states["progress"] == {"stalls": 0, "epochs": 2}
 
 
 @pytest.mark.parametrize("solver", [solver for solver in SOLVERS if solver not in UPDATES])
 def test_scipys_methods_have_no_state(solver, rows):
     _, trained = train_one(small_recipe(solver=solver), rows)
-    assert trained.parts == {}
+    assert trained.states == {}
 
 
 def test_a_schedule_that_has_ended_gives_a_warning(rows):
@@ -317,7 +318,7 @@ def train_stack(recipe, rows, sets=SETS, seeds=(0, 1), folds=None, watchers=(), 
         objective = Objective(params, recipe.activations, LOSSES["softmax"], 0.0)
         judge = HeldOutFolds(objective, rows, folds, [np.full(len(fold), 1.0 / len(fold)) for fold in folds])
     of_members = rows.for_members([indices.copy() for indices in sets])
-    return params, train(recipe, params, of_members, judge, watchers, State(rngs), every=every)
+    return params, train(recipe, params, of_members, judge, watchers, state=State(rngs), every=every)
 
 
 @every_update
@@ -366,11 +367,13 @@ def test_a_member_that_diverges_is_left_behind_with_advice(X, y):
     recipe = small_recipe(solver="sgd", momentum=0.0, alpha=0.0, activation="identity")
     with np.errstate(all="ignore"):
         sets, folds = [np.arange(20), np.arange(30, 60)], [np.arange(20, 30)] * 2
-        params, trained = train_stack(recipe, Rows(X, y, y, y, None), sets, folds=folds)
+        rows = Rows(X, y, y, y, None)
+        params, trained = train_stack(recipe, rows, sets, folds=folds)
+        warning = trained.warning(recipe, rows)
     assert_array_equal(trained.history.diverged, [False, True])
     assert [member.n_iter for member in trained.history.members] == [4, 0]
     assert_array_equal(params.vector[1], drawn(recipe, np.random.RandomState(1)).vector)
-    assert "StandardScaler" in trained.outcome.warning
+    assert "StandardScaler" in warning
 
 
 def test_a_stack_that_is_never_finite_is_an_error(rows):
