@@ -70,8 +70,8 @@ def _table(class_weight, classes):
     if unknown and missing:
         raise ValueError(f"class_weight names {unknown}, which y does not have, and no weight for {missing}.")
     table = [class_weight.get(label, 1.0) for label in classes]
-    if not all(
-        isinstance(weight, (int, float, np.number)) and 0 <= float(weight) <= sys.float_info.max for weight in table
-    ):
+    # NumPy would round the limit to the type of the weight.
+    table = [weight.item() if isinstance(weight, np.number) else weight for weight in table]
+    if not all(isinstance(weight, (int, float)) and 0 <= weight <= sys.float_info.max for weight in table):
         raise ValueError(f"class_weight={_SHORT.repr(class_weight)} must be finite and not negative numbers.")
     return np.array(table, dtype=np.float64)

@@ -112,6 +112,7 @@ SUBJECTS = {
     "_estimators.estimator": "test_network_estimator",
     "_estimators.given_weights": "test_logic_gates",
     "_notices": "test_notices",
+    "inspection._columns": "test_drawing",
 }
 
 

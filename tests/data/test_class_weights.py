@@ -84,3 +84,10 @@ def test_a_class_without_rows_has_no_part_in_balanced_weights(target_of):
 def test_unusable_class_weights_are_refused(class_weight, kind, message, labels, weights_of_rows):
     with pytest.raises(ValueError, match=message):
         weights_of_rows(class_weight, labels[kind])
+
+
+@pytest.mark.parametrize("wrong", [np.float32("inf"), np.float16("inf"), np.float64("nan"), -1.0, "1"])
+def test_weights_of_classes_are_finite_numbers_of_any_type(wrong, labels, weights_of_rows):
+    with pytest.raises(ValueError, match="must be finite and not negative numbers"):
+        weights_of_rows({"no": wrong}, labels["binary"])
+    assert set(weights_of_rows({"no": np.float32(2.5)}, labels["binary"])) == {1.0, 2.5}
