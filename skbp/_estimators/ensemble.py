@@ -21,7 +21,7 @@ from skbp._data.rows import chunks
 from skbp._data.splits import fold_splits
 from skbp._data.weights import checked_weight, of_mean_one, shares
 from skbp._estimators.estimator import NetworkEstimator
-from skbp._estimators.fitting import after_training, publish_training
+from skbp._estimators.fitting import after_training, again_if_interrupted, publish_training
 from skbp._estimators.out_of_fold import OutOfFold
 from skbp._estimators.publishing import publish, results
 from skbp._network.objective import Objective
@@ -180,8 +180,8 @@ class Ensemble(NetworkEstimator):
             every=max(1, math.ceil(STEPS_BETWEEN_VALIDATIONS * recipe.batch_rows(n_rows) / n_rows)),
         )
         outcome, diverged = trained.outcome, trained.history.diverged
-        networks = enumerate(fitted(params, trained.history))
-        kept = {i: network for i, network in networks if _was_finite(network, diverged[i])}
+        networks = again_if_interrupted(lambda: fitted(params, trained.history))
+        kept = {i: network for i, network in enumerate(networks) if _was_finite(network, diverged[i])}
         if not kept:
             raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows))
         warning = outcome.warning
@@ -205,41 +205,45 @@ class Ensemble(NetworkEstimator):
         warned: list[str] = []
         was_interrupted = False
         callbacks = self._epoch_callbacks(data, None, len(members))
-        for i, member in enumerate(members):
-            of_member = None
-            if callbacks is not None:
-
-                def attributes_at(params, history, member=member):
-                    network = self._fitted(member, results(member, params, history))
-                    return _of_members([*done.values(), network])
-
-                of_member = callbacks.of_member(attributes_at, recipe.max_iter)
-            limited = replace(recipe, max_time=self._share_of_time(started, len(members) - i))
-            try:
-                outcome = self._train_one(limited, member, rows, splits[i], of_member)
-            except NothingTrainedError as error:
-                if i == len(members) - 1 and not done:
-                    raise
-                warned.append(str(error))
-                continue
-            except KeyboardInterrupt:
-                if not done:
-                    raise
-                warned.append("Training interrupted by user.")
-                was_interrupted = True
-                break
-            if _was_finite(member, outcome.status == "diverged"):
-                done[i] = member
-            if outcome.warning:
-                warned.append(outcome.warning)
-            was_interrupted = outcome.status == "interrupted"
-            # A callback that ends the iterations of one member does not end those of the others, unless it says so.
-            if was_interrupted or (of_member is not None and of_member.stops):
-                break
+        try:
+            for i, member in enumerate(members):
+                of_member = self._callbacks_of_member(callbacks, member, done, recipe.max_iter)
+                limited = replace(recipe, max_time=self._share_of_time(started, len(members) - i))
+                try:
+                    outcome = self._train_one(limited, member, rows, splits[i], of_member)
+                except NothingTrainedError as error:
+                    if i == len(members) - 1 and not done:
+                        raise
+                    warned.append(str(error))
+                    continue
+                if _was_finite(member, outcome.status == "diverged"):
+                    done[i] = member
+                if outcome.warning:
+                    warned.append(outcome.warning)
+                was_interrupted = outcome.status == "interrupted"
+                # A callback that ends the iterations of one member does not end those of the others, unless it says so.
+                if was_interrupted or (of_member is not None and of_member.stops):
+                    break
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            warned.append("Training interrupted by user.")
+            was_interrupted = True
         if not done:
             raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows.subset(splits[0][0])))
         warning = f"{len(warned)} of {len(members)} members: {warned[0]}" if warned else ""
         return Members(done, warning, was_interrupted, [] if callbacks is None else [callbacks])
+
+    def _callbacks_of_member(self, callbacks, member, done, max_iter):
+        """The callbacks of a member. They see an ensemble of the members that are done and this one."""
+        if callbacks is None:
+            return None
+
+        def attributes_at(params, history):
+            network = self._fitted(member, results(member, params, history))
+            return _of_members([*done.values(), network])
+
+        return callbacks.of_member(attributes_at, max_iter)
 
     def _share_of_time(self, started, n_left):
         """Seconds for the next of several members: an equal share of the time that is left."""

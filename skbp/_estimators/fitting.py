@@ -55,18 +55,23 @@ def publish_training(estimator, params, trained) -> None:
     """Publish the results of training. If an interrupt comes in the middle, they are published again, and it is noted."""
 
     def published():
-        publish(estimator, results(estimator, params, trained.history, extend=True))
         outcome = trained.outcome
-        estimator.loss_, estimator.optimize_result_ = outcome.loss, outcome.optimize_result
-        if estimator.best_loss_ is not None:
-            estimator.best_loss_ = min(estimator.best_loss_, outcome.loss)
-
-    try:
         with unchanged_on_error(estimator):
-            published()
+            publish(estimator, results(estimator, params, trained.history, extend=True))
+            estimator.loss_, estimator.optimize_result_ = outcome.loss, outcome.optimize_result
+            if estimator.best_loss_ is not None:
+                estimator.best_loss_ = min(estimator.best_loss_, outcome.loss)
+
+    again_if_interrupted(published)
+
+
+def again_if_interrupted(function):
+    """Call a function. If an interrupt ends the call, note it and call again: training must not be lost."""
+    try:
+        return function()
     except KeyboardInterrupt:
-        published()
         note_interrupt_after_training()
+        return function()
 
 
 @contextmanager

@@ -1,15 +1,20 @@
 """The frame of a fit: a failure undoes every change, and warnings come when everything is published."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from skbp import BackpropClassifier, BackpropClassifierCV
+from skbp._estimators import fitting, publishing
 from skbp._estimators.fitting import one_fit, unchanged_on_error
 from skbp._estimators.publishing import CURVES
 from skbp._notices import note
+from skbp._training import diagnosis
 
 X = np.random.RandomState(0).normal(size=(30, 3))
 y = (X[:, 0] > 0).astype(int)
@@ -137,3 +142,47 @@ def test_an_error_takes_the_place_of_the_warnings():
     with pytest.raises(ZeroDivisionError), one_fit(estimator):
         fails()
     assert not hasattr(estimator, "n_iter_")
+
+
+def interrupt_once(monkeypatch, module, name, after=0):
+    """Let one call of a function of a module raise KeyboardInterrupt in its place."""
+    function, calls = getattr(module, name), []
+
+    def interrupted(*args, **kwargs):
+        calls.append(name)
+        if len(calls) == after + 1:
+            raise KeyboardInterrupt
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, interrupted)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("make", "module", "name"),
+    [
+        (BackpropClassifier, publishing, "layers"),
+        (BackpropClassifier, fitting, "publish"),
+        (BackpropClassifier, diagnosis, "advice"),
+        (BackpropClassifier, diagnosis, "is_unscaled"),
+        (BackpropClassifierCV, publishing, "layers"),
+        (BackpropClassifierCV, diagnosis, "advice"),
+        (partial(BackpropClassifierCV, solver="lbfgs"), diagnosis, "advice"),
+        (partial(BackpropClassifier, solver="lbfgs"), diagnosis, "advice"),
+        (partial(BackpropClassifier, solver="lbfgs"), publishing, "layers"),
+    ],
+)
+def test_an_interrupt_after_training_loses_nothing(make, module, name, monkeypatch):
+    X, y = np.random.default_rng(0).standard_normal((60, 3)), np.arange(60) % 2
+    params = {"max_iter": 3, "random_state": 0, "hidden_layer_sizes": (4,)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        whole = make(**params).fit(X, y)
+        calls = interrupt_once(monkeypatch, module, name)
+        clf = make(**params).fit(X, y)
+    assert calls
+    assert "Interrupted by user after training, which is complete." in [str(one.message) for one in caught]
+    assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
+    assert clf.n_iter_ == whole.n_iter_
+    if make is BackpropClassifier:
+        assert clf.loss_curve_ == whole.loss_curve_
