@@ -121,11 +121,11 @@ class Target(ABC):
         n_classes = 2 if self.multilabel else len(self.classes)
         return [np.bincount(column, sample_weight, minlength=n_classes) for column in self.columns(codes)]
 
-    def entropy(self, codes, share):
-        """The log loss of a prediction of the class frequencies for all rows. The shares of the rows sum to 1."""
+    def entropy(self, codes, indices, share):
+        """The log loss of a prediction of the class frequencies for some rows. The shares of these rows sum to 1."""
         loss = LOSSES["logistic" if self.multilabel else "softmax"]
-        frequencies = loss.frequencies(loss.target(codes, len(self.classes)), share, len(self.classes))
-        return loss.of_frequencies(frequencies)
+        target = loss.target(codes, len(self.classes))[indices]  # codes may be eight times as large
+        return loss.of_frequencies(loss.frequencies(target, share, len(self.classes)))
 
 
 class ClassTarget(Target):

@@ -114,15 +114,15 @@ class Ensemble(NetworkEstimator):
                 f"Only {len(trained.fitted)} of {len(members)} members have been trained: {n_left_out} of "
                 f"{len(members)} members are left out, which were not reached or never finite. {warning}"
             )
-        publish(self, _of_members(list(trained.fitted.values())))
+        again_if_interrupted(lambda: publish(self, _of_members(list(trained.fitted.values()))))
         folds = [splits[i][1] for i in trained.fitted] if splits[0][1] is not None else []
         out_of_fold = self._calibrate(recipe, rows, folds, sample_weight, deadline)
-        for watcher in trained.watchers:
-            watcher.close()
-        if warning:
-            note(warning, ConvergenceWarning)
-        if not trained.interrupted and out_of_fold is not None:
-            with after_training():
+        with after_training():
+            for watcher in trained.watchers:
+                watcher.close()
+            if warning:
+                note(warning, ConvergenceWarning)
+            if not trained.interrupted and out_of_fold is not None:
                 self._warn_if_nothing_learned(recipe, rows, out_of_fold)
         return self
 
@@ -179,16 +179,19 @@ class Ensemble(NetworkEstimator):
             verbose=self.verbose,
             every=max(1, math.ceil(STEPS_BETWEEN_VALIDATIONS * recipe.batch_rows(n_rows) / n_rows)),
         )
+        return again_if_interrupted(
+            lambda: self._members_of_stack(recipe, rows, trained, fitted(params, trained.history))
+        )
+
+    def _members_of_stack(self, recipe, rows, trained, networks) -> Members:
+        """The members of a stack that were finite, and what the user should know."""
         outcome, diverged = trained.outcome, trained.history.diverged
-        networks = again_if_interrupted(lambda: fitted(params, trained.history))
         kept = {i: network for i, network in enumerate(networks) if _was_finite(network, diverged[i])}
         if not kept:
             raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows))
-        warning = outcome.warning
-        with after_training():
-            warning = trained.warning(recipe, rows)
+        warning = trained.warning(recipe, rows)
         if outcome.status != "diverged" and diverged.any():
-            warning = f"{diverged.sum()} of {len(members)} members diverged and keep their best weights. {warning}"
+            warning = f"{diverged.sum()} of {len(networks)} members diverged and keep their best weights. {warning}"
         return Members(kept, warning, outcome.status == "interrupted", trained.watchers)
 
     def _stack_of_initial_parameters(self, recipe, rows, rngs):
@@ -231,7 +234,8 @@ class Ensemble(NetworkEstimator):
             was_interrupted = True
         if not done:
             raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows.subset(splits[0][0])))
-        warning = f"{len(warned)} of {len(members)} members: {warned[0]}" if warned else ""
+        # An interrupt is the last thing that happened, and the first that the user wants to read of.
+        warning = f"{len(warned)} of {len(members)} members: {warned[-was_interrupted]}" if warned else ""
         return Members(done, warning, was_interrupted, [] if callbacks is None else [callbacks])
 
     def _callbacks_of_member(self, callbacks, member, done, max_iter):
@@ -267,7 +271,7 @@ class Ensemble(NetworkEstimator):
         publish_training(member, params, trained)
         with after_training():
             trained.outcome.warning = trained.warning(recipe, rows)
-        trained.close()
+            trained.close()
         return trained.outcome
 
     def _fitted(self, member, attributes):
@@ -327,7 +331,7 @@ class Ensemble(NetworkEstimator):
     def _warn_if_nothing_learned(self, recipe, rows, out_of_fold):
         """Compare the out-of-fold predictions with the class frequencies, by the weights of training."""
         covered = out_of_fold.covered
-        constant = self._target.entropy(rows.codes[covered], shares(rows.weight, covered))
+        constant = self._target.entropy(rows.codes, covered, shares(rows.weight, covered))
         mean, _ = out_of_fold.judge(self.oof_proba_, rows.codes, rows.weight)
         if not diagnosis.is_below(mean, constant):
             note(

@@ -39,6 +39,8 @@ def unchanged_on_error(estimator):
     states = [(rng, rng.get_state()) for rng in drawn_from if isinstance(rng, np.random.RandomState)]
     try:
         yield
+    except GeneratorExit:
+        raise  # an interrupt came outside the block, which may be complete
     except BaseException:
         for rng, state in states:
             rng.set_state(state)

@@ -108,7 +108,8 @@ class SingleNetwork(NetworkEstimator):
         self._training_state = {}
         if trained.parts:
             self._training_state = {"solver": self.solver, "incremental": incremental, "parts": trained.states}
-        trained.close()
+        with after_training():
+            trained.close()
 
     def _warn_if_nothing_learned(self, recipe, params, rows, held_out):
         """Compare the fitted network with a constant prediction."""
@@ -199,6 +200,8 @@ class SingleNetwork(NetworkEstimator):
         y_val = self._checked_like_y(y_val, X_val.shape[0])
         codes = self._target.codes(y_val)
         weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
+        if weight is not None and not weight.any():
+            raise ValueError("The weights in sample_weight_val are all zero: at least one must be positive.")
         weight, exponent = self._weights_of_validation(weight, codes)
         return Rows(X_val, y_val, codes, self._target.encode(codes), weight, exponent, rows.n_units)
 

@@ -221,6 +221,7 @@ class StackHistory:
     """
 
     adds_at_once = False
+    last_loss = None
 
     def __init__(self, n_members, *args):
         self.members = [History(*args) for _ in range(n_members)]

@@ -196,7 +196,7 @@ class MiniBatchSolver:
             self.progress.stalls -= 1
             monitor.announce_stall("Stopping.")
             return False
-        monitor.announce_stall(f"Setting learning rate to {self.learning_rate:f}")
+        monitor.announce_stall(f"Setting learning rate to {self.learning_rate:g}")
         monitor.history.reset_patience()
         return True
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from difflib import get_close_matches
 from numbers import Real
 from reprlib import Repr
+from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
@@ -66,6 +68,9 @@ class Names(StrOptions):
     def options(self):
         return set().union(*self._registries)
 
+    def __str__(self):
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
+
 
 def check_names_and_numbers(estimator, constraints):
     """Refuse unknown names, with a sorted list of the known ones, and numbers beyond the largest float.
@@ -87,7 +92,8 @@ def check_names_and_numbers(estimator, constraints):
         options = set().union(*(one.options for one in allowed if isinstance(one, StrOptions)))
         if options and isinstance(value, str) and value not in options:
             hint = _meant(name, value, options)
-            raise InvalidParameterError(f"{of} must be one of {sorted(options)}. Got {value!r} instead.{hint}")
+            others = "".join(f" or {one}" for one in _other_values(allowed))
+            raise InvalidParameterError(f"{of} must be one of {sorted(options)}{others}. Got {value!r} instead.{hint}")
         if name == "learning_rate" and isinstance(value, Real):
             raise InvalidParameterError(
                 f"{of} must be one of {sorted(options)} or a callable. Got {value!r} instead. Did you mean "
@@ -110,6 +116,20 @@ def check_float(value, what):
     except OverflowError:
         message = f"{what} is an integer beyond 1.8e308, the largest number: {_SHORT.repr(value)}."
         raise InvalidParameterError(message) from None
+
+
+def _other_values(allowed):
+    """What a parameter may be beside a name, in words."""
+    kinds: dict[Any, str] = {"array-like": "an array-like", "boolean": "a bool", None: "None", callable: "a callable"}
+    words = []
+    for one in allowed:
+        if isinstance(one, StrOptions):
+            continue
+        if isinstance(one, type):
+            words.append("a skbp.Activation" if one.__name__ == "Activation" else f"a {one.__name__}")
+        else:
+            words.append(kinds.get(one, str(one)) if isinstance(one, Hashable) else str(one))
+    return words
 
 
 def _meant(name, value, options):

@@ -215,6 +215,7 @@ class ScipySolver:
     def _minimize(self, method, theta0, options, scaled, after_iteration):
         """Call SciPy. An error that SciPy raises itself, and not a function that it calls, becomes a `SolverError`."""
         ours: list[BaseException] = []
+        own: BaseException | None = None
 
         def guarded(function):
             @functools.wraps(function)  # SciPy looks at the names of a callback's arguments
@@ -251,6 +252,7 @@ class ScipySolver:
                     raise own
             return result
         finally:
+            own = None
             ours.clear()  # their tracebacks refer to frames that refer to the data
 
     def _all_options(self, method, max_iter, dtype):

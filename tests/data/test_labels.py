@@ -25,7 +25,7 @@ def test_labels_of_numbers_and_text_are_accepted(kind, labels):
     check_labels(sp.csr_array(labels["multilabel"]))
 
 
-MISSING = [None, np.nan, float("nan"), np.float32("nan"), np.datetime64("NaT")]
+MISSING = [None, np.nan, float("nan"), np.float32("nan"), np.datetime64("NaT", "s")]
 
 
 @pytest.mark.parametrize("missing", MISSING, ids=repr)

@@ -67,4 +67,4 @@ def test_verbose_prints_why_training_stops_and_when_the_learning_rate_falls(caps
     small(**common).fit(X, y)
     assert re.search(r"(?s)Training loss did not improve .* tol=1 for 1 .*Stopping", capsys.readouterr().out)
     small(learning_rate="adaptive", **common).fit(X, y)
-    assert "Setting learning rate to 0.000200" in capsys.readouterr().out.replace("\n", " ")
+    assert "Setting learning rate to 0.0002" in capsys.readouterr().out.replace("\n", " ")

@@ -252,7 +252,7 @@ def test_an_adaptive_rate_falls_to_the_lowest_and_training_stops_there(
     assert (outcome.status, history.n_iter) == ("converged", 19)
     output = capsys.readouterr().out
     assert output.count("Setting learning rate to") == 8
-    assert output.count("Setting learning rate to 0.020000") == 1
+    assert output.count("Setting learning rate to 0.02\n") == 1
     assert output.count("Stopping.") == 1
 
 
