@@ -10,11 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._estimators import fitting, publishing
+from skbp._estimators import ensemble, fitting, publishing
 from skbp._estimators.fitting import one_fit, unchanged_on_error
 from skbp._estimators.publishing import CURVES
 from skbp._notices import note
 from skbp._training import diagnosis
+from skbp._training.train import Trained
 
 X = np.random.RandomState(0).normal(size=(30, 3))
 y = (X[:, 0] > 0).astype(int)
@@ -170,6 +171,10 @@ def interrupt_once(monkeypatch, module, name, after=0):
         (partial(BackpropClassifierCV, solver="lbfgs"), diagnosis, "advice"),
         (partial(BackpropClassifier, solver="lbfgs"), diagnosis, "advice"),
         (partial(BackpropClassifier, solver="lbfgs"), publishing, "layers"),
+        (BackpropClassifier, Trained, "close"),
+        (partial(BackpropClassifierCV, solver="lbfgs"), Trained, "close"),
+        (BackpropClassifierCV, ensemble, "_of_members"),
+        (BackpropClassifierCV, ensemble, "_was_finite"),
     ],
 )
 def test_an_interrupt_after_training_loses_nothing(make, module, name, monkeypatch):

@@ -1,13 +1,17 @@
 """SciPy's methods: every iteration is recorded, every end is reported, and the parameters that remain are right."""
 
+import gc
 import math
 import re
+import weakref
 
 import numpy as np
 import pytest
 import scipy.optimize
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 
+from skbp import BackpropClassifier
 from skbp._data.rows import Rows
 from skbp._network.activations import ACTIVATIONS, Activation
 from skbp._network.losses import LOSSES
@@ -322,3 +326,18 @@ def test_the_parameters_keep_their_type(LeastSquares, run):
     run(ScipySolver("lbfgs", 1e-6, 1000), on, max_iter=50)
     assert on.params.vector.dtype == np.float32
     assert_array_equal(on.visits[0], np.arange(10))
+
+
+@pytest.mark.parametrize("solver", SCIPY_METHODS)
+def test_a_fit_that_ends_early_keeps_no_data_alive(solver):
+    X, y = np.random.default_rng(0).standard_normal((40, 3)), np.arange(40) % 2
+    data = weakref.ref(X)
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.warns(ConvergenceWarning):
+            BackpropClassifier((4,), solver=solver, max_iter=1, tol=1e-12, random_state=0).fit(X, y)
+        del X
+        assert data() is None
+    finally:
+        gc.enable()
