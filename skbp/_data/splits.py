@@ -95,8 +95,8 @@ def _n_folds(wanted, labels, groups):
     limit = min(limits, key=lambda name: limits[name])
     n_folds = min(wanted, limits[limit])
     if n_folds < wanted:
-        there_are = n_folds if n_folds > 1 else "none, and one member, which is not calibrated"
-        note(f"cv={wanted} folds are more than {limit}, {limits[limit]}: there are {there_are}.")
+        result = f"{n_folds} folds are made" if n_folds > 1 else "no folds are made. One member trains, uncalibrated"
+        note(f"cv={wanted} asks for more folds than {limit}, {limits[limit]}: {result}.")
     return n_folds
 
 

@@ -156,8 +156,9 @@ class Classes(ClassifierMixin):
         self._class_counts = counts, exponent
         weight, exponent = self._times_class_weight(sample_weight, codes)
         if weight is not None and not weight.any():
-            by = "sample_weight" if self.class_weight is None else "sample_weight and class_weight"
-            raise ValueError(f"The weights of all rows are zero by {by}: at least one must be positive.")
+            given = {"sample_weight": sample_weight, "class_weight": self.class_weight}
+            by = " times ".join(name for name, value in given.items() if value is not None)
+            raise ValueError(f"{by} makes the weights of all rows zero: at least one must be positive.")
         return weight, exponent
 
     def _times_class_weight(self, sample_weight, codes):

@@ -400,8 +400,8 @@ class BackpropClassifier(ClassesOfOneNetwork, SingleNetwork):
         intercepts : list of n_layers - 1 array-likes
             Biases, the i-th of shape (fan_out,).
         classes : array-like of shape (n_classes,)
-            Class labels, sorted, in the order of the output units; 0, 1, ... if `multilabel`. Two classes may share a
-            single logistic unit. It gives the probability of the second.
+            Class labels, sorted, in the order of the output units; 0, 1, ... if `multilabel`. For two classes the network
+            may have one logistic output unit: the probability of the second class.
         activation : str, Activation or list of them, default="relu"
             Activation of the hidden layers, or of each.
         out_activation : {"auto", "softmax", "logistic"}, default="auto"

@@ -168,8 +168,8 @@ def hidden_layer_number(layer, n_hidden) -> int:
     """The number of a hidden layer, counted from 0. A negative `layer` counts from the end."""
     if not (isinstance(layer, Integral) and -n_hidden <= int(layer) < n_hidden):
         raise ValueError(
-            f"layer={layer!r} is none of the {n_hidden} hidden layers: they are 0, the first, to {n_hidden - 1}, or -1, "
-            f"the last, to {-n_hidden}."
+            f"layer={layer!r} is no hidden layer: it must be from {-n_hidden} to {n_hidden - 1}. 0 is the first hidden "
+            "layer, -1 the last."
             if n_hidden
             else f"layer={layer!r}: the network has no hidden layer, since hidden_layer_sizes=()."
         )

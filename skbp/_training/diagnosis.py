@@ -120,7 +120,7 @@ def penalty_warning(recipe, rows):
         return ""
     return (
         f"The penalty dominates the loss: alpha={recipe.alpha} is divided by the sum of the weights, and the mean of "
-        f"sample_weight times class_weight is {mean:.2g}. Divide sample_weight by its mean, or lower alpha as much."
+        f"sample_weight times class_weight is {mean:.2g}. Divide sample_weight by its mean, or multiply alpha by that mean."
     )
 
 
@@ -172,9 +172,9 @@ def diverged_at_once(recipe, rows):
     """The error message if there are no weights to keep."""
     found = [SCALE] if is_unscaled(rows) else []
     if penalty_strength(recipe, rows) > 1.0:
-        found.append(f"lower alpha={recipe.alpha}")
+        found.append(f"lower alpha, now {recipe.alpha}")
     if recipe.stochastic:
-        found.append(f"lower learning_rate_init={recipe.learning_rate_init}")
+        found.append(f"lower learning_rate_init, now {recipe.learning_rate_init}")
     elif recipe.solver_options:
         found.append(f"give other solver_options={_SHORT.repr(recipe.solver_options)}")
     if not found:
@@ -202,9 +202,9 @@ def remedies(recipe, rows, mean, constant=1.0):
     if is_unscaled(rows):
         found.append(SCALE)
     if penalty_strength(recipe, rows) > 10.0 * DOMINANT_STRENGTH:
-        found.append(f"lower alpha={recipe.alpha}")
+        found.append(f"lower alpha, now {recipe.alpha}")
     if recipe.stochastic and not mean < HIGH_LOSS * max(1.0, constant):
-        found.append(f"lower learning_rate_init={recipe.learning_rate_init}")
+        found.append(f"lower learning_rate_init, now {recipe.learning_rate_init}")
     elif recipe.stochastic:
         found.append(
             f"train longer (max_iter={recipe.horizon}, n_iter_no_change={recipe.n_iter_no_change}) or change "

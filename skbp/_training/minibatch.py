@@ -112,7 +112,7 @@ class MiniBatchSolver:
                 if not monitor.history.goes_on(np.isfinite(epoch_loss) & objective.is_finite(rows)):
                     monitor.restore_last(params)
                     monitor.restore_best(params)
-                    return diverged(monitor, loss, f" Lower learning_rate_init={self.learning_rate_init:g}.")
+                    return diverged(monitor, loss, f" Lower learning_rate_init, now {self.learning_rate_init:g}.")
                 loss = epoch_loss
                 self.progress.samples_seen += n_rows
                 self.progress.epochs += 1

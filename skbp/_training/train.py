@@ -169,6 +169,6 @@ def _warn_if_schedule_is_over(recipe, solver):
     solver.advance(0.0, 0.0)
     if solver.learning_rate == 0.0 and solver.progress.epochs >= solver.horizon:
         note(
-            f"learning_rate={recipe.learning_rate!r} has come to 0 after max_iter={recipe.horizon} epochs, those of all "
-            "calls together: this call learns nothing. Raise max_iter, or use a schedule that does not end."
+            f"learning_rate={recipe.learning_rate!r} is 0 now: all calls together have made max_iter={recipe.horizon} "
+            "epochs. So this call learns nothing. Raise max_iter, or use a schedule that does not end."
         )

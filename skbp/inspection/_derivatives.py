@@ -85,7 +85,7 @@ def check_gradient(
 
     The derivative of F along a direction v is compared with the five-point formula
     ``(8 (F(theta + h v) - F(theta - h v)) - (F(theta + 2 h v) - F(theta - 2 h v))) / (12 h)`` for eight steps h from 1e-1 to
-    1e-6. The least of the eight errors counts, since a wrong derivative is wrong at every step.
+    1e-6. The smallest of the eight errors counts: it is small if the derivative is right, and large for every h if not.
 
     Parameters
     ----------

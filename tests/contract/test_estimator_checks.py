@@ -173,7 +173,7 @@ ENSEMBLE_CONFIGURATIONS = [
         for params in ENSEMBLE_CONFIGURATIONS
     ]
 )
-@pytest.mark.filterwarnings("ignore:cv=. folds are more than:UserWarning")
+@pytest.mark.filterwarnings("ignore:cv=. asks for more folds than:UserWarning")
 def test_ensemble_passes_check(estimator, check):
     assert_passes(check, estimator)
 

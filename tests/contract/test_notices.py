@@ -313,7 +313,7 @@ WARNINGS = {
         Y,
         [BackpropClassifierCV],
     ),
-    "few rows": (UserWarning, "cv=80 folds are more than", {"cv": 80}, Y, [BackpropClassifierCV]),
+    "few rows": (UserWarning, "cv=80 asks for more folds than", {"cv": 80}, Y, [BackpropClassifierCV]),
 }
 GIVEN = [(name, cls) for name, case in WARNINGS.items() for cls in case[-1]]
 

@@ -134,14 +134,14 @@ def test_a_group_is_in_one_fold(codes):
     ],
 )
 def test_there_are_no_more_folds_than_the_rows_allow(codes, groups, limit):
-    with pytest.warns(UserWarning, match=f"cv=7 folds are more than {limit}: there are 4"):
+    with pytest.warns(UserWarning, match=f"cv=7 asks for more folds than {limit}: 4 folds are made"):
         splits = splits_of(7, codes, groups)
     assert len(splits) == 4
     assert_partition(splits, len(codes))
 
 
 def test_a_single_fold_is_no_fold():
-    with pytest.warns(UserWarning, match="there are none, and one member, which is not calibrated"):
+    with pytest.warns(UserWarning, match="no folds are made. One member trains, uncalibrated"):
         ((train, fold),) = splits_of(5, np.arange(6))
     assert_array_equal(train, np.arange(6))
     assert fold is None

@@ -165,7 +165,7 @@ def test_other_classes_on_a_warm_start():
     ("weight", "match"),
     [
         (with_value(np.ones(60), -0.5), r"Negative values in sample_weight.*-0\.5.*at least 0"),
-        (np.zeros(60), r"weights of all rows are zero.*at least one must be positive|[Ss]ample weights must contain"),
+        (np.zeros(60), r"the weights of all rows zero: at least one must be positive|[Ss]ample weights must contain"),
         (np.ones(59), r"sample_weight.*\(59,\).*\(60,\)"),
         (np.ones((60, 2)), r"sample_weight has the shape \(60, 2\); it must be \(60,\)"),
         (with_value(np.ones(60), np.nan), r"sample_weight contains NaN"),
@@ -209,7 +209,7 @@ def test_early_stopping_that_holds_out_all_rows_of_positive_weight(solver):
         ({0: 1.0, "spam": 2.0}, r"class_weight names \['spam'\].*no weight for \[1\]"),
         ({0: -1.0, 1: 1.0}, r"class_weight=.*-1\.0.*not negative"),
         ({0: np.nan, 1: 1.0}, r"class_weight=.*nan.*finite"),
-        ({0: 0.0, 1: 0.0}, r"weights of all rows are zero"),
+        ({0: 0.0, 1: 0.0}, r"^class_weight makes the weights of all rows zero"),
         ([{0: 1.0, 1: 1.0}], r"class_weight=.*'balanced' or a dict"),
         ("auto", r"'class_weight' parameter.*'balanced'.*Got 'auto'"),
         (2.0, r"'class_weight' parameter.*'balanced'.*Got 2\.0"),

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def test_divergence_keeps_the_weights_of_the_last_finite_epoch():
     X, y = linear_rule("binary")
-    with pytest.warns(ConvergenceWarning, match=r"diverged.*learning_rate_init=1000") as record:
+    with pytest.warns(ConvergenceWarning, match=r"diverged.*learning_rate_init, now 1000") as record:
         clf = diverging().fit(X, y)
     assert 1 < clf.n_iter_ < 30
     assert f"iteration {clf.n_iter_ + 1}" in str(record[0].message)

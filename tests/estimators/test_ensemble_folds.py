@@ -50,12 +50,12 @@ def test_a_class_with_fewer_rows_than_folds_gives_no_warning():
 @pytest.mark.parametrize(
     ("target", "n", "cv", "n_folds", "match"),
     [
-        ("binary", 6, 5, 3, "cv=5 folds are more than any class has rows, 3: there are 3"),
-        ("binary", 4, 5, 2, "cv=5 folds are more than any class has rows, 2: there are 2"),
-        ("binary", 2, 5, 1, "cv=5 folds are more than any class has rows, 1: there are none"),
-        ("binary", 1, 2, 1, "cv=2 folds are more than any class has rows, 1: there are none"),
-        ("multilabel", 3, 5, 3, "cv=5 folds are more than there are rows, 3: there are 3"),
-        ("multilabel", 1, 5, 1, "cv=5 folds are more than there are rows, 1: there are none"),
+        ("binary", 6, 5, 3, "cv=5 asks for more folds than any class has rows, 3: 3 folds are made"),
+        ("binary", 4, 5, 2, "cv=5 asks for more folds than any class has rows, 2: 2 folds are made"),
+        ("binary", 2, 5, 1, "cv=5 asks for more folds than any class has rows, 1: no folds are made"),
+        ("binary", 1, 2, 1, "cv=2 asks for more folds than any class has rows, 1: no folds are made"),
+        ("multilabel", 3, 5, 3, "cv=5 asks for more folds than there are rows, 3: 3 folds are made"),
+        ("multilabel", 1, 5, 1, "cv=5 asks for more folds than there are rows, 1: no folds are made"),
     ],
 )
 def test_tiny_data_have_fewer_folds_with_a_warning(target, n, cv, n_folds, match):
@@ -88,9 +88,9 @@ def test_rows_of_weight_zero_have_no_effect_without_folds():
     X, y = even_folds("binary")
     weight = np.zeros(len(X))
     weight[:7] = 1.0
-    with pytest.warns(UserWarning, match="there are none"):
+    with pytest.warns(UserWarning, match="no folds are made"):
         clf = small(batch_size=3).fit(X, y, sample_weight=weight, groups=np.zeros(len(X)))
-    with pytest.warns(UserWarning, match="there are none"):
+    with pytest.warns(UserWarning, match="no folds are made"):
         without = small(batch_size=3).fit(X[:7], y[:7], groups=np.zeros(7))
     assert_allclose(clf.predict_proba(X), without.predict_proba(X), rtol=1e-6)
 

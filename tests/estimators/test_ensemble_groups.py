@@ -113,13 +113,13 @@ def test_metadata_routing_does_not_ask_for_groups_that_are_not_used():
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize(("n_groups", "there_are"), [(3, "3"), (1, "none")])
+@pytest.mark.parametrize(("n_groups", "there_are"), [(3, "3"), (1, "no")])
 def test_few_groups_make_fewer_folds_with_a_warning(n_groups, there_are, target):
     X, y = even_folds(target)
     groups = np.arange(100) % n_groups
     clf = small()
     with pytest.warns(
-        UserWarning, match=f"cv=5 folds are more than there are groups, {n_groups}: there are {there_are}"
+        UserWarning, match=f"cv=5 asks for more folds than there are groups, {n_groups}: {there_are} folds are made"
     ):
         clf.fit(X, y, groups=groups)
     assert len(clf.members_) == n_groups

@@ -211,7 +211,7 @@ def test_members_are_usable_alone(solver):
 def test_without_folds_the_member_equals_a_network_trained_alone():
     X, y = even_folds("multiclass", 3)
     y[:] = [0, 1, 2]
-    with pytest.warns(UserWarning, match="cv=5 folds are more than any class has rows, 1: there are none"):
+    with pytest.warns(UserWarning, match="cv=5 asks for more folds than any class has rows, 1: no folds are made"):
         clf = small(batch_size=2).fit(X, y)
     (member,) = clf.members_
     other = clone(member).fit(X, y)

@@ -217,7 +217,7 @@ def test_class_weights_of_several_labels_multiply(kind):
         (np.r_[np.ones(59), np.nan], "sample_weight contains NaN"),
         (np.ones(59), r"sample_weight has the shape \(59,\); it must be \(60,\)"),
         (np.ones((60, 2)), r"sample_weight has the shape \(60, 2\)"),
-        (np.zeros(60), "The weights of all rows are zero by sample_weight"),
+        (np.zeros(60), "sample_weight makes the weights of all rows zero"),
     ],
     ids=["negative", "nan", "too few", "2-d", "all zero"],
 )

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 REMEDIES = {
     "scoring": "set scoring='loss'",
     "scale": "StandardScaler",
-    "alpha": "lower alpha=",
-    "rate": "lower learning_rate_init=",
+    "alpha": "lower alpha, now ",
+    "rate": "lower learning_rate_init, now ",
     "longer": "train longer",
 }
 
@@ -674,9 +674,9 @@ def test_the_strength_of_the_penalty_is_that_of_a_batch_of_mean_weight(params, s
 @pytest.mark.parametrize(
     ("params", "size", "expected"),
     [
-        ({}, 1.0, "lower learning_rate_init=0.001"),
-        ({}, 1e6, "scale the features, .*StandardScaler; lower learning_rate_init=0.001"),
-        ({"alpha": 1e6}, 1.0, "lower alpha=1000000.0; lower learning_rate_init"),
+        ({}, 1.0, "lower learning_rate_init, now 0.001"),
+        ({}, 1e6, "scale the features, .*StandardScaler; lower learning_rate_init, now 0.001"),
+        ({"alpha": 1e6}, 1.0, "lower alpha, now 1000000.0; lower learning_rate_init"),
         ({"solver": "lbfgs", "solver_options": {"maxls": 1}}, 1.0, r"give other solver_options=\{'maxls': 1\}"),
         ({"solver": "lbfgs"}, 1.0, "check the activation and coef_init"),
     ],

@@ -109,7 +109,7 @@ def test_divergence_stops_in_that_epoch_and_keeps_the_last_finite_one(batch, val
     assert_array_equal(on.params.vector, whole.params.vector)
     assert "not finite in iteration 3" in outcome.warning
     assert outcome.wants_advice  # on the data
-    assert "learning_rate_init=0.1" in outcome.warning
+    assert "learning_rate_init, now 0.1" in outcome.warning
 
 
 def test_divergence_during_early_stopping_keeps_the_best_parameters(mini_batches, LeastSquares, run, Trace):

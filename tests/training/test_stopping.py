@@ -179,7 +179,9 @@ def test_partial_fit_warns_when_its_schedule_has_come_to_zero(name, solver, line
     before = clone(clf).partial_fit(X, y, classes=[0, 1, 2])
     before.coefs_, before.intercepts_ = clf.coefs_, clf.intercepts_
     for _ in range(2):
-        with pytest.warns(UserWarning, match=r"come to 0 after max_iter=3 epochs.*Raise max_iter") as caught:
+        with pytest.warns(
+            UserWarning, match=r"is 0 now: all calls together have made max_iter=3 epochs.*Raise max_iter"
+        ) as caught:
             clf.partial_fit(X, y)
         assert f"learning_rate={schedule!r}" in str(caught[0].message)
         assert caught[0].filename == __file__
@@ -206,7 +208,7 @@ def test_partial_fit_goes_on_for_ever_if_the_schedule_has_no_zero(name, solver, 
 def test_partial_fit_after_a_fit_is_at_the_end_of_its_schedule(solver, linear_rule):
     X, y = linear_rule()
     clf = small(solver=solver, learning_rate="linear").fit(X, y)
-    with pytest.warns(UserWarning, match="come to 0 after max_iter=6 epochs"):
+    with pytest.warns(UserWarning, match="is 0 now: all calls together have made max_iter=6 epochs"):
         clf.partial_fit(X, y)
 
 

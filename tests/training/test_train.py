@@ -293,7 +293,9 @@ def test_a_schedule_that_has_ended_gives_a_warning(rows):
     recipe = small_recipe(learning_rate="linear", max_iter=2)
     rng = np.random.RandomState(0)
     params, _, parts = one_epoch_at_a_time(recipe, rows, 2)
-    with pytest.warns(UserWarning, match=r"learning_rate='linear' has come to 0 after max_iter=2 epochs"):
+    with pytest.warns(
+        UserWarning, match=r"learning_rate='linear' is 0 now: all calls together have made max_iter=2 epochs"
+    ):
         train(recipe.for_one_epoch(), params, rows, state=State([rng], 120, True, parts))
     # Another call of fit begins its schedule again.
     train(recipe, params, rows, state=State([rng], 120, True))
@@ -378,7 +380,7 @@ def test_a_member_that_diverges_is_left_behind_with_advice(X, y):
 
 def test_a_stack_that_is_never_finite_is_an_error(rows):
     recipe = small_recipe(learning_rate_init=1e300)
-    with np.errstate(all="ignore"), pytest.raises(NothingTrainedError, match="lower learning_rate_init=1e\\+300"):
+    with np.errstate(all="ignore"), pytest.raises(NothingTrainedError, match="lower learning_rate_init, now 1e\\+300"):
         train_stack(recipe, rows)
 
 
