@@ -1,0 +1,641 @@
+"""One batch: value and gradient of the objective, steps 1 to 4 of the algorithm.
+
+`BatchKernel` does what `skbp._network.objective.Objective` does with NumPy, for the activations and losses of this package
+and rows in one array. The equations have the numbers of `skbp._network.equations`.
+
+A batch is done in two jobs (see pool.pyx). The tasks of the first are shares of the rows: each gathers its rows, runs them
+forward, computes the loss and carries delta back to the first layer. The tasks of the second are blocks of the gradient:
+each needs all rows. A small batch is one share. Then its one task does everything. The number of shares depends on the size
+of the batch and the number of threads, and not on what the threads do. So results are repeatable bit for bit.
+
+A stack has such tasks for each member. All arrays are in C order, and member m of an array starts m times its size further.
+"""
+
+from libc.math cimport isfinite
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm, sgemv
+
+cimport numpy as cnp
+
+from skbp._core cimport elementwise, pool
+from skbp._core.elementwise cimport real
+
+import numpy as np
+
+from skbp._core.elementwise import ACTIVATIONS
+
+cnp.import_array()
+
+# A share has at least this many multiplications in one pass through all layers. Smaller shares take less time than it takes
+# to hand them over.
+cdef double LEAST_SHARE = 2.0**18
+
+cdef enum:
+    MOST_SHARES = 64
+
+# What a call computes.
+cdef enum Extent:
+    LOGITS
+    LOSSES
+    GRADIENT
+
+
+cdef struct Layer:
+    int fan_in
+    int fan_out
+    int activation
+    bint keeps_z
+    double alpha
+    # Of member 0, and the bytes to the next member.
+    char *weight
+    char *bias
+    Py_ssize_t weight_step
+    Py_ssize_t bias_step
+    char *weight_gradient
+    char *bias_gradient
+    Py_ssize_t weight_gradient_step
+    Py_ssize_t bias_gradient_step
+    # Of shape (members, rows, fan_out). NULL where the tape has none.
+    char *z
+    char *a
+    char *factor
+    char *dropped
+    char *delta
+
+
+cdef struct Net:
+    int n_layers
+    int n_members
+    int size
+    Layer *layers
+    bint softmax
+    double smoothing
+    double most_strength
+    # The rows. X is NULL if the weighted sums of the first layer are given.
+    char *X
+    Py_ssize_t row_step
+    Py_ssize_t column_step
+    char *target
+    Py_ssize_t target_step
+    int target_size
+    double *weight
+    # The batch.
+    Extent extent
+    int n_rows
+    int n_shares
+    Py_ssize_t start
+    char *indices
+    Py_ssize_t indices_step
+    double *totals
+    bint further
+    char *gathered
+    char *gathered_target
+    char *losses
+    double *values
+    int *overflows
+
+
+cdef inline void _multiply(
+    bint left_is_transposed, bint right_is_transposed, int m, int n, int k,
+    real *left, int left_step, real *right, int right_step, real beta, real *out, int out_step,
+) noexcept nogil:
+    """out = left @ right + beta * out. `out` is of shape (m, n), and k is the length of the sums.
+
+    BLAS counts along columns first. For it these arrays are the transposed ones, and it computes right' @ left'.
+    """
+    cdef real one = 1
+    cdef int step = 1
+    cdef char first, second
+    if n == 1 and not right_is_transposed and right_step == 1 and out_step == 1:
+        # One output: a product with a vector.
+        first = b"N" if left_is_transposed else b"T"
+        if real is float:
+            sgemv(&first, &m if left_is_transposed else &k, &k if left_is_transposed else &m, &one, left, &left_step, right, &step, &beta, out, &step)
+        else:
+            dgemv(&first, &m if left_is_transposed else &k, &k if left_is_transposed else &m, &one, left, &left_step, right, &step, &beta, out, &step)
+        return
+    first = b"T" if right_is_transposed else b"N"
+    second = b"T" if left_is_transposed else b"N"
+    if real is float:
+        sgemm(&first, &second, &n, &m, &k, &one, right, &right_step, left, &left_step, &beta, out, &out_step)
+    else:
+        dgemm(&first, &second, &n, &m, &k, &one, right, &right_step, left, &left_step, &beta, out, &out_step)
+
+
+cdef inline real *_of_member(char *array, Py_ssize_t n, int member, real *like) noexcept nogil:
+    """Where the n numbers of a member start."""
+    return <real *>array + n * member
+
+
+cdef inline Py_ssize_t _row(Net *net, int member, Py_ssize_t i) noexcept nogil:
+    """The number of the i-th row of the batch in X."""
+    if net.indices == NULL:
+        return net.start + i
+    return (<Py_ssize_t *>(net.indices + member * net.indices_step))[i]
+
+
+cdef real *_input(Net *net, int member, int begin, int end, int *step, real *like) noexcept nogil:
+    """The rows of a share: in X if they lie there one after the other, else gathered."""
+    cdef int n_features = net.layers[0].fan_in
+    cdef int i, j
+    cdef real *to
+    cdef char *row
+    if net.indices == NULL and net.column_step == sizeof(real):
+        step[0] = <int>(net.row_step // sizeof(real))
+        return <real *>(net.X + (net.start + begin) * net.row_step)
+    step[0] = n_features
+    to = _of_member(net.gathered, <Py_ssize_t>net.n_rows * n_features, member, like) + <Py_ssize_t>begin * n_features
+    return to
+
+
+cdef void _gather(Net *net, int member, int begin, int end, real *like) noexcept nogil:
+    """Copy the rows and the targets of a share."""
+    cdef int n_features = net.layers[0].fan_in
+    cdef int i, j, step
+    cdef char *row
+    cdef real *to
+    cdef char *to_target
+    if net.X != NULL and not (net.indices == NULL and net.column_step == sizeof(real)):
+        to = _input(net, member, begin, end, &step, like)
+        for i in range(begin, end):
+            row = net.X + _row(net, member, i) * net.row_step
+            if net.column_step == sizeof(real):
+                memcpy(to, row, n_features * sizeof(real))
+            else:
+                for j in range(n_features):
+                    to[j] = (<real *>(row + j * net.column_step))[0]
+            to += n_features
+    if net.target != NULL and net.indices != NULL:
+        to_target = net.gathered_target + (<Py_ssize_t>net.n_rows * member + begin) * net.target_step
+        for i in range(begin, end):
+            memcpy(to_target, net.target + _row(net, member, i) * net.target_step, net.target_step)
+            to_target += net.target_step
+
+
+cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcept nogil:
+    """Equations (1), (2) and (13) for a share."""
+    cdef int n = end - begin, k, i, j, step, width, n_block
+    cdef Layer *layer
+    cdef real *below = NULL
+    cdef real *z
+    cdef real *a
+    cdef real *bias
+    cdef real *factor
+    cdef real *dropped
+    cdef real check
+    cdef Py_ssize_t at
+    if net.X != NULL:
+        below = _input(net, member, begin, end, &step, like)
+    for k in range(net.n_layers):
+        layer = &net.layers[k]
+        width = layer.fan_out
+        at = (<Py_ssize_t>net.n_rows * member + begin) * width
+        z = <real *>layer.z + at
+        a = <real *>layer.a + at
+        bias = <real *>(layer.bias + member * layer.bias_step)
+        if below != NULL:
+            _multiply(
+                False, False, n, width, layer.fan_in,
+                below, step, <real *>(layer.weight + member * layer.weight_step), width, 0, z, width,
+            )  # (1)
+        n_block = max(1, 512 // width)
+        check = 0
+        for i in range(n):
+            _add(z + <Py_ssize_t>i * width, bias, width)
+        if net.extent == LOGITS and not isfinite(_total(z, <Py_ssize_t>n * width)):
+            net.overflows[0] = 1
+        if k == net.n_layers - 1:
+            return
+        if layer.keeps_z:
+            memcpy(a, z, <Py_ssize_t>n * width * sizeof(real))
+        elementwise.activate(layer.activation, a, <Py_ssize_t>n * width)  # (2)
+        below, step = a, width
+        if layer.factor != NULL:
+            factor, dropped = <real *>layer.factor + at, <real *>layer.dropped + at
+            for i in range(n * width):
+                dropped[i] = a[i] * factor[i]  # (13)
+            below = dropped
+
+
+cdef inline void _add(real *to, const real *numbers, int n) noexcept nogil:
+    cdef int j
+    for j in range(n):
+        to[j] = to[j] + numbers[j]
+
+
+cdef inline real _total(const real *x, Py_ssize_t n) noexcept nogil:
+    """The sum of all, in eight lanes."""
+    cdef real lanes[8]
+    cdef Py_ssize_t i, k
+    cdef real total = 0
+    for k in range(8):
+        lanes[k] = 0
+    for i in range(n // 8):
+        for k in range(8):
+            lanes[k] = lanes[k] + x[8 * i + k]
+    for i in range(n - n % 8, n):
+        total = total + x[i]
+    for k in range(8):
+        total = total + lanes[k]
+    return total
+
+
+cdef double _loss(Net *net, int member, int begin, int end, real *like) noexcept nogil:
+    """Equations (3) and (4) for a share. Returns its part of the mean loss."""
+    cdef Layer *last = &net.layers[net.n_layers - 1]
+    cdef int n = end - begin, width = last.fan_out, i, j
+    cdef Py_ssize_t first = <Py_ssize_t>net.n_rows * member + begin
+    cdef real *z = <real *>last.z + first * width
+    cdef real *delta = <real *>last.delta + first * width
+    cdef real *losses = <real *>net.losses + first
+    cdef char *target
+    cdef double total = net.totals[member], value = 0.0, share
+    cdef real factor
+    if net.indices == NULL:
+        target = net.target + (net.start + begin) * net.target_step
+    else:
+        target = net.gathered_target + first * net.target_step
+    if net.softmax:
+        elementwise.softmax_loss(z, delta, target, net.target_size, <real>net.smoothing, losses, n, width)
+    else:
+        elementwise.logistic_loss(z, delta, target, <real>net.smoothing, losses, n, width)
+    if net.extent == LOSSES:
+        return 0.0
+    if net.weight == NULL:
+        factor = <real>(1.0 / total)
+        for i in range(n):
+            value += losses[i]
+        for i in range(n * width):
+            delta[i] = delta[i] * factor
+        return value / total
+    for i in range(n):
+        share = net.weight[_row(net, member, begin + i)] / total
+        value += losses[i] * share
+        factor = <real>share
+        for j in range(width):
+            delta[i * width + j] = delta[i * width + j] * factor
+    return value
+
+
+cdef void _backward(Net *net, int member, int begin, int end, real *like) noexcept nogil:
+    """Equation (5) for a share."""
+    cdef int n = end - begin, k, i, j, width
+    cdef Layer *layer
+    cdef Layer *below
+    cdef real *delta
+    cdef real *error
+    cdef real *weight
+    cdef real *factor
+    cdef real d
+    cdef Py_ssize_t first = <Py_ssize_t>net.n_rows * member + begin
+    for k in range(net.n_layers - 1, 0, -1):
+        layer, below = &net.layers[k], &net.layers[k - 1]
+        width = below.fan_out
+        delta = <real *>layer.delta + first * layer.fan_out
+        error = <real *>below.delta + first * width
+        weight = <real *>(layer.weight + member * layer.weight_step)
+        if layer.fan_out == 1:
+            for i in range(n):
+                d = delta[i]
+                for j in range(width):
+                    error[<Py_ssize_t>i * width + j] = d * weight[j]
+        else:
+            _multiply(False, True, n, width, layer.fan_out, delta, layer.fan_out, weight, layer.fan_out, 0, error, width)
+        if below.factor != NULL:
+            factor = <real *>below.factor + first * width
+            for i in range(n * width):
+                error[i] = error[i] * factor[i]
+        elementwise.multiply_by_slope(
+            below.activation, <real *>(below.z if below.keeps_z else below.a) + first * width, error, <Py_ssize_t>n * width
+        )
+
+
+cdef double _gradient(Net *net, int member, int k, int begin, int end, real *like) noexcept nogil:
+    """Equations (6) and (7) for some of the inputs of a layer. Returns their part of the penalty."""
+    cdef Layer *layer = &net.layers[k]
+    cdef int n = net.n_rows, width = layer.fan_out, i, j, step
+    cdef Py_ssize_t of_member = <Py_ssize_t>n * member
+    cdef real *delta = <real *>layer.delta + of_member * width
+    cdef real *gradient = <real *>(layer.weight_gradient + member * layer.weight_gradient_step) + <Py_ssize_t>begin * width
+    cdef real *weight = <real *>(layer.weight + member * layer.weight_step) + <Py_ssize_t>begin * width
+    cdef real *bias_gradient
+    cdef real *below
+    cdef real strength, beta = 1 if net.further else 0
+    cdef double penalty = 0.0
+    if begin == 0:
+        bias_gradient = <real *>(layer.bias_gradient + member * layer.bias_gradient_step)
+        if width == 1:
+            bias_gradient[0] = beta * bias_gradient[0] + _total(delta, n) if net.further else _total(delta, n)
+        else:
+            if not net.further:
+                for j in range(width):
+                    bias_gradient[j] = 0
+            for i in range(n):
+                _add(bias_gradient, delta + <Py_ssize_t>i * width, width)  # (7)
+    if k == 0:
+        if net.X == NULL:
+            return 0.0
+        below = _input(net, member, 0, n, &step, like)
+    else:
+        below = <real *>(net.layers[k - 1].dropped if net.layers[k - 1].factor != NULL else net.layers[k - 1].a) + of_member * layer.fan_in
+        step = layer.fan_in
+    if layer.alpha != 0.0 and not net.further:
+        strength = <real>min(layer.alpha / net.totals[member], net.most_strength)
+        for i in range(end - begin):
+            penalty += strength * _scale_row(gradient + <Py_ssize_t>i * width, weight + <Py_ssize_t>i * width, strength, width)
+        beta = 1
+    _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient, width)
+    return 0.5 * penalty
+
+
+cdef inline real _scale_row(real *to, const real *weight, real strength, int n) noexcept nogil:
+    """Write strength times weight. Returns the sum of squares of weight."""
+    cdef real lanes[8]
+    cdef real total = 0
+    cdef int i, k
+    for k in range(8):
+        lanes[k] = 0
+    for i in range(n):
+        to[i] = weight[i] * strength
+    for i in range(n // 8):
+        for k in range(8):
+            lanes[k] = lanes[k] + weight[8 * i + k] * weight[8 * i + k]
+    for i in range(n - n % 8, n):
+        total = total + weight[i] * weight[i]
+    for k in range(8):
+        total = total + lanes[k]
+    return total
+
+
+cdef inline void _sweep(Net *net, int number, real *like) noexcept nogil:
+    """One share of the rows of one member, and if it is the only one, the gradient too."""
+    cdef int member = number // net.n_shares, share = number % net.n_shares, k
+    cdef int begin = <int>(<Py_ssize_t>net.n_rows * share // net.n_shares)
+    cdef int end = <int>(<Py_ssize_t>net.n_rows * (share + 1) // net.n_shares)
+    cdef double value
+    _gather(net, member, begin, end, like)
+    _forward(net, member, begin, end, like)
+    if net.extent == LOGITS:
+        return
+    value = _loss(net, member, begin, end, like)
+    if net.extent == GRADIENT:
+        _backward(net, member, begin, end, like)
+        if net.n_shares == 1:
+            for k in range(net.n_layers):
+                value += _gradient(net, member, k, 0, net.layers[k].fan_in, like)
+    net.values[number] = value
+
+
+cdef inline void _gradient_block(Net *net, int number, real *like) noexcept nogil:
+    """One block of the gradient: some inputs of one layer of one member. Blocks of the first layer come first."""
+    cdef int block = number % net.n_shares
+    cdef int k = (number // net.n_shares) % net.n_layers
+    cdef int member = number // (net.n_shares * net.n_layers)
+    cdef int fan_in = net.layers[k].fan_in
+    cdef int begin = <int>(<Py_ssize_t>fan_in * block // net.n_shares)
+    cdef int end = <int>(<Py_ssize_t>fan_in * (block + 1) // net.n_shares)
+    net.values[net.n_members * net.n_shares + number] = _gradient(net, member, k, begin, end, like) if begin < end else 0.0
+
+
+cdef void _sweep_task(void *job, int number) noexcept nogil:
+    cdef Net *net = <Net *>job
+    if net.size == sizeof(float):
+        _sweep(net, number, <float *>NULL)
+    else:
+        _sweep(net, number, <double *>NULL)
+
+
+cdef void _gradient_task(void *job, int number) noexcept nogil:
+    cdef Net *net = <Net *>job
+    if net.size == sizeof(float):
+        _gradient_block(net, number, <float *>NULL)
+    else:
+        _gradient_block(net, number, <double *>NULL)
+
+
+cdef class BatchKernel:
+    """Value and gradient of the objective for one batch, or the logits of some rows.
+
+    Parameters
+    ----------
+    weights, biases : lists of L arrays
+        In C order, of one type, float32 or float64. The kernel reads them at each call. A stack has a leading axis of members.
+    activations : sequence of str
+        The names of L - 1 activations of this package.
+    softmax : bool
+        Whether the loss is that of classes that exclude each other. Otherwise it is the logistic loss.
+    label_smoothing : float
+    alpha : sequence of L floats
+        The strength of the penalty for each layer.
+    most_strength : float
+        alpha / S is at most this.
+    n_threads : int
+        The most threads that share a batch.
+    """
+
+    cdef Net net
+    cdef int n_threads
+    cdef double multiplications
+    cdef Py_ssize_t capacity
+    cdef object network, gradient, tape, rows, room
+    cdef cnp.ndarray totals, values
+    cdef int overflow
+
+    def __cinit__(self, weights, biases, activations, *, softmax=True, label_smoothing=0.0, alpha=(), most_strength=0.0, n_threads=1):
+        cdef int n_layers = len(weights), k
+        cdef Layer *layer
+        dtype = weights[0].dtype
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"weights of type {dtype}")
+        self.net.layers = <Layer *>calloc(n_layers, sizeof(Layer))
+        if self.net.layers == NULL:
+            raise MemoryError
+        self.net.n_layers, self.net.size = n_layers, dtype.itemsize
+        self.net.n_members = weights[0].shape[0] if weights[0].ndim == 3 else 1
+        self.net.softmax, self.net.smoothing, self.net.most_strength = softmax, label_smoothing, most_strength
+        self.net.overflows = &self.overflow
+        self.n_threads = pool.at_most(n_threads) if n_threads > 1 else 1
+        self.network = weights, biases
+        for k in range(n_layers):
+            layer = &self.net.layers[k]
+            layer.fan_in, layer.fan_out = weights[k].shape[weights[k].ndim - 2], weights[k].shape[weights[k].ndim - 1]
+            layer.weight, layer.weight_step = _data(weights[k], dtype), _step(weights[k], 3)
+            layer.bias, layer.bias_step = _data(biases[k], dtype), _step(biases[k], 2)
+            if k < n_layers - 1:
+                layer.activation = ACTIVATIONS[activations[k]]
+            layer.alpha = alpha[k] if alpha else 0.0
+            self.multiplications += <double>layer.fan_in * layer.fan_out
+        self.totals = np.ones(self.net.n_members)
+        self.net.totals = <double *>cnp.PyArray_DATA(self.totals)
+        self.values = np.zeros(self.net.n_members * MOST_SHARES * (n_layers + 1))
+        self.net.values = <double *>cnp.PyArray_DATA(self.values)
+
+    def __dealloc__(self):
+        free(self.net.layers)
+
+    def write_gradient_to(self, weights, biases):
+        """Set the arrays that take the gradient: lists of L arrays of the shapes of the parameters."""
+        cdef Layer *layer
+        cdef int k
+        dtype = self.network[0][0].dtype
+        for k in range(self.net.n_layers):
+            layer = &self.net.layers[k]
+            layer.weight_gradient, layer.weight_gradient_step = _data(weights[k], dtype), _step(weights[k], 3)
+            layer.bias_gradient, layer.bias_gradient_step = _data(biases[k], dtype), _step(biases[k], 2)
+        self.gradient = weights, biases
+
+    def use_tape(self, tape):
+        """Set the buffers. A batch has at most as many rows as the tape.
+
+        Parameters
+        ----------
+        tape : skbp._network.tape.Tape
+        """
+        cdef Layer *layer
+        cdef int k
+        cdef Py_ssize_t n = tape.n_rows * self.net.n_members
+        dtype = self.network[0][0].dtype
+        for k in range(self.net.n_layers):
+            layer = &self.net.layers[k]
+            z, a = tape.z[k + 1], tape.a[k + 1]
+            layer.z, layer.a, layer.keeps_z = _data(z, dtype), _data(a, dtype), z is not a
+            layer.delta = _data(tape.delta[k + 1], dtype) if tape.delta else NULL
+            factor = tape.factor[k + 1]
+            layer.factor = _data(factor, dtype) if factor is not None else NULL
+            layer.dropped = _data(tape.input[k + 1], dtype)
+        last = max(8, self.net.layers[self.net.n_layers - 1].fan_out)
+        self.room = [
+            np.empty((n, self.net.layers[0].fan_in), dtype), np.empty((n, last), np.uint8), np.empty(n, dtype),
+        ]
+        self.net.gathered = _data(self.room[0], dtype)
+        self.net.gathered_target = _data(self.room[1], np.dtype(np.uint8))
+        self.net.losses = _data(self.room[2], dtype)
+        self.tape, self.capacity = tape, tape.n_rows
+
+    def use_rows(self, cnp.ndarray X, cnp.ndarray target, cnp.ndarray weight):
+        """Set the rows that batches are taken from.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features), or None
+            None says that the tape holds the weighted sums of the first layer, without the bias, before each call. The
+            kernel then leaves out the gradient by the weights of the first layer.
+        target : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
+            Integers, the classes, or booleans. None if only logits are asked for.
+        weight : ndarray of float64 of shape (n_rows,), or None
+        """
+        self.net.X = NULL
+        if X is not None:
+            if X.dtype != self.network[0][0].dtype or cnp.PyArray_NDIM(X) != 2 or cnp.PyArray_DIM(X, 1) != self.net.layers[0].fan_in:
+                raise TypeError(f"X of type {X.dtype} does not fit the network")
+            self.net.X = <char *>cnp.PyArray_DATA(X)
+            self.net.row_step, self.net.column_step = cnp.PyArray_STRIDE(X, 0), cnp.PyArray_STRIDE(X, 1)
+        self.net.target = NULL
+        if target is not None:
+            target = np.ascontiguousarray(target)
+            self.net.target = <char *>cnp.PyArray_DATA(target)
+            self.net.target_size = target.itemsize
+            self.net.target_step = cnp.PyArray_STRIDE(target, 0)
+        self.net.weight = NULL
+        if weight is not None:
+            weight = np.ascontiguousarray(weight, dtype=np.float64)
+            self.net.weight = <double *>cnp.PyArray_DATA(weight)
+        self.rows = X, target, weight
+
+    def value_and_gradient(self, indices, total, bint further=False):
+        """The mean loss of a batch and the penalty. Writes the gradient.
+
+        Parameters
+        ----------
+        indices : slice of step 1, or ndarray of int of shape (*members, n_rows)
+        total : float, or ndarray of shape (n_members,)
+            S, the sum of the weights.
+        further : bool, default=False
+            Whether to add to the gradient of an earlier batch of the same step, without a penalty.
+
+        Returns
+        -------
+        value : float, or ndarray of shape (n_members,)
+        """
+        cdef int member, k, n_blocks
+        cdef double value
+        self._set_total(total)
+        self._run(indices, GRADIENT, further)
+        n_blocks = self.net.n_layers * self.net.n_shares if self.net.n_shares > 1 else 0
+        members = []
+        for member in range(self.net.n_members):
+            value = 0.0
+            for k in range(self.net.n_shares):
+                value += self.net.values[member * self.net.n_shares + k]
+            for k in range(n_blocks):
+                value += self.net.values[self.net.n_members * self.net.n_shares + member * n_blocks + k]
+            if self.network[0][0].ndim == 2:
+                return value
+            members.append(value)
+        return np.array(members)
+
+    def row_losses(self, indices):
+        """The loss of each row, in the shape of the indices. The next call overwrites it."""
+        self._run(indices, LOSSES, False)
+        losses = self.room[2][: self.net.n_rows * self.net.n_members]
+        return losses.reshape(self.net.n_members, -1) if self.network[0][0].ndim == 3 else losses
+
+    def logits(self, indices):
+        """Write the logits of some rows to the tape. Returns whether all weighted sums are finite."""
+        self.overflow = 0
+        self._run(indices, LOGITS, False)
+        return not self.overflow
+
+    cdef int _set_total(self, total) except -1:
+        if self.net.n_members == 1 and isinstance(total, float):
+            self.net.totals[0] = total
+        else:
+            self.totals[:] = total
+        return 0
+
+    cdef int _run(self, indices, Extent extent, bint further) except -1:
+        cdef Net *net = &self.net
+        cdef int n_threads
+        cdef Py_ssize_t n_rows
+        cdef cnp.ndarray array
+        cdef double work
+        if isinstance(indices, slice):
+            net.indices, net.start = NULL, indices.start
+            n_rows = indices.stop - net.start
+        else:
+            array = indices
+            n_rows = cnp.PyArray_DIM(array, cnp.PyArray_NDIM(array) - 1)
+            if array.dtype != np.intp or cnp.PyArray_STRIDE(array, cnp.PyArray_NDIM(array) - 1) != sizeof(Py_ssize_t):
+                array = np.ascontiguousarray(array, dtype=np.intp)
+            net.indices = <char *>cnp.PyArray_DATA(array)
+            net.indices_step = cnp.PyArray_STRIDE(array, 0) if cnp.PyArray_NDIM(array) == 2 else 0
+        if n_rows > self.capacity:
+            raise ValueError(f"{n_rows} rows for a tape of {self.capacity}")
+        net.n_rows, net.extent, net.further = <int>n_rows, extent, further
+        work = n_rows * self.multiplications
+        net.n_shares = max(1, min(self.n_threads, MOST_SHARES, n_rows, <int>min(work / LEAST_SHARE, 1e6)))
+        if net.n_members % self.n_threads == 0:
+            net.n_shares = 1
+        n_threads = max(1, min(self.n_threads, <int>min(work * net.n_members / LEAST_SHARE, 1e6)))
+        with nogil:
+            pool.run_tasks(_sweep_task, net, net.n_members * net.n_shares, n_threads)
+            if extent == GRADIENT and net.n_shares > 1:
+                pool.run_tasks(_gradient_task, net, net.n_members * net.n_layers * net.n_shares, n_threads)
+        return 0
+
+
+cdef char *_data(array, dtype) except NULL:
+    """The memory of an array in C order. Members may have other numbers between them."""
+    cdef cnp.ndarray found = array
+    if found.dtype != dtype:
+        raise TypeError(f"an array of type {found.dtype} in a network of type {dtype}")
+    if not (found[0] if found.ndim and not found.flags.c_contiguous else found).flags.c_contiguous:
+        raise ValueError("an array that is not in C order")
+    return <char *>cnp.PyArray_DATA(found)
+
+
+cdef Py_ssize_t _step(array, int n_dims) except -1:
+    """The bytes from one member to the next."""
+    return array.strides[0] if array.ndim == n_dims else 0

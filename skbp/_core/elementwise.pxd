@@ -1,0 +1,13 @@
+ctypedef fused real:
+    float
+    double
+
+# Numbers of the activations and losses, as the tables in elementwise.pyx give them.
+cdef void activate(int activation, real *a, Py_ssize_t n) noexcept nogil
+cdef void multiply_by_slope(int activation, const real *a, real *delta, Py_ssize_t n) noexcept nogil
+cdef void softmax_loss(
+    const real *logits, real *out, const char *target, int itemsize, real smoothing, real *losses, Py_ssize_t n_rows, Py_ssize_t width
+) noexcept nogil
+cdef void logistic_loss(
+    const real *logits, real *out, const char *target, real smoothing, real *losses, Py_ssize_t n_rows, Py_ssize_t width
+) noexcept nogil

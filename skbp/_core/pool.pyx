@@ -1,0 +1,205 @@
+"""Threads that share the tasks of a job.
+
+A job is a number of tasks, none of which waits for another. The thread that brings a job also works on it: it takes tasks
+until none is left. Other threads take tasks too if they come in time. So nobody ever waits for a thread that has not begun.
+The caller waits only for tasks that another thread is working on.
+
+OpenMP would wait at the end of each job until every thread has arrived, with or without work. On busy cores a thread may
+need some milliseconds to arrive, a hundred times as long as a small batch takes. After a fork, GNU's OpenMP hangs.
+
+A thread without work looks for a new job for a short while, then sleeps. Python's own locks wake it: they need no
+interpreter and exist on every system. If the caller has to wait for a late task, the processors are busy. Then the next jobs
+run on the caller's thread alone, for a while that doubles each time. Which thread runs a task never changes a result.
+"""
+
+from libc.stdint cimport uint64_t
+
+cdef extern from "Python.h":
+    ctypedef void *PyThread_type_lock
+    PyThread_type_lock PyThread_allocate_lock() nogil
+    int PyThread_acquire_lock(PyThread_type_lock, int) nogil
+    void PyThread_release_lock(PyThread_type_lock) nogil
+    unsigned long PyThread_start_new_thread(void (*)(void *) noexcept nogil, void *) nogil
+
+cdef extern from "atomics.h":
+    ctypedef long long atomic_word
+    atomic_word atomic_read(atomic_word *) nogil
+    atomic_word atomic_swap(atomic_word *, atomic_word) nogil
+    atomic_word atomic_plus(atomic_word *, atomic_word) nogil
+    bint atomic_replace(atomic_word *, atomic_word, atomic_word) nogil
+    void pause_briefly() nogil
+    double seconds_now() nogil
+
+# More threads than this only wait for memory.
+
+cdef enum:
+    MOST_WORKERS = 63
+    MOST_TASKS = 4095
+
+# Looks for a new job before a thread sleeps: some 50 microseconds. Between two batches of an epoch pass 10 to 20.
+cdef int LOOKS = 1500
+
+# A task is late if the caller waits for it longer than this many seconds and longer than it worked itself.
+cdef double PATIENCE = 2e-4
+
+# Seconds for which jobs then run on one thread: the first time, and at most.
+cdef double FIRST_REST = 0.01
+cdef double LONGEST_REST = 2.0
+
+# After this many jobs in a row that were in time, the next rest is the first again.
+cdef int ENOUGH_IN_TIME = 2000
+
+
+cdef struct Worker:
+    int number
+    atomic_word asleep
+    PyThread_type_lock wake
+
+
+cdef struct Pool:
+    # Of the present job, in one word, so that a task is taken by one comparison: a counter of the jobs (32 bits), how many
+    # workers may help (8), the number of tasks (12) and the next task (12).
+    atomic_word state
+    atomic_word unfinished
+    atomic_word taken
+    atomic_word caller_sleeps
+    PyThread_type_lock finished
+    Task task
+    void *job
+    unsigned int n_jobs
+    int n_workers
+    Worker workers[MOST_WORKERS]
+    double rest
+    double rests_until
+    int in_time
+
+
+cdef Pool pool
+
+
+cdef inline bint _take(int worker, int *number) noexcept nogil:
+    """Take a task of the present job. `worker` is -1 for the caller."""
+    cdef uint64_t state
+    while True:
+        state = <uint64_t>atomic_read(&pool.state)
+        if (state & 0xFFF) >= ((state >> 12) & 0xFFF) or worker >= <int>((state >> 24) & 0xFF):
+            return False
+        if atomic_replace(&pool.state, <atomic_word>state, <atomic_word>(state + 1)):
+            number[0] = <int>(state & 0xFFF)
+            return True
+
+
+cdef inline void _finish_one() noexcept nogil:
+    if atomic_plus(&pool.unfinished, -1) == 0 and atomic_swap(&pool.caller_sleeps, 0):
+        PyThread_release_lock(pool.finished)
+
+
+cdef void _work(void *argument) noexcept nogil:
+    """The life of a worker."""
+    cdef Worker *worker = <Worker *>argument
+    cdef int number, look
+    while True:
+        look = 0
+        while look < LOOKS:
+            if _take(worker.number, &number):
+                pool.task(pool.job, number)
+                _finish_one()
+                look = 0
+            else:
+                pause_briefly()
+                look += 1
+        atomic_swap(&worker.asleep, 1)
+        if _take(worker.number, &number):  # a job came just before the worker said that it sleeps
+            if not atomic_swap(&worker.asleep, 0):
+                PyThread_acquire_lock(worker.wake, 1)
+            pool.task(pool.job, number)
+            _finish_one()
+        else:
+            PyThread_acquire_lock(worker.wake, 1)
+
+
+cdef void run_tasks(Task task, void *job, int n_tasks, int n_threads) noexcept nogil:
+    """Run all tasks of a job. `at_most` must have been called with this number of threads or a larger one."""
+    cdef int number, k, n_helpers = min(n_threads, n_tasks) - 1
+    cdef double start, worked, waited
+    if n_helpers < 1 or n_tasks > MOST_TASKS or not atomic_replace(&pool.taken, 0, 1):
+        for number in range(n_tasks):
+            task(job, number)
+        return
+    start = seconds_now()
+    n_helpers = min(n_helpers, pool.n_workers)
+    if start < pool.rests_until and pool.rests_until - start <= LONGEST_REST:
+        n_helpers = 0
+    pool.task, pool.job = task, job
+    atomic_swap(&pool.unfinished, n_tasks)
+    pool.n_jobs += 1
+    atomic_swap(&pool.state, <atomic_word>((<uint64_t>pool.n_jobs << 32) | (<uint64_t>n_helpers << 24) | (<uint64_t>n_tasks << 12)))
+    for k in range(n_helpers):
+        if atomic_swap(&pool.workers[k].asleep, 0):
+            PyThread_release_lock(pool.workers[k].wake)
+    while _take(-1, &number):
+        task(job, number)
+        atomic_plus(&pool.unfinished, -1)
+    if n_helpers:
+        worked = seconds_now()
+        _wait()
+        waited = seconds_now() - worked
+        _judge(worked - start, waited)
+    atomic_swap(&pool.taken, 0)
+
+
+cdef inline void _wait() noexcept nogil:
+    """Wait until no task is unfinished: some 30 microseconds awake, then asleep."""
+    cdef int look
+    for look in range(LOOKS):
+        if atomic_read(&pool.unfinished) == 0:
+            return
+        pause_briefly()
+    atomic_swap(&pool.caller_sleeps, 1)
+    if atomic_read(&pool.unfinished) == 0 and atomic_swap(&pool.caller_sleeps, 0):
+        return
+    PyThread_acquire_lock(pool.finished, 1)
+
+
+cdef inline void _judge(double worked, double waited) noexcept nogil:
+    """Give the other threads a rest if one was late."""
+    if waited > PATIENCE and waited > worked:
+        pool.rest = min(2.0 * pool.rest, LONGEST_REST) if pool.rest else FIRST_REST
+        pool.rests_until = seconds_now() + pool.rest
+        pool.in_time = 0
+    else:
+        pool.in_time += 1
+        if pool.in_time == ENOUGH_IN_TIME:
+            pool.rest = 0.0
+
+
+cdef int at_most(int n_threads) except -1:
+    """Start threads so that a job may run on this many. Returns how many it may run on."""
+    cdef Worker *worker
+    if pool.finished == NULL:
+        pool.finished = _new_lock()
+    while pool.n_workers < min(n_threads - 1, MOST_WORKERS):
+        worker = &pool.workers[pool.n_workers]
+        worker.number, worker.asleep = pool.n_workers, 0
+        worker.wake = _new_lock()
+        if PyThread_start_new_thread(_work, worker) == <unsigned long>-1:
+            break
+        pool.n_workers += 1
+    return min(n_threads, pool.n_workers + 1)
+
+
+cdef PyThread_type_lock _new_lock() except NULL:
+    """A lock that is taken: whoever takes it again waits until it is released."""
+    cdef PyThread_type_lock lock = PyThread_allocate_lock()
+    if lock == NULL:
+        raise MemoryError("no lock for a thread")
+    PyThread_acquire_lock(lock, 1)
+    return lock
+
+
+def after_fork():
+    """Forget the threads of the parent process. A child has none of them."""
+    pool.n_workers = 0
+    pool.finished = NULL
+    pool.state = pool.unfinished = pool.taken = pool.caller_sleeps = 0
+    pool.rest = pool.rests_until = 0.0
