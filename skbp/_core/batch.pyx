@@ -341,7 +341,7 @@ cdef double _gradient(Net *net, int member, int k, int begin, int end, real *lik
     else:
         below = <real *>(net.layers[k - 1].dropped if net.layers[k - 1].factor != NULL else net.layers[k - 1].a) + of_member * layer.fan_in
         step = layer.fan_in
-    if layer.alpha != 0.0 and not net.further:
+    if layer.alpha != 0.0 and net.X != NULL and not net.further:
         strength = <real>min(layer.alpha / net.totals[member], net.most_strength)
         for i in range(end - begin):
             penalty += strength * _scale_row(gradient + <Py_ssize_t>i * width, weight + <Py_ssize_t>i * width, strength, width)
@@ -543,6 +543,11 @@ cdef class BatchKernel:
             weight = np.ascontiguousarray(weight, dtype=np.float64)
             self.net.weight = <double *>cnp.PyArray_DATA(weight)
         self.rows = X, target, weight
+
+    @property
+    def penalises(self):
+        """Whether value and gradient contain the penalty: for the rows of an array."""
+        return self.net.X != NULL
 
     def value_and_gradient(self, indices, total, bint further=False):
         """The mean loss of a batch and the penalty. Writes the gradient.

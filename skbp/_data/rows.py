@@ -14,25 +14,51 @@ from skbp._network.tape import CHUNK_ROWS, chunk_rows
 
 
 class Batch:
-    """What one step takes, or one of several pieces of it.
+    """What one step takes, or one of several pieces of it. The arrays are taken from the rows when they are asked for.
 
     In a batch for a stack, every array has a leading axis of members, and sparse X is a list with an array for each member.
 
     Parameters
+    ----------
+    rows : Rows
+    indices : slice of step 1 or ndarray of int of shape (*members, n_rows)
+        Which of the rows.
+    total : float, or ndarray of shape (n_members,)
+        S, the sum of the weights of all rows of the step.
+
+    Attributes
     ----------
     X : {ndarray, CSR array} of shape (n_rows, n_features)
     target : ndarray of n_rows
         As the loss takes it.
     weight : ndarray of float64 of shape (n_rows,), or None
         s_i; None for ones.
-    total : float, or ndarray of shape (n_members,)
-        S, the sum of the weights of all rows of the step.
     """
 
-    __slots__ = ("X", "target", "total", "weight")
+    __slots__ = ("_X", "indices", "rows", "total")
 
-    def __init__(self, X, target, weight, total):
-        self.X, self.target, self.weight, self.total = X, target, weight, total
+    def __init__(self, rows, indices, total):
+        self.rows, self.indices, self.total = rows, indices, total
+        self._X = None
+
+    def __len__(self):
+        return _n_selected(self.indices)
+
+    @property
+    def X(self):
+        if self._X is None:
+            self._X = self.rows.features(self.indices)
+        return self._X
+
+    @property
+    def target(self):
+        # `take` gathers rows faster than indexing.
+        by_slice = isinstance(self.indices, slice)
+        return self.rows.target[self.indices] if by_slice else self.rows.target.take(self.indices, axis=0)
+
+    @property
+    def weight(self):
+        return None if self.rows.weight is None else self.rows.weight[self.indices]
 
 
 class Rows:
@@ -102,8 +128,8 @@ class Rows:
         Returns
         -------
         batches : sequence of Batch
-            Views of the data for a slice, else copies. More than one if the rows are many: then each batch is copied when
-            it is asked for. Empty if all weights are zero.
+            Their arrays are views of the data for a slice, else copies. More than one if the rows are many. Empty if all
+            weights are zero.
         """
         total = self._total(indices)
         return [] if isinstance(total, float) and total == 0.0 else self._batches(indices, total)
@@ -114,36 +140,30 @@ class Rows:
         return self._batches(everything, self._total(everything))
 
     def features(self, indices):
-        """X of a selection of rows."""
-        return self.X[indices]
+        """X of a selection of rows, for a stack of each member."""
+        if isinstance(indices, slice):
+            return _sparse_slice(self.X, indices) if self.sparse else self.X[indices]
+        if not self.sparse:
+            return self.X.take(indices, axis=0)
+        return self.X[indices] if indices.ndim == 1 else [self.X[member] for member in indices]
 
     def as_one_batch(self) -> Batch:
         """All rows as one batch, however many they are."""
-        return self._batch(slice(0, len(self)), self._total(slice(0, len(self))))
+        everything = slice(0, len(self))
+        return Batch(self, everything, self._total(everything))
 
     def _total(self, indices):
         """S, the sum of the weights of a selection."""
         if self.weight is not None:
             total = self.weight[indices].sum(axis=-1)
             return total if total.ndim else float(total)
-        return float(indices.stop - indices.start if isinstance(indices, slice) else indices.shape[-1])
+        return float(_n_selected(indices))
 
     def _batches(self, indices, total):
-        n_rows = indices.stop - indices.start if isinstance(indices, slice) else indices.shape[-1]
+        n_rows = _n_selected(indices)
         if n_rows <= self._chunk_rows:
-            return [self._batch(indices, total)]
+            return [Batch(self, indices, total)]
         return _Pieces(self, indices, total, range(0, n_rows, self._chunk_rows))
-
-    def _batch(self, indices, total):
-        weight = None if self.weight is None else self.weight[indices]
-        if isinstance(indices, slice):
-            X = _sparse_slice(self.X, indices) if self.sparse else self.X[indices]
-            return Batch(X, self.target[indices], weight, total)
-        if not self.sparse:
-            # `take` gathers rows faster than indexing.
-            return Batch(self.X.take(indices, axis=0), self.target.take(indices, axis=0), weight, total)
-        X = self.X[indices] if indices.ndim == 1 else [self.X[member] for member in indices]
-        return Batch(X, self.target[indices], weight, total)
 
 
 class _Pieces(Sequence):
@@ -156,7 +176,7 @@ class _Pieces(Sequence):
         return len(self._starts)
 
     def __getitem__(self, k):
-        return self._rows._batch(_piece(self._indices, self._starts[k], self._starts.step), self._total)
+        return Batch(self._rows, _piece(self._indices, self._starts[k], self._starts.step), self._total)
 
 
 def chunks(X):
@@ -171,6 +191,10 @@ def chunks(X):
     for start in range(0, n_rows, CHUNK_ROWS):
         chunk = slice(start, min(start + CHUNK_ROWS, n_rows))
         yield chunk, X[chunk]
+
+
+def _n_selected(indices):
+    return indices.stop - indices.start if isinstance(indices, slice) else indices.shape[-1]
 
 
 def _piece(indices, start, size):

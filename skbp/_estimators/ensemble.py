@@ -34,7 +34,7 @@ from skbp._training.layers import activation_records, dropout_rates, hidden_unit
 from skbp._training.outcome import NothingTrainedError
 from skbp._training.recipe import Recipe, warn_of_unused_parameters
 from skbp._training.solvers import parameters_of, unused_parameters
-from skbp._training.threads import blas_threads
+from skbp._training.threads import blas_threads, core_threads
 from skbp._training.train import State, train
 
 # More rows than this are many. Then larger batches at a higher learning rate save time at no loss.
@@ -365,7 +365,7 @@ class _ForwardOfMembers:
 
 def _forward_of(member, dtype):
     activations = activation_records(member.activation, len(member.coefs_) - 1)
-    return Forward(member.coefs_, member.intercepts_, activations, dtype)
+    return Forward(member.coefs_, member.intercepts_, activations, dtype, n_threads=core_threads())
 
 
 def _of_members(members):

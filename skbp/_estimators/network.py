@@ -32,7 +32,7 @@ from skbp._training import diagnosis
 from skbp._training.held_out import HeldOut
 from skbp._training.layers import activation_records, set_given
 from skbp._training.recipe import Recipe, warn_of_unused_parameters
-from skbp._training.threads import blas_threads
+from skbp._training.threads import blas_threads, core_threads
 from skbp._training.train import State, train
 from skbp._training.updates import is_stochastic
 
@@ -265,7 +265,7 @@ class SingleNetwork(NetworkEstimator):
         )
 
     def _forward(self, dtype):
-        return Forward(self.coefs_, self.intercepts_, self._activations(), dtype)
+        return Forward(self.coefs_, self.intercepts_, self._activations(), dtype, n_threads=core_threads())
 
     def _activations(self):
         return activation_records(self.activation, len(self.coefs_) - 1)

@@ -147,12 +147,24 @@ def parameter_gradient(tape, gradient, columns=None):
     gradient : Parameters
     """
     for layer in range(len(gradient.weights), 0, -1):
-        if layer == 1 and columns is not None:
-            gradient.weights[0][columns] = tape.input[0][:, columns].T @ tape.delta[1]
-        else:
-            _multiply(_transposed(tape.input[layer - 1]), tape.delta[layer], out=gradient.weights[layer - 1])  # (6)
+        weight_gradient(tape, gradient, layer, columns if layer == 1 else None)
         np.matmul(tape.ones, tape.delta[layer], out=gradient.biases[layer - 1])  # (7)
     return gradient
+
+
+def weight_gradient(tape, gradient, layer, columns=None, add=False):
+    """Compute the gradient of the loss term by the weights of one layer. `add` adds it to what is there, for sparse rows."""
+    below, delta, weights = tape.input[layer - 1], tape.delta[layer], gradient.weights[layer - 1]
+    if columns is not None:
+        weights[columns] = below[:, columns].T @ delta
+    else:
+        _multiply(_transposed(below), delta, out=weights, add=add)  # (6)
+
+
+def first_sums(weights, X, tape):
+    """Compute the weighted sums of the first layer without the bias, as the compiled core takes them for sparse rows."""
+    tape.a[0] = tape.input[0] = X
+    _multiply(X, weights[0], out=tape.z[1])
 
 
 def forward_tangent(weights, tape, direction, tangent):
@@ -230,13 +242,13 @@ def _transposed(X):
     return [member.T for member in X] if isinstance(X, list) else X.T
 
 
-def _multiply(left, right, out):
-    """Write the matrix product of `left` and `right` to `out`. `left` may be sparse."""
+def _multiply(left, right, out, add=False):
+    """Write the matrix product of `left` and `right` to `out`. `left` may be sparse, and then `add` adds to `out`."""
     if isinstance(left, np.ndarray):
         return np.matmul(left, right, out=out)
-    if isinstance(left, list):
-        for k, member in enumerate(left):
-            out[k] = member @ right[k]
+    product = [member @ right[k] for k, member in enumerate(left)] if isinstance(left, list) else left @ right
+    if add:
+        out += product
     else:
-        out[...] = left @ right
+        out[...] = product
     return out

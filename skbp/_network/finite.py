@@ -8,7 +8,7 @@ from skbp._network.activations import LINEAR_GROWTH
 from skbp._network.predict import ROOM, Forward
 
 
-def is_finite(params, activations, rows):
+def is_finite(params, activations, rows, n_threads=0):
     """Whether the logits of all rows leave room below the largest number.
 
     Two bounds make a forward pass unnecessary for parameters of ordinary size. With N the norm of all parameters, the norm
@@ -20,6 +20,8 @@ def is_finite(params, activations, rows):
     activations : sequence of Activation
     rows : Rows
         They have `norm`, a bound on the Euclidean norm of a row, and `chunks`.
+    n_threads : int, default=0
+        As in `Forward`.
 
     Returns
     -------
@@ -29,10 +31,12 @@ def is_finite(params, activations, rows):
     norm = np.sqrt(np.vecdot(vector, vector)).astype(np.float64)
     bounded = _bound_of_logits(norm, params.units, activations, rows) < ROOM * float(np.finfo(vector.dtype).max)
     if not params.members:
-        return bool(bounded) or _is_seen_finite(params, activations, rows)
+        return bool(bounded) or _is_seen_finite(params, activations, rows, n_threads)
     if bounded.all():
         return bounded
-    return np.array([known or _is_seen_finite(params.member(i), activations, rows) for i, known in enumerate(bounded)])
+    return np.array(
+        [known or _is_seen_finite(params.member(i), activations, rows, n_threads) for i, known in enumerate(bounded)]
+    )
 
 
 def _bound_of_logits(norm, units, activations, rows):
@@ -48,10 +52,10 @@ def _bound_of_logits(norm, units, activations, rows):
     return bound
 
 
-def _is_seen_finite(params, activations, rows):
+def _is_seen_finite(params, activations, rows, n_threads):
     """Whether a forward pass of one network over all rows gives finite logits."""
     if not np.isfinite(params.vector).all():
         return False
-    network = Forward(params.weights, params.biases, activations, params.vector.dtype)
+    network = Forward(params.weights, params.biases, activations, params.vector.dtype, n_threads=n_threads)
     limit = ROOM * float(np.finfo(params.vector.dtype).max)
     return all((np.abs(network.plain_logits(batch.X)) <= limit).all() for batch in rows.chunks())

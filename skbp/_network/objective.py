@@ -10,7 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from skbp._network.equations import backward, forward, parameter_gradient
+from skbp._network.compiled import objective_kernel
+from skbp._network.equations import backward, first_sums, forward, parameter_gradient, weight_gradient
 from skbp._network.finite import is_finite
 from skbp._network.parameters import Gradient
 from skbp._network.tape import Tape
@@ -26,8 +27,9 @@ class Objective:
     The sums run over the rows of one call, and S is the sum of their weights s_i. So F is a mean over the rows, and the
     share of the penalty falls with their number. Biases are not penalised.
 
-    A batch has the attributes `X`, `target`, `weight` (s_i, or None for ones) and `total` (S). Several batches may make up
-    one step. Each of them then has the S of all.
+    A batch has a length and the attributes `X`, `target`, `weight` (s_i, or None for ones) and `total` (S). Several batches
+    may make up one step. Each of them then has the S of all. The compiled core takes `rows` and `indices` instead: what the
+    batch selects, and from where.
 
     Parameters
     ----------
@@ -44,6 +46,9 @@ class Objective:
     skips_zeros : bool, default=False
         Whether `value_and_gradient` may leave derivatives that are 0 unwritten and say so in ``gradient.columns``. It does
         so for sparse rows with few different features, without a penalty.
+    n_threads : int, default=0
+        The most threads of the compiled core that share a batch. 0 means that NumPy computes, as it also does without the
+        core and for activations and losses that the core does not know.
 
     Attributes
     ----------
@@ -52,7 +57,7 @@ class Objective:
     penalty : Penalty
     """
 
-    def __init__(self, params, activations, loss, alpha, dropout=None, *, skips_zeros=False):
+    def __init__(self, params, activations, loss, alpha, dropout=None, *, skips_zeros=False, n_threads=0):
         self.params, self.activations, self.loss = params, activations, loss
         self.gradient = Gradient(params.units, params.vector.dtype, params.members)
         self.penalty = Penalty(alpha, params)
@@ -61,6 +66,9 @@ class Objective:
         self._keeps_z = [activation.needs_z for activation in activations]
         self._tape = None
         self._further = None
+        self._kernel = objective_kernel(self, n_threads)
+        self._rows = None
+        self._n_threads = n_threads
 
     def value_and_gradient(self, batches):
         """F at ``params`` on the rows of some batches. Its gradient goes to ``gradient``.
@@ -74,26 +82,47 @@ class Objective:
         -------
         value : float
         """
-        params, activations, gradient = self.params, self.activations, self.gradient
-        gradient.columns = self._few_columns(batches) if self._skips_zeros else None
+        self.gradient.columns = self._few_columns(batches) if self._skips_zeros else None
+        compute = self._by_numpy if self._kernel is None else self._by_core
         value = 0.0
-        for batch in batches:
-            tape = self._tape_for(batch.target)
+        for k, batch in enumerate(batches):
+            tape = self._tape_for(len(batch))
             if self._dropout is not None:
                 self._dropout.draw(tape)
-            logits = forward(params.weights, params.biases, activations, batch.X, tape)  # step 1
-            # step 2
-            losses = self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1])  # (4)
-            value += weigh(losses, tape.delta[-1], batch)  # (3)
-            backward(params.weights, activations, tape)  # step 3
-            parameter_gradient(tape, gradient, self.gradient.columns)  # step 4
-            if gradient is not self.gradient:
-                self.gradient.vector += gradient.vector
-            elif len(batches) > 1:
-                gradient = self._gradient_of_further_batches()
-        if self.penalty:
-            value += self.penalty.add_to(self.gradient, params, batch.total)
-        return value if params.members else float(value)
+            value += compute(batch, tape, k > 0)
+        if self.penalty and not (self._kernel is not None and self._kernel.penalises):
+            value += self.penalty.add_to(self.gradient, self.params, batch.total)
+        return value if self.params.members else float(value)
+
+    def _by_numpy(self, batch, tape, further):
+        """The mean loss of a batch. Its gradient is added to that of former batches if there are any."""
+        params, activations = self.params, self.activations
+        logits = forward(params.weights, params.biases, activations, batch.X, tape)  # step 1
+        # step 2
+        losses = self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1])  # (4)
+        value = weigh(losses, tape.delta[-1], batch)  # (3)
+        backward(params.weights, activations, tape)  # step 3
+        if further:
+            self.gradient.vector += parameter_gradient(tape, self._gradient_of_further_batches()).vector
+        else:
+            parameter_gradient(tape, self.gradient, self.gradient.columns)  # step 4
+        return value
+
+    def _by_core(self, batch, tape, further):
+        """The same by the compiled core. For dense rows the result contains the penalty."""
+        self._bind(batch.rows)
+        if not batch.rows.sparse:
+            return self._kernel.value_and_gradient(batch.indices, batch.total, further)
+        first_sums(self.params.weights, batch.X, tape)
+        value = self._kernel.value_and_gradient(batch.indices, batch.total, further)
+        weight_gradient(tape, self.gradient, 1, self.gradient.columns, further)
+        return value
+
+    def _bind(self, rows):
+        """Tell the kernel which rows its batches come from."""
+        if rows is not self._rows:
+            self._kernel.use_rows(None if rows.sparse else rows.X, rows.target, rows.weight)
+            self._rows = rows
 
     def row_losses(self, batches):
         """The loss of each row at ``params``, without weights and penalty. The objective must have no dropout.
@@ -104,14 +133,20 @@ class Objective:
         """
         losses = []
         for batch in batches:
-            tape = self._tape_for(batch.target)
-            logits = forward(self.params.weights, self.params.biases, self.activations, batch.X, tape)
-            losses.append(self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1]))
+            tape = self._tape_for(len(batch))
+            if self._kernel is None:
+                logits = forward(self.params.weights, self.params.biases, self.activations, batch.X, tape)
+                losses.append(self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1]))
+                continue
+            self._bind(batch.rows)
+            if batch.rows.sparse:
+                first_sums(self.params.weights, batch.X, tape)
+            losses.append(self._kernel.row_losses(batch.indices).copy())
         return np.concatenate(losses, axis=-1)
 
     def is_finite(self, rows):
         """Whether F on all rows is finite at ``params``: see `finite.is_finite`."""
-        return is_finite(self.params, self.activations, rows)
+        return is_finite(self.params, self.activations, rows, self._n_threads)
 
     def new_tape(self, n_rows, passes="backward"):
         """A tape for a batch of this many rows."""
@@ -119,11 +154,12 @@ class Objective:
         units, dtype = self.params.units, self.params.vector.dtype
         return Tape(n_rows, units, dtype, passes, self._keeps_z, drops, self.params.members)
 
-    def _tape_for(self, target):
-        """The tape that all calls share, for a batch with this target."""
-        n_rows = target.shape[len(self.params.members)]
+    def _tape_for(self, n_rows):
+        """The tape that all calls share, for a batch of this many rows."""
         if self._tape is None or self._tape.n_rows < n_rows:
             self._tape = self.new_tape(n_rows)
+            if self._kernel is not None:
+                self._kernel.use_tape(self._tape)
         return self._tape.head(n_rows)
 
     def _few_columns(self, batches):
@@ -159,13 +195,20 @@ class Penalty:
         alpha_l for all layers or for each layer of weights, at least 0.
     params : Parameters
         Parameters with the shapes to penalise.
+
+    Attributes
+    ----------
+    by_layer : list of float
+        alpha_l of each layer.
+    most : float
+        alpha_l / S is taken as at most this. Beyond it no weight but 0 is possible, and products would overflow.
     """
 
     def __init__(self, alpha, params):
         self._products = params.like().weight_vector
-        # alpha / S is at most this. Beyond it no weight but 0 is possible, and products would overflow.
-        self._most = _largest_strength(self._products.dtype)
+        self.most = _largest_strength(self._products.dtype)
         self._alpha = None
+        self.by_layer = [float(alpha)] * len(params.weights) if np.ndim(alpha) == 0 else list(map(float, alpha))
         if np.any(alpha):
             self._alpha = float(alpha) if np.ndim(alpha) == 0 else self._by_weight(alpha, params)
 
@@ -173,7 +216,7 @@ class Penalty:
         """An array with the strength of each weight."""
         by_weight = params.like()
         for weight, strength in zip(by_weight.weights, alpha, strict=True):
-            weight.fill(min(strength, self._most))
+            weight.fill(min(strength, self.most))
         return by_weight.weight_vector
 
     def __bool__(self):
@@ -194,9 +237,9 @@ class Penalty:
             The next call overwrites it.
         """
         if isinstance(self._alpha, float) and isinstance(total, float):
-            strength = min(self._alpha / total, self._most)
+            strength = min(self._alpha / total, self.most)
         else:
-            strength = np.minimum(self._alpha / np.expand_dims(total, -1), self._most)
+            strength = np.minimum(self._alpha / np.expand_dims(total, -1), self.most)
             strength = strength.astype(self._products.dtype, copy=False)
         return np.multiply(vector.weight_vector, strength, out=self._products)
 

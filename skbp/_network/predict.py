@@ -12,7 +12,8 @@ import math
 import numpy as np
 from scipy.sparse import issparse
 
-from skbp._network.equations import forward
+from skbp._network.compiled import kernel_for
+from skbp._network.equations import first_sums, forward
 from skbp._network.tape import Tape
 
 # A logit above this share of the largest number counts as beyond it. So losses and differences of logits stay finite.
@@ -35,6 +36,8 @@ class Forward:
     to_scale : bool, default=True
         What happens to a row of several logits if one of them is beyond the largest number. True scales all of them down
         by one factor. False cuts off those beyond. A single logit is cut off.
+    n_threads : int, default=0
+        The most threads of the compiled core that share a chunk. 0 means that NumPy computes.
 
     Attributes
     ----------
@@ -42,8 +45,8 @@ class Forward:
         Width of every layer from the input to the output.
     """
 
-    def __init__(self, weights, biases, activations, dtype, *, to_scale=True):
-        self._weights = [w.astype(dtype, copy=False) for w in weights]
+    def __init__(self, weights, biases, activations, dtype, *, to_scale=True, n_threads=0):
+        self._weights = [w.astype(dtype, order="C", copy=False) for w in weights]
         self._biases = [b.astype(dtype, copy=False) for b in biases]
         self._exact = weights, biases
         self._activations = activations
@@ -51,6 +54,7 @@ class Forward:
         self._dtype, self._to_scale = dtype, to_scale
         self._tape: Tape | None = None
         self.units = [weights[0].shape[0], *map(len, biases)]
+        self._kernel = kernel_for(self._weights, self._biases, activations, n_threads)
 
     def logits(self, X):
         """The logits of one chunk of rows.
@@ -71,7 +75,10 @@ class Forward:
             If an activation gives nan for a finite number, if the weights are not finite, or if sums overflow before an
             activation that grows faster than its argument.
         """
-        logits = forward(self._weights, self._biases, self._watches, X, self._tape_for(X.shape[0]))
+        tape = self._tape_for(X.shape[0])
+        if self._kernel is not None and self._finite_by_core(X, tape):
+            return tape.a[-1]
+        logits = forward(self._weights, self._biases, self._watches, X, tape)
         overflows = [watch.overflows for watch in self._watches if watch.overflows is not None]
         if overflows or not math.isfinite(np.add.reduce(logits, axis=None)):
             overflow = np.logical_or.reduce([~np.isfinite(logits).all(axis=1), *overflows])
@@ -81,11 +88,24 @@ class Forward:
 
     def plain_logits(self, X):
         """The logits of one chunk of rows by plain arithmetic, which may overflow. The next call overwrites them."""
-        return forward(self._weights, self._biases, self._activations, X, self._tape_for(X.shape[0]))
+        tape = self._tape_for(X.shape[0])
+        if self._kernel is not None and self._finite_by_core(X, tape):
+            return tape.a[-1]
+        return forward(self._weights, self._biases, self._activations, X, tape)
+
+    def _finite_by_core(self, X, tape):
+        """Compute the logits by the compiled core. Returns whether all weighted sums are finite."""
+        dense = isinstance(X, np.ndarray)
+        self._kernel.use_rows(X if dense else None, None, None)
+        if not dense:
+            first_sums(self._weights, X, tape)
+        return self._kernel.logits(slice(0, tape.n_rows))
 
     def _tape_for(self, n_rows):
         if self._tape is None or self._tape.n_rows < n_rows:
             self._tape = Tape(n_rows, self.units, self._dtype, passes="forward")
+            if self._kernel is not None:
+                self._kernel.use_tape(self._tape)
         return self._tape.head(n_rows)
 
 

@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 
 from skbp._network.predict import Forward, logits_of_all
 from skbp._notices import note
+from skbp._training.threads import core_threads
 
 # Metrics of scikit-learn that judge a constant prediction without a warning.
 QUIET_METRICS = {
@@ -51,7 +52,7 @@ class HeldOut:
     def __call__(self, params):
         """The score, for which more is better, and the mean loss of a row."""
         rows, loss = self._rows, self._target.loss
-        network = Forward(params.weights, params.biases, self._activations, rows.X.dtype)
+        network = Forward(params.weights, params.biases, self._activations, rows.X.dtype, n_threads=core_threads())
         logits = logits_of_all(network, rows.chunks())
         losses = loss.loss_gradient(logits, rows.target, out=np.zeros(logits.shape, logits.dtype))
         mean_loss = float(np.average(losses, weights=self._weight))

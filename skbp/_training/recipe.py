@@ -23,6 +23,7 @@ from skbp._training.minibatch import MiniBatchSolver
 from skbp._training.schedules import OPEN_ENDED, Progress, learning_rate_factor
 from skbp._training.scipy_solver import ScipySolver
 from skbp._training.solvers import unused_parameters
+from skbp._training.threads import core_threads
 from skbp._training.updates import UPDATES
 
 _SHORT = Repr()
@@ -156,7 +157,15 @@ class Recipe:
         with np.errstate(over="ignore", under="ignore"):
             alpha = np.ldexp(self.alpha, exponent)
         alpha = float(alpha) if alpha.ndim == 0 else alpha.tolist()
-        return Objective(params, self.activations, self.loss, alpha, dropout, skips_zeros=skips_zeros)
+        return Objective(
+            params,
+            self.activations,
+            self.loss,
+            alpha,
+            dropout,
+            skips_zeros=skips_zeros,
+            n_threads=core_threads(),
+        )
 
     def make_solver(self, n_rows, rngs: Sequence[np.random.RandomState], samples_seen=0):
         """The solver.

@@ -22,7 +22,10 @@ from typing import NamedTuple
 from weakref import ref
 
 from scipy import __file__ as scipy_init
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import ThreadpoolController
+
+from skbp import _core
 
 # If one pass through all layers takes fewer multiplications than this, nothing is limited: a limit costs about 8
 # microseconds, as long as such a product itself. OpenBLAS uses one thread for such products anyway. Its versions 0.3.27 to
@@ -321,7 +324,17 @@ def blas_threads(units, n_rows, sparse=False, by_scipy=False, most_rows=0) -> Ab
         return _NO_LIMIT
     if largest < SMALL_PRODUCT:
         return _Limit((_numpys, _scipys))
-    return _Limit((_scipys,)) if by_scipy else _NO_LIMIT
+    # The compiled core calls SciPy's copy from threads of its own.
+    return _Limit((_scipys,)) if by_scipy or core_threads() else _NO_LIMIT
+
+
+def core_threads() -> int:
+    """The most threads that share a batch in the compiled core; 0 without the core.
+
+    They are as many as scikit-learn's own compiled code uses. The number follows the limits of containers, OMP_NUM_THREADS,
+    threadpoolctl's limits for OpenMP, and those that joblib sets in its workers.
+    """
+    return _openmp_effective_n_threads() if _core.BatchKernel is not None else 0
 
 
 def for_each_block(function, size):

@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from skbp._training.threads import for_each_block
+from skbp import _core
+from skbp._training.threads import LONG, core_threads, for_each_block
 
 
 class UpdateRule(ABC):
@@ -27,6 +28,8 @@ class UpdateRule(ABC):
     name: ClassVar[str] = ""
     parameters: tuple[str, ...]
     memoryless = False
+    # Whether the compiled core computes, where there is one.
+    compiled = _core.BatchKernel is not None
 
     def __init__(self):
         self.state: dict = {}
@@ -62,6 +65,11 @@ class SGD(UpdateRule):
             self.state = {}  # it may be left from steps with momentum
         elif not self.state:
             self.state = {"velocity": np.zeros_like(theta)}
+        if self.compiled:
+            velocity = self.state.get("velocity")
+            nesterov = self.nesterovs_momentum
+            _core.sgd(theta, gradient, velocity, self.momentum, learning_rate, nesterov, _threads_for(theta))
+            return
 
         def update(block):
             descent = gradient[block] * -learning_rate
@@ -112,6 +120,10 @@ class Adam(UpdateRule):
         correction = (1.0 - self.beta_2 ** state["t"]) ** 0.5 / (1.0 - self.beta_1 ** state["t"])
         root = (1.0 - self.beta_2) ** 0.5
         step_size, epsilon = learning_rate * correction * (1.0 - self.beta_1) / root, self.epsilon / root
+        if self.compiled:
+            moments = state["mean"], state["square"]
+            _core.adam(theta, gradient, *moments, self.beta_1, self.beta_2, step_size, epsilon, _threads_for(theta))
+            return
 
         def update(block):
             g, mean, square = gradient[block], state["mean"][block], state["square"][block]
@@ -127,6 +139,10 @@ class Adam(UpdateRule):
             theta[block] -= change
 
         for_each_block(update, theta.size)
+
+
+def _threads_for(theta):
+    return core_threads() if theta.size >= LONG else 1
 
 
 UPDATES: dict[str, type[UpdateRule]] = {rule.name: rule for rule in (SGD, Adam)}

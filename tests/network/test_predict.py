@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV
-from skbp._data.rows import Batch, chunks
+from skbp._data.rows import Rows, chunks
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LOSSES
 from skbp._network.predict import ROOM, Forward, logits_of_all, shrunk
@@ -42,7 +42,7 @@ def network(name, units, weight_size=1.0, seed=0, dtype=np.float64):
 
 def batches_of(X):
     """All rows in chunks."""
-    return [Batch(rows, None, None, float(rows.shape[0])) for _, rows in chunks(X)]
+    return Rows(X, None, None, None, None).chunks()
 
 
 def predicted(weights, biases, records, X, **options):
