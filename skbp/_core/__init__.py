@@ -20,6 +20,8 @@ import os
 
 BatchKernel = adam = sgd = None
 ACTIVATIONS: dict[str, int] = {}
+# NumPy's characters for float32 and float64, the types that the core computes in.
+TYPES = "fd"
 why_absent = ""
 
 if os.environ.get("SKBP_CORE") == "0":
@@ -27,7 +29,7 @@ if os.environ.get("SKBP_CORE") == "0":
 else:
     try:
         from skbp._core.batch import BatchKernel  # type: ignore[assignment]
-        from skbp._core.elementwise import ACTIVATIONS
+        from skbp._core.elementwise import ACTIVATIONS  # noqa: F401
         from skbp._core.pool import after_fork
         from skbp._core.updates import adam, sgd  # type: ignore[assignment]
 

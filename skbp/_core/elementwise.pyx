@@ -10,6 +10,8 @@ through two arrays at most where it can, because Cython cannot promise the compi
 from libc.math cimport fabs
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+import inspect
+
 import numpy as np
 from scipy.special import erf
 
@@ -82,6 +84,7 @@ cdef Loop[N_FUNCTIONS] double_loops
 
 cdef int _find_loops(object ufunc, int function) except -1:
     """Store the inner loops of a function of one number for float32 and float64."""
+    ufunc = inspect.unwrap(ufunc)  # SciPy wraps its functions where it supports other libraries' arrays
     if not isinstance(ufunc, np.ufunc):
         raise ImportError(f"{ufunc!r} is not a ufunc")
     cdef PyUFuncObject *found = <PyUFuncObject *>ufunc

@@ -6,8 +6,6 @@ the first layer: SciPy multiplies sparse matrices.
 
 from __future__ import annotations
 
-import numpy as np
-
 from skbp import _core
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LogisticLoss, SoftmaxLoss
@@ -25,7 +23,7 @@ def kernel_for(weights, biases, activations, n_threads, **of_loss):
     **of_loss
         Further parameters of the kernel.
     """
-    if not n_threads or _core.BatchKernel is None or weights[0].dtype not in (np.float32, np.float64):
+    if not n_threads or _core.BatchKernel is None or weights[0].dtype.char not in _core.TYPES:
         return None
     # A record of a user may have the name of ours.
     if not all(record.name in _core.ACTIVATIONS and record == ACTIVATIONS[record.name] for record in activations):

@@ -147,18 +147,32 @@ def parameter_gradient(tape, gradient, columns=None):
     gradient : Parameters
     """
     for layer in range(len(gradient.weights), 0, -1):
-        weight_gradient(tape, gradient, layer, columns if layer == 1 else None)
-        np.matmul(tape.ones, tape.delta[layer], out=gradient.biases[layer - 1])  # (7)
+        below, delta = tape.input[layer - 1], tape.delta[layer]
+        if isinstance(below, np.ndarray):
+            np.matmul(below.mT, delta, out=gradient.weights[layer - 1])  # (6)
+        else:
+            sparse_gradient(tape, gradient, columns)
+        np.matmul(tape.ones, delta, out=gradient.biases[layer - 1])  # (7)
     return gradient
 
 
-def weight_gradient(tape, gradient, layer, columns=None, add=False):
-    """Compute the gradient of the loss term by the weights of one layer. `add` adds it to what is there, for sparse rows."""
-    below, delta, weights = tape.input[layer - 1], tape.delta[layer], gradient.weights[layer - 1]
+def sparse_gradient(tape, gradient, columns=None, add=False):
+    """Compute the gradient of the loss term by the weights of the first layer, for sparse rows.
+
+    Parameters
+    ----------
+    tape, gradient, columns
+        As for `parameter_gradient`.
+    add : bool, default=False
+        Whether to add to the gradient that is there.
+    """
+    X, delta, weights = tape.input[0], tape.delta[1], gradient.weights[0]
     if columns is not None:
-        weights[columns] = below[:, columns].T @ delta
+        weights[columns] = X[:, columns].T @ delta
+    elif add:
+        weights += _multiply(_transposed(X), delta, out=np.zeros_like(weights))
     else:
-        _multiply(_transposed(below), delta, out=weights, add=add)  # (6)
+        _multiply(_transposed(X), delta, out=weights)  # (6)
 
 
 def first_sums(weights, X, tape):
@@ -242,13 +256,13 @@ def _transposed(X):
     return [member.T for member in X] if isinstance(X, list) else X.T
 
 
-def _multiply(left, right, out, add=False):
-    """Write the matrix product of `left` and `right` to `out`. `left` may be sparse, and then `add` adds to `out`."""
+def _multiply(left, right, out):
+    """Write the matrix product of `left` and `right` to `out`. `left` may be sparse."""
     if isinstance(left, np.ndarray):
         return np.matmul(left, right, out=out)
-    product = [member @ right[k] for k, member in enumerate(left)] if isinstance(left, list) else left @ right
-    if add:
-        out += product
+    if isinstance(left, list):
+        for k, member in enumerate(left):
+            out[k] = member @ right[k]
     else:
-        out[...] = product
+        out[...] = left @ right
     return out

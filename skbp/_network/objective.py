@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from skbp._network.compiled import objective_kernel
-from skbp._network.equations import backward, first_sums, forward, parameter_gradient, weight_gradient
+from skbp._network.equations import backward, first_sums, forward, parameter_gradient, sparse_gradient
 from skbp._network.finite import is_finite
 from skbp._network.parameters import Gradient
 from skbp._network.tape import Tape
@@ -82,40 +82,39 @@ class Objective:
         -------
         value : float
         """
-        self.gradient.columns = self._few_columns(batches) if self._skips_zeros else None
-        compute = self._by_numpy if self._kernel is None else self._by_core
-        value = 0.0
-        for k, batch in enumerate(batches):
+        params, activations, gradient = self.params, self.activations, self.gradient
+        gradient.columns = self._few_columns(batches) if self._skips_zeros else None
+        value, further = 0.0, False
+        for batch in batches:
             tape = self._tape_for(len(batch))
             if self._dropout is not None:
                 self._dropout.draw(tape)
-            value += compute(batch, tape, k > 0)
+            if self._kernel is not None:
+                value += self._by_core(batch, tape, further)
+                further = True
+                continue
+            logits = forward(params.weights, params.biases, activations, batch.X, tape)  # step 1
+            # step 2
+            losses = self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1])  # (4)
+            value += weigh(losses, tape.delta[-1], batch)  # (3)
+            backward(params.weights, activations, tape)  # step 3
+            parameter_gradient(tape, gradient, self.gradient.columns)  # step 4
+            if gradient is not self.gradient:
+                self.gradient.vector += gradient.vector
+            elif len(batches) > 1:
+                gradient = self._gradient_of_further_batches()
         if self.penalty and not (self._kernel is not None and self._kernel.penalises):
-            value += self.penalty.add_to(self.gradient, self.params, batch.total)
-        return value if self.params.members else float(value)
-
-    def _by_numpy(self, batch, tape, further):
-        """The mean loss of a batch. Its gradient is added to that of former batches if there are any."""
-        params, activations = self.params, self.activations
-        logits = forward(params.weights, params.biases, activations, batch.X, tape)  # step 1
-        # step 2
-        losses = self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1])  # (4)
-        value = weigh(losses, tape.delta[-1], batch)  # (3)
-        backward(params.weights, activations, tape)  # step 3
-        if further:
-            self.gradient.vector += parameter_gradient(tape, self._gradient_of_further_batches()).vector
-        else:
-            parameter_gradient(tape, self.gradient, self.gradient.columns)  # step 4
-        return value
+            value += self.penalty.add_to(self.gradient, params, batch.total)
+        return value if params.members else float(value)
 
     def _by_core(self, batch, tape, further):
-        """The same by the compiled core. For dense rows the result contains the penalty."""
+        """Steps 1 to 4 by the compiled core. For dense rows the value and the gradient contain the penalty."""
         self._bind(batch.rows)
         if not batch.rows.sparse:
             return self._kernel.value_and_gradient(batch.indices, batch.total, further)
         first_sums(self.params.weights, batch.X, tape)
         value = self._kernel.value_and_gradient(batch.indices, batch.total, further)
-        weight_gradient(tape, self.gradient, 1, self.gradient.columns, further)
+        sparse_gradient(tape, self.gradient, self.gradient.columns, further)
         return value
 
     def _bind(self, rows):

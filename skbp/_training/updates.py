@@ -65,7 +65,7 @@ class SGD(UpdateRule):
             self.state = {}  # it may be left from steps with momentum
         elif not self.state:
             self.state = {"velocity": np.zeros_like(theta)}
-        if self.compiled:
+        if self.compiled and theta.dtype.char in _core.TYPES:
             velocity = self.state.get("velocity")
             nesterov = self.nesterovs_momentum
             _core.sgd(theta, gradient, velocity, self.momentum, learning_rate, nesterov, _threads_for(theta))
@@ -120,7 +120,7 @@ class Adam(UpdateRule):
         correction = (1.0 - self.beta_2 ** state["t"]) ** 0.5 / (1.0 - self.beta_1 ** state["t"])
         root = (1.0 - self.beta_2) ** 0.5
         step_size, epsilon = learning_rate * correction * (1.0 - self.beta_1) / root, self.epsilon / root
-        if self.compiled:
+        if self.compiled and theta.dtype.char in _core.TYPES:
             moments = state["mean"], state["square"]
             _core.adam(theta, gradient, *moments, self.beta_1, self.beta_2, step_size, epsilon, _threads_for(theta))
             return

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from math import e, erfc, pi, sqrt
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from scipy.special import expit, log_expit, log_softmax, logsumexp, ndtr, softma
 from scipy.stats import norm
 from sklearn.datasets import make_classification
 
-from skbp import BackpropClassifier
+from skbp import BackpropClassifier, _core
 from skbp._data.rows import Rows
 from skbp._network import curvature, tape
 from skbp._network.activations import ACTIVATIONS
@@ -111,7 +111,7 @@ OUTPUTS = [(name, n) for name, loss in LOSSES.items() for n in ((3,) if loss.exc
 class Problem:
     """A network with its data. Tests change it by `dataclasses.replace`.
 
-    `weight` may be None. `activations` and `loss` are names.
+    `weight` may be None. `activations` and `loss` are names. `n_threads` is 0 for NumPy's code and 1 for the compiled core.
     """
 
     params: Parameters
@@ -121,6 +121,7 @@ class Problem:
     activations: tuple[str, ...]
     loss: str
     rng: np.random.Generator | None = None
+    n_threads: int = 0
 
     @property
     def records(self):
@@ -142,7 +143,7 @@ class Problem:
         params = Parameters(self.params.units, dtype)
         params.vector[...] = self.params.vector
         loss = replace(LOSSES[self.loss], label_smoothing=label_smoothing)
-        return Objective(params, self.records, loss, alpha, dropout, skips_zeros=skips_zeros)
+        return Objective(params, self.records, loss, alpha, dropout, skips_zeros=skips_zeros, n_threads=self.n_threads)
 
     def function(self, hessian="exact", *, alpha=0.3, dtype=np.float64, label_smoothing=0.0):
         """The objective on all rows as a function of one vector."""
@@ -186,7 +187,7 @@ class Problem:
 
 
 def random_problem(
-    n_rows, hidden=(4,), activations=("tanh",) * 3, loss="softmax", n_outputs=3, *, weighted=False, seed=0
+    n_rows, hidden=(4,), activations=("tanh",) * 3, loss="softmax", n_outputs=3, *, weighted=False, seed=0, n_threads=0
 ):
     """Random data, weights and parameters, in float64 but with numbers that float32 holds exactly."""
     rng = np.random.default_rng(seed)
@@ -204,7 +205,8 @@ def random_problem(
     assert len(X) == n_rows
     target = CLOSED_FORMS[loss].random_target((n_rows, n_outputs), rng)
     weight = rng.choice([0.0, 0.5, 1.0, 2.0, 3.25], n_rows)
-    return Problem(params, X, target, weight if weighted else None, activations[: len(hidden)], loss, rng)
+    weight = weight if weighted else None
+    return Problem(params, X, target, weight, activations[: len(hidden)], loss, rng, n_threads)
 
 
 def derivative_along(function, theta, v, step=1e-3):
@@ -239,16 +241,22 @@ def closed_forms():
     return CLOSED_FORMS
 
 
+@pytest.fixture(scope="session", params=[0, 1] if _core.BatchKernel else [0], ids=lambda n: ["NumPy", "core"][n])
+def n_threads(request):
+    """Who computes: 0 for NumPy's code, 1 for the compiled core where there is one."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
-def problem():
+def problem(n_threads):
     """Makes a random problem."""
-    return random_problem
+    return partial(random_problem, n_threads=n_threads)
 
 
 @pytest.fixture(scope="session")
-def problem_of():
+def problem_of(n_threads):
     """Makes a problem of given parts."""
-    return Problem
+    return partial(Problem, n_threads=n_threads)
 
 
 @pytest.fixture(scope="session")

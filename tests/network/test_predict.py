@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV
-from skbp._data.rows import Rows, chunks
+from skbp._data.rows import Rows
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LOSSES
 from skbp._network.predict import ROOM, Forward, logits_of_all, shrunk

@@ -50,6 +50,7 @@ class Trial:
     max_iter: int = 4
     n_rows: int = 50
     dtype: type = np.float64
+    n_threads: int = 1
 
     def rows(self):
         """The data."""
@@ -67,7 +68,7 @@ class Trial:
     def objective(self, params, rngs=()):
         dropout = Dropout(self.drop, rngs) if any(self.drop) else None
         loss = replace(LOSSES[self.loss], label_smoothing=self.label_smoothing)
-        return Objective(params, self.activations, loss, self.alpha, dropout)
+        return Objective(params, self.activations, loss, self.alpha, dropout, n_threads=self.n_threads)
 
     @property
     def activations(self):

@@ -7,12 +7,23 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
+from skbp import _core
 from skbp._training.threads import BLOCK, LONG
-from skbp._training.updates import SGD, UPDATES, Adam
+from skbp._training.updates import SGD, UPDATES, Adam, UpdateRule
 
 # The estimator's parameters that a rule may take, with other values than their defaults. A new rule adds its own.
 ARGUMENTS = {"momentum": 0.8, "nesterovs_momentum": True, "beta_1": 0.85, "beta_2": 0.95, "epsilon": 1e-3}
 DTYPES = [np.float32, np.float64]
+
+
+@pytest.fixture(
+    params=[False, True] if _core.BatchKernel else [False],
+    ids=["NumPy", "core"][: 1 + bool(_core.BatchKernel)],
+    autouse=True,
+)
+def compiled(request, monkeypatch):
+    """Who computes: NumPy's code, or the compiled core where there is one."""
+    monkeypatch.setattr(UpdateRule, "compiled", request.param)
 
 
 def make(rule, **changed):
