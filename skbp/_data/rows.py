@@ -25,6 +25,8 @@ class Batch:
         Which of the rows.
     total : float, or ndarray of shape (n_members,)
         S, the sum of the weights of all rows of the step.
+    n_rows : int
+        The length of the indices.
 
     Attributes
     ----------
@@ -35,14 +37,11 @@ class Batch:
         s_i; None for ones.
     """
 
-    __slots__ = ("_X", "indices", "rows", "total")
+    __slots__ = ("_X", "indices", "n_rows", "rows", "total")
 
-    def __init__(self, rows, indices, total):
-        self.rows, self.indices, self.total = rows, indices, total
+    def __init__(self, rows, indices, total, n_rows):
+        self.rows, self.indices, self.total, self.n_rows = rows, indices, total, n_rows
         self._X = None
-
-    def __len__(self):
-        return _n_selected(self.indices)
 
     @property
     def X(self):
@@ -131,13 +130,20 @@ class Rows:
             Their arrays are views of the data for a slice, else copies. More than one if the rows are many. Empty if all
             weights are zero.
         """
-        total = self._total(indices)
-        return [] if isinstance(total, float) and total == 0.0 else self._batches(indices, total)
+        n_rows = indices.stop - indices.start if isinstance(indices, slice) else indices.shape[-1]
+        total = float(n_rows) if self.weight is None else self._total(indices)
+        if isinstance(total, float) and total == 0.0:
+            return []
+        if n_rows <= self._chunk_rows:
+            return [Batch(self, indices, total, n_rows)]
+        return _Pieces(self, indices, total, range(0, n_rows, self._chunk_rows))
 
     def chunks(self) -> Sequence[Batch]:
         """All rows as batches that share their memory."""
         everything = slice(0, len(self))
-        return self._batches(everything, self._total(everything))
+        if len(self) <= self._chunk_rows:
+            return [self.as_one_batch()]
+        return _Pieces(self, everything, self._total(everything), range(0, len(self), self._chunk_rows))
 
     def features(self, indices):
         """X of a selection of rows, for a stack of each member."""
@@ -150,20 +156,14 @@ class Rows:
     def as_one_batch(self) -> Batch:
         """All rows as one batch, however many they are."""
         everything = slice(0, len(self))
-        return Batch(self, everything, self._total(everything))
+        return Batch(self, everything, self._total(everything), len(self))
 
     def _total(self, indices):
-        """S, the sum of the weights of a selection."""
-        if self.weight is not None:
-            total = self.weight[indices].sum(axis=-1)
-            return total if total.ndim else float(total)
-        return float(_n_selected(indices))
-
-    def _batches(self, indices, total):
-        n_rows = _n_selected(indices)
-        if n_rows <= self._chunk_rows:
-            return [Batch(self, indices, total)]
-        return _Pieces(self, indices, total, range(0, n_rows, self._chunk_rows))
+        """S, the sum of the weights of a selection. Without weights the selection is a slice."""
+        if self.weight is None:
+            return float(indices.stop - indices.start)
+        total = self.weight[indices].sum(axis=-1)
+        return total if total.ndim else float(total)
 
 
 class _Pieces(Sequence):
@@ -176,7 +176,12 @@ class _Pieces(Sequence):
         return len(self._starts)
 
     def __getitem__(self, k):
-        return Batch(self._rows, _piece(self._indices, self._starts[k], self._starts.step), self._total)
+        start, stop = self._starts[k], min(self._starts[k] + self._starts.step, self._starts.stop)
+        if isinstance(self._indices, slice):
+            piece = slice(self._indices.start + start, self._indices.start + stop)
+        else:
+            piece = self._indices[..., start:stop]
+        return Batch(self._rows, piece, self._total, stop - start)
 
 
 def chunks(X):
@@ -191,16 +196,6 @@ def chunks(X):
     for start in range(0, n_rows, CHUNK_ROWS):
         chunk = slice(start, min(start + CHUNK_ROWS, n_rows))
         yield chunk, X[chunk]
-
-
-def _n_selected(indices):
-    return indices.stop - indices.start if isinstance(indices, slice) else indices.shape[-1]
-
-
-def _piece(indices, start, size):
-    if isinstance(indices, slice):
-        return slice(indices.start + start, min(indices.start + start + size, indices.stop))
-    return indices[..., start : start + size]
 
 
 def _sparse_slice(X, rows):

@@ -39,7 +39,7 @@ class Curvature:
         params = objective.params
         self._direction, self._room = params.like(), params.like()
         self._product, self._share = params.like(), params.like()
-        n_rows = [len(batch) for batch in batches]
+        n_rows = [batch.n_rows for batch in batches]
         hidden = params.units[1:-1]
         kept_z = [width for width, record in zip(hidden, objective.activations, strict=True) if record.needs_z]
         n_numbers = sum(n_rows) * (3 * sum(hidden) + 2 * sum(params.units[1:]) + sum(kept_z))
@@ -82,13 +82,13 @@ class Curvature:
     def _tape_for(self, k, batch):
         """The tape of the k-th batch."""
         if self._keeps_tapes and k == len(self._tapes):
-            self._tapes.append(self._objective.new_tape(len(batch), "tangent"))
-        return self._tapes[k if self._keeps_tapes else 0].head(len(batch))
+            self._tapes.append(self._objective.new_tape(batch.n_rows, "tangent"))
+        return self._tapes[k if self._keeps_tapes else 0].head(batch.n_rows)
 
     def _tangent_passes(self, batch, tape, product, gauss_newton):
         """Write the batch's share of H v, without the penalty."""
         weights, activations = self._objective.params.weights, self._objective.activations
-        tangent = self._tangent.head(len(batch))
+        tangent = self._tangent.head(batch.n_rows)
         logits_tangent = forward_tangent(weights, tape, self._direction, tangent)
         delta_tangent = (tape if gauss_newton else tangent).delta[-1]
         self._objective.loss.hessian_product(tape.a[-1], logits_tangent, out=delta_tangent)  # (10)

@@ -155,7 +155,7 @@ class ObjectiveFunction:
         theta = self._checked(theta, "theta")
         objective = self._objective
         batch = self._rows.as_one_batch()
-        tape = objective.new_tape(len(batch), "tangent")
+        tape = objective.new_tape(batch.n_rows, "tangent")
         with self._limit(), np.errstate(all="ignore"):
             np.copyto(objective.params.vector, theta)
             linearize(objective, batch, tape)

@@ -27,9 +27,9 @@ class Objective:
     The sums run over the rows of one call, and S is the sum of their weights s_i. So F is a mean over the rows, and the
     share of the penalty falls with their number. Biases are not penalised.
 
-    A batch has a length and the attributes `X`, `target`, `weight` (s_i, or None for ones) and `total` (S). Several batches
-    may make up one step. Each of them then has the S of all. The compiled core takes `rows` and `indices` instead: what the
-    batch selects, and from where.
+    A batch has the attributes `n_rows`, `X`, `target`, `weight` (s_i, or None for ones) and `total` (S). Several batches may
+    make up one step. Each of them then has the S of all. The compiled core takes `rows` and `indices` in place of arrays:
+    what the batch selects, and from where.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Objective:
         gradient.columns = self._few_columns(batches) if self._skips_zeros else None
         value, further = 0.0, False
         for batch in batches:
-            tape = self._tape_for(len(batch))
+            tape = self._tape_for(batch.n_rows)
             if self._dropout is not None:
                 self._dropout.draw(tape)
             if self._kernel is not None:
@@ -109,7 +109,8 @@ class Objective:
 
     def _by_core(self, batch, tape, further):
         """Steps 1 to 4 by the compiled core. For dense rows the value and the gradient contain the penalty."""
-        self._bind(batch.rows)
+        if batch.rows is not self._rows:
+            self._bind(batch.rows)
         if not batch.rows.sparse:
             return self._kernel.value_and_gradient(batch.indices, batch.total, further)
         first_sums(self.params.weights, batch.X, tape)
@@ -119,9 +120,8 @@ class Objective:
 
     def _bind(self, rows):
         """Tell the kernel which rows its batches come from."""
-        if rows is not self._rows:
-            self._kernel.use_rows(None if rows.sparse else rows.X, rows.target, rows.weight)
-            self._rows = rows
+        self._kernel.use_rows(None if rows.sparse else rows.X, rows.target, rows.weight)
+        self._rows = rows
 
     def row_losses(self, batches):
         """The loss of each row at ``params``, without weights and penalty. The objective must have no dropout.
@@ -132,7 +132,7 @@ class Objective:
         """
         losses = []
         for batch in batches:
-            tape = self._tape_for(len(batch))
+            tape = self._tape_for(batch.n_rows)
             if self._kernel is None:
                 logits = forward(self.params.weights, self.params.biases, self.activations, batch.X, tape)
                 losses.append(self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1]))
@@ -163,8 +163,10 @@ class Objective:
 
     def _few_columns(self, batches):
         """The features that occur in one sparse batch, if they are few, else None."""
+        if len(batches) > 1 or not batches[0].rows.sparse:
+            return None
         X = batches[0].X
-        if len(batches) > 1 or isinstance(X, np.ndarray) or X.nnz > FEW_ELEMENTS * X.shape[1]:
+        if X.nnz > FEW_ELEMENTS * X.shape[1]:
             return None
         return np.flatnonzero(np.bincount(X.indices))
 

@@ -33,6 +33,8 @@ class Parameters:
     Attributes
     ----------
     vector : ndarray of shape (*members, n_parameters)
+    flat : ndarray of shape (n_members * n_parameters,)
+        The parameters of all members in one vector.
     weight_vector : ndarray of shape (*members, n_weights)
         The slice of `vector` that holds the weights of every layer.
     weights : list of L ndarrays, the l-th of shape (*members, units[l], units[l + 1])
@@ -45,7 +47,7 @@ class Parameters:
 
     def _see(self, units, vector):
         """Lay the views of the layers over a vector."""
-        self.units, self.vector = units, vector
+        self.units, self.vector, self.flat = units, vector, vector.reshape(-1)
         members = vector.shape[:-1]
         self.weights, self.biases = [], []
         start = 0
@@ -105,22 +107,23 @@ class Gradient(Parameters):
         super().__init__(units, dtype, members)
         self.columns: np.ndarray | None = None
 
-    def update(self, params, step) -> None:
+    def update(self, params, step, learning_rate) -> None:
         """Let an update rule change the parameters, all of them or those that the batch reached.
 
         Parameters
         ----------
         params : Parameters
             Changed in place.
-        step : callable (theta, gradient) -> None
+        step : callable (theta, gradient, learning_rate) -> None
             Changes the vector theta in place. The elements of theta must not depend on each other.
+        learning_rate : float
         """
-        theta, gradient = params.vector.reshape(-1), self.vector.reshape(-1)
+        theta, gradient = params.flat, self.flat
         if self.columns is not None:
             # The weights of the first layer are the first in the vector.
             weights = params.weights[0]
             moved = weights[self.columns]
-            step(moved.reshape(-1), self.weights[0][self.columns].reshape(-1))
+            step(moved.reshape(-1), self.weights[0][self.columns].reshape(-1), learning_rate)
             weights[self.columns] = moved
             theta, gradient = theta[weights.size :], gradient[weights.size :]
-        step(theta, gradient)
+        step(theta, gradient, learning_rate)

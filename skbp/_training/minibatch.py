@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -186,7 +185,7 @@ class MiniBatchSolver:
             norm = np.sqrt(np.vecdot(gradient.vector, gradient.vector, dtype=np.float64))
             shrink = np.minimum(self.max_grad_norm / norm, 1.0)
             gradient.vector *= shrink.astype(gradient.vector.dtype)[..., None]
-        gradient.update(objective.params, functools.partial(self.rule.step, learning_rate=learning_rate))  # step 5
+        gradient.update(objective.params, self.rule.step, learning_rate)  # step 5
 
     def _lower_learning_rate(self, monitor):
         """Whether the schedule answers a stall with a smaller learning rate. Then training goes on with it."""

@@ -317,7 +317,7 @@ def test_all_columns_are_written_for_several_batches_and_for_stacks(problem_of):
     on.value_and_gradient([few])
     assert on.gradient.columns is not None
     rows = Rows(p.X, None, None, p.target, None)
-    halves = [Batch(rows, indices, 4.0) for indices in (slice(0, 2), slice(2, 4))]
+    halves = [Batch(rows, indices, 4.0, 2) for indices in (slice(0, 2), slice(2, 4))]
     _, gradient = value_and_gradient(on, halves)
     assert on.gradient.columns is None
     assert_allclose(gradient, at_and_on(p, slice(0, 4), alpha=0.0)[1], rtol=1e-12, atol=1e-16)

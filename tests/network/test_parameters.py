@@ -158,8 +158,8 @@ def gradient_of_ones(members=()):
     return gradient, params
 
 
-def descend(theta, gradient):
-    theta -= 0.5 * gradient
+def descend(theta, gradient, learning_rate):
+    theta -= learning_rate * gradient
 
 
 def test_a_gradient_is_parameters_and_at_first_complete():
@@ -175,11 +175,11 @@ def test_a_complete_gradient_updates_all_parameters_as_one_vector(members):
     gradient, params = gradient_of_ones(members)
     calls = []
 
-    def step(theta, derivatives):
+    def step(theta, derivatives, learning_rate):
         calls.append((theta.shape, derivatives.shape))
-        descend(theta, derivatives)
+        descend(theta, derivatives, learning_rate)
 
-    gradient.update(params, step)
+    gradient.update(params, step, 0.5)
     assert calls == [((params.vector.size,), (params.vector.size,))]
     assert_array_equal(params.vector, np.full(params.vector.shape, -0.5))
     assert_array_equal(gradient.vector, np.ones(gradient.vector.shape))
@@ -191,7 +191,7 @@ def test_a_gradient_of_some_columns_updates_their_weights_and_all_further_parame
     gradient.weights[0][0] = 3.0, 4.0
     gradient.weights[0][1] = np.nan  # is not written, and must not be read
     gradient.biases[1][3] = 8.0
-    gradient.update(params, descend)
+    gradient.update(params, descend, 0.5)
     assert_array_equal(params.weights[0], [[-1.5, -2.0], [0.0, 0.0], [-0.5, -0.5]])
     assert_array_equal(params.weights[1], np.full((2, 4), -0.5))
     assert_array_equal(params.biases[0], [-0.5, -0.5])
@@ -205,12 +205,12 @@ def test_every_parameter_that_the_batch_reached_is_updated_once_with_its_own_der
     gradient.columns = np.array([1])
     seen = []
 
-    def step(theta, derivatives):
+    def step(theta, derivatives, learning_rate):
         assert_array_equal(theta, 100.0 * derivatives)
         seen.extend(derivatives)
         theta += 1.0
 
-    gradient.update(params, step)
+    gradient.update(params, step, 0.5)
     reached = [2, 3, *range(6, 20)]
     assert sorted(seen) == reached
     assert_array_equal(np.flatnonzero(params.vector != 100.0 * np.arange(20.0)), reached)
@@ -219,6 +219,6 @@ def test_every_parameter_that_the_batch_reached_is_updated_once_with_its_own_der
 def test_a_batch_without_elements_leaves_the_weights_of_the_first_layer():
     gradient, params = gradient_of_ones()
     gradient.columns = np.array([], dtype=np.intp)
-    gradient.update(params, descend)
+    gradient.update(params, descend, 0.5)
     assert_array_equal(params.weights[0], np.zeros((3, 2)))
     assert_array_equal(params.vector[6:], np.full(14, -0.5))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import skbp
-from skbp import BackpropClassifier, BackpropClassifierCV
+from skbp import BackpropClassifier, BackpropClassifierCV, _core
 
 PACKAGE = str(Path(skbp.__file__).parent)
 OPERATIONS = {"CALL", "CALL_KW", "CALL_FUNCTION_EX", "BINARY_OP", "BINARY_SUBSCR"}
@@ -74,19 +74,21 @@ endless = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarn
 
 @endless
 @pytest.mark.parametrize(
-    ("limit", "parameters"),
+    ("limit", "of_core", "parameters"),
     [
-        (235, {}),
-        (340, {"hidden_layer_sizes": (8, 8, 8)}),
-        (230, {"n_classes": 2}),
-        (212, {"solver": "sgd"}),
-        (258, {"dropout": 0.5}),
-        (250, {"max_grad_norm": 1.0, "weight_decay": 0.1, "learning_rate": "cosine"}),
-        (352, {"n_folds": 2}),
+        (235, 64, {}),
+        (340, 64, {"hidden_layer_sizes": (8, 8, 8)}),
+        (230, 64, {"n_classes": 2}),
+        (212, 46, {"solver": "sgd"}),
+        (258, 79, {"dropout": 0.5}),
+        (250, 77, {"max_grad_norm": 1.0, "weight_decay": 0.1, "learning_rate": "cosine"}),
+        (352, 101, {"n_folds": 2}),
     ],
     ids=str,
 )
-def test_a_step_takes_few_operations(limit, parameters):
+def test_a_step_takes_few_operations(limit, of_core, parameters):
+    """The first limit is for NumPy's code, the second for the compiled core."""
+    limit = of_core if _core.BatchKernel else limit
     assert 0.9 * limit < operations_of_a_step(**parameters) <= limit
 
 
@@ -94,7 +96,7 @@ def test_a_step_takes_few_operations(limit, parameters):
 def test_a_step_of_a_stack_takes_as_many_operations_with_any_number_of_members():
     two, five = (operations_of_a_step(n_folds=n_folds, dropout=0.0) for n_folds in (2, 5))
     # An epoch looks at five folds, and may limit the threads of BLAS for that. This is no part of a step.
-    assert five == pytest.approx(two, rel=0.06)
+    assert five == pytest.approx(two, abs=20)
 
 
 @endless
