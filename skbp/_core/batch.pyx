@@ -28,9 +28,9 @@ from skbp._core.elementwise import ACTIVATIONS
 
 cnp.import_array()
 
-# A share has at least this many multiplications in one pass through all layers. Smaller shares take less time than it takes
-# to hand them over.
-cdef double LEAST_SHARE = 2.0**18
+# A share has at least this many multiplications in one pass through all layers. Smaller ones take less time than to hand them
+# to another thread.
+LEAST_SHARE = 2.0**18
 
 cdef enum:
     MOST_SHARES = 64
@@ -431,19 +431,24 @@ cdef class BatchKernel:
         The strength of the penalty for each layer.
     most_strength : float
         alpha / S is at most this.
-    n_threads : int
+    n_threads : int, default=1
         The most threads that share a batch.
+    least_share : float, default=2.0**18
+        Multiplications of a share in one pass through all layers, at least.
     """
 
     cdef Net net
     cdef int n_threads
-    cdef double multiplications
+    cdef double multiplications, least_share
     cdef Py_ssize_t capacity
     cdef object network, gradient, tape, rows, room
     cdef cnp.ndarray totals, values
     cdef int overflow
 
-    def __cinit__(self, weights, biases, activations, *, softmax=True, label_smoothing=0.0, alpha=(), most_strength=0.0, n_threads=1):
+    def __cinit__(
+        self, weights, biases, activations, *, softmax=True, label_smoothing=0.0, alpha=(), most_strength=0.0,
+        n_threads=1, least_share=LEAST_SHARE,
+    ):
         cdef int n_layers = len(weights), k
         cdef Layer *layer
         dtype = weights[0].dtype
@@ -456,7 +461,10 @@ cdef class BatchKernel:
         self.net.n_members = weights[0].shape[0] if weights[0].ndim == 3 else 1
         self.net.softmax, self.net.smoothing, self.net.most_strength = softmax, label_smoothing, most_strength
         self.net.overflows = &self.overflow
-        self.n_threads = pool.at_most(n_threads) if n_threads > 1 else 1
+        self.n_threads = n_threads
+        if n_threads > 1:
+            pool.start(n_threads)
+        self.least_share = least_share
         self.network = weights, biases
         for k in range(n_layers):
             layer = &self.net.layers[k]
@@ -620,10 +628,10 @@ cdef class BatchKernel:
             raise ValueError(f"{n_rows} rows for a tape of {self.capacity}")
         net.n_rows, net.extent, net.further = <int>n_rows, extent, further
         work = n_rows * self.multiplications
-        net.n_shares = max(1, min(self.n_threads, MOST_SHARES, n_rows, <int>min(work / LEAST_SHARE, 1e6)))
+        net.n_shares = max(1, min(self.n_threads, MOST_SHARES, n_rows, <int>min(work / self.least_share, 1e6)))
         if net.n_members % self.n_threads == 0:
             net.n_shares = 1
-        n_threads = max(1, min(self.n_threads, <int>min(work * net.n_members / LEAST_SHARE, 1e6)))
+        n_threads = max(1, min(self.n_threads, <int>min(work * net.n_members / self.least_share, 1e6)))
         with nogil:
             pool.run_tasks(_sweep_task, net, net.n_members * net.n_shares, n_threads)
             if extent == GRADIENT and net.n_shares > 1:

@@ -2,4 +2,4 @@
 ctypedef void (*Task)(void *job, int number) noexcept nogil
 
 cdef void run_tasks(Task task, void *job, int n_tasks, int n_threads) noexcept nogil
-cdef int at_most(int n_threads) except -1
+cdef int start(int n_threads) except -1

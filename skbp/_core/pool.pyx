@@ -30,8 +30,6 @@ cdef extern from "atomics.h":
     void pause_briefly() nogil
     double seconds_now() nogil
 
-# More threads than this only wait for memory.
-
 cdef enum:
     MOST_WORKERS = 63
     MOST_TASKS = 4095
@@ -62,6 +60,7 @@ cdef struct Pool:
     atomic_word state
     atomic_word unfinished
     atomic_word taken
+    atomic_word starting
     atomic_word caller_sleeps
     PyThread_type_lock finished
     Task task
@@ -119,7 +118,7 @@ cdef void _work(void *argument) noexcept nogil:
 
 
 cdef void run_tasks(Task task, void *job, int n_tasks, int n_threads) noexcept nogil:
-    """Run all tasks of a job. `at_most` must have been called with this number of threads or a larger one."""
+    """Run all tasks of a job. No more threads take part than `start` has started."""
     cdef int number, k, n_helpers = min(n_threads, n_tasks) - 1
     cdef double start, worked, waited
     if n_helpers < 1 or n_tasks > MOST_TASKS or not atomic_replace(&pool.taken, 0, 1):
@@ -173,19 +172,23 @@ cdef inline void _judge(double worked, double waited) noexcept nogil:
             pool.rest = 0.0
 
 
-cdef int at_most(int n_threads) except -1:
-    """Start threads so that a job may run on this many. Returns how many it may run on."""
+cdef int start(int n_threads) except -1:
+    """Start threads so that a job may run on this many, or on fewer if the system has no more."""
     cdef Worker *worker
-    if pool.finished == NULL:
-        pool.finished = _new_lock()
-    while pool.n_workers < min(n_threads - 1, MOST_WORKERS):
-        worker = &pool.workers[pool.n_workers]
-        worker.number, worker.asleep = pool.n_workers, 0
-        worker.wake = _new_lock()
-        if PyThread_start_new_thread(_work, worker) == <unsigned long>-1:
-            break
-        pool.n_workers += 1
-    return min(n_threads, pool.n_workers + 1)
+    while not atomic_replace(&pool.starting, 0, 1):  # another thread starts some
+        pause_briefly()
+    try:
+        if pool.finished == NULL:
+            pool.finished = _new_lock()
+        while pool.n_workers < min(n_threads - 1, MOST_WORKERS):
+            worker = &pool.workers[pool.n_workers]
+            worker.number, worker.asleep, worker.wake = pool.n_workers, 0, _new_lock()
+            if PyThread_start_new_thread(_work, worker) == <unsigned long>-1:
+                break
+            pool.n_workers += 1
+    finally:
+        atomic_swap(&pool.starting, 0)
+    return 0
 
 
 cdef PyThread_type_lock _new_lock() except NULL:
@@ -201,5 +204,5 @@ def after_fork():
     """Forget the threads of the parent process. A child has none of them."""
     pool.n_workers = 0
     pool.finished = NULL
-    pool.state = pool.unfinished = pool.taken = pool.caller_sleeps = 0
+    pool.state = pool.unfinished = pool.taken = pool.starting = pool.caller_sleeps = 0
     pool.rest = pool.rests_until = 0.0

@@ -140,7 +140,7 @@ cdef int _run(pool.Task task, Step *step, theta, gradient, int n_threads) except
     step.block = max(<Py_ssize_t>BLOCK, step.n // MOST_BLOCKS + 1)
     n_blocks = <int>((step.n + step.block - 1) // step.block)
     if n_threads > 1 and n_blocks > 1:
-        n_threads = pool.at_most(n_threads)
+        pool.start(n_threads)
     with nogil:
         pool.run_tasks(task, step, n_blocks, n_threads)
     return 0

@@ -1,0 +1,255 @@
+"""The compiled core computes what NumPy's code computes, for every division of a batch into shares and threads."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skbp import _core
+from skbp._data.rows import Rows
+from skbp._network.activations import ACTIVATIONS
+from skbp._network.dropout import Dropout
+from skbp._network.equations import forward
+from skbp._network.losses import LOSSES
+from skbp._network.objective import Objective
+from skbp._network.parameters import Parameters
+from skbp._network.tape import Tape
+
+pytestmark = pytest.mark.skipif(_core.BatchKernel is None, reason=f"no compiled core: {_core.why_absent}")
+
+# Relative to the largest element.
+TOLERANCES = {np.float32: 1e-6, np.float64: 1e-14}
+N_ROWS = 400
+OUTPUTS = {"softmax": 5, "logistic": 4, "binary": 1}
+
+
+class Case:
+    """Random data, a random network, and its objective in NumPy."""
+
+    def __init__(
+        self,
+        dtype=np.float64,
+        members=(),
+        *,
+        output="softmax",
+        activations=("tanh", "relu"),
+        weighted=True,
+        alpha=0.1,
+        seed=0,
+    ):
+        rng = np.random.default_rng(seed)
+        k = OUTPUTS[output]
+        loss = LOSSES["softmax" if output == "softmax" else "logistic"]
+        self.X = rng.normal(size=(N_ROWS, 7)).astype(dtype)
+        self.target = loss.target(rng.integers(k, size=N_ROWS) if k == 5 else rng.integers(2, size=(N_ROWS, k)), k)
+        self.weight = rng.uniform(size=N_ROWS) if weighted else None
+        self.params = Parameters((7, 9, 6, k), np.dtype(dtype), members)
+        self.params.vector[...] = rng.normal(size=self.params.vector.shape)
+        self.indices = (
+            np.stack([rng.permutation(N_ROWS)[:150] for _ in range(*members)])
+            if members
+            else rng.permutation(N_ROWS)[:150]
+        )
+        self.records = [ACTIVATIONS[name] for name in activations]
+        self.loss = replace(loss, label_smoothing=0.1)
+        self.alpha, self.dtype = [alpha] * 3, dtype
+
+    @property
+    def rows(self):
+        return Rows(self.X, None, None, self.target, self.weight)
+
+    def expected(self, indices=None, dropout=None):
+        """Value and gradient by NumPy."""
+        on = Objective(self.params, self.records, self.loss, self.alpha, dropout)
+        (batch,) = self.rows.take(self.indices if indices is None else indices)
+        return on.value_and_gradient([batch]), on.gradient.vector, batch.total
+
+    def kernel(self, n_threads=1, least_share=2.0**18, drops=(), X=None):
+        """A kernel for all rows, and the gradient that it writes."""
+        params, gradient = self.params, self.params.like()
+        gradient.vector[...] = np.nan  # an element that is not written shows
+        kernel = _core.BatchKernel(
+            params.weights,
+            params.biases,
+            [record.name for record in self.records],
+            softmax=self.loss.exclusive,
+            label_smoothing=self.loss.label_smoothing,
+            alpha=self.alpha,
+            most_strength=1e9,
+            n_threads=n_threads,
+            least_share=least_share,
+        )
+        kernel.write_gradient_to(gradient.weights, gradient.biases)
+        keeps_z = [record.needs_z for record in self.records]
+        kernel.use_tape(Tape(N_ROWS, params.units, params.vector.dtype, "backward", keeps_z, drops, params.members))
+        kernel.use_rows(self.X if X is None else X, self.target, self.weight)
+        return kernel, gradient.vector
+
+
+def assert_close(ours, theirs, dtype):
+    for one, other in zip(ours, theirs, strict=True):
+        assert_allclose(one, other, rtol=0, atol=TOLERANCES[dtype] * np.abs(other).max())
+
+
+every_dtype = pytest.mark.parametrize("dtype", TOLERANCES, ids=lambda dtype: dtype.__name__)
+
+
+@every_dtype
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("members", [(), (1,), (3,), (4,)], ids=str)
+@pytest.mark.parametrize(("n_threads", "least_share"), [(1, 1.0), (2, 1.0), (3, 1.0), (2, 2000.0), (7, 1.0)])
+def test_value_and_gradient_are_those_of_numpy(n_threads, least_share, members, output, weighted, dtype):
+    case = Case(dtype, members, output=output, weighted=weighted)
+    value, gradient, total = case.expected()
+    kernel, ours = case.kernel(n_threads, least_share)
+    assert_close((kernel.value_and_gradient(case.indices, total), ours), (value, gradient), dtype)
+
+
+@every_dtype
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_all_activations_have_the_gradient_of_numpy(n_threads, activation, dtype):
+    case = Case(dtype, activations=(activation, activation))
+    value, gradient, total = case.expected()
+    kernel, ours = case.kernel(n_threads, 1.0)
+    assert_close((kernel.value_and_gradient(case.indices, total), ours), (value, gradient), dtype)
+
+
+@pytest.mark.parametrize("indices", [slice(0, N_ROWS), slice(17, 200), slice(5, 6)], ids=str)
+@pytest.mark.parametrize("order", ["C", "F", "every second column", "read-only"])
+def test_rows_may_lie_anywhere(indices, order):
+    case = Case()
+    value, gradient, total = case.expected(indices)
+    X = np.asarray(case.X, order="F") if order == "F" else case.X
+    if order == "every second column":
+        X = np.repeat(case.X, 2, axis=1)[:, ::2]
+    elif order == "read-only":
+        X.flags.writeable = False
+    kernel, ours = case.kernel(2, 1.0, X=X)
+    assert_close((kernel.value_and_gradient(indices, total), ours), (value, gradient), np.float64)
+    taken = np.arange(indices.start, indices.stop)
+    assert_close((kernel.value_and_gradient(taken, total), ours), (value, gradient), np.float64)
+
+
+@pytest.mark.parametrize(
+    "change", [np.int32, np.uint16, lambda indices: np.repeat(indices, 2)[::2]], ids=["int32", "uint16", "strided"]
+)
+def test_indices_may_have_any_integer_type_and_stride(change):
+    case = Case()
+    value, gradient, total = case.expected()
+    kernel, ours = case.kernel()
+    assert_close((kernel.value_and_gradient(change(case.indices), total), ours), (value, gradient), np.float64)
+
+
+@pytest.mark.parametrize("target_type", [np.uint8, np.uint16, np.uint32, np.int64])
+def test_classes_may_have_any_integer_type(target_type):
+    case = Case()
+    value, gradient, total = case.expected()
+    case.target = case.target.astype(target_type)
+    kernel, ours = case.kernel()
+    assert_close((kernel.value_and_gradient(case.indices, total), ours), (value, gradient), np.float64)
+
+
+@pytest.mark.parametrize("members", [(), (2,)], ids=str)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_dropout_has_the_factors_on_the_tape(n_threads, members):
+    case = Case(members=members)
+    rngs = [np.random.RandomState(seed) for seed in range(max(1, *members, 1))]
+    value, gradient, _ = case.expected(dropout=Dropout([0.5, 0.2], rngs))
+    rngs = [np.random.RandomState(seed) for seed in range(max(1, *members, 1))]
+    on = Objective(case.params, case.records, case.loss, case.alpha, Dropout([0.5, 0.2], rngs), n_threads=n_threads)
+    assert_close(
+        (on.value_and_gradient(case.rows.take(case.indices)), on.gradient.vector), (value, gradient), np.float64
+    )
+
+
+def test_further_batches_of_a_step_add_up():
+    case = Case()
+    value, gradient, total = case.expected(slice(0, N_ROWS))
+    kernel, ours = case.kernel(2, 1.0)
+    parts = [slice(0, 100), slice(100, 350), slice(350, N_ROWS)]
+    ours_value = sum(kernel.value_and_gradient(part, total, k > 0) for k, part in enumerate(parts))
+    assert_close((ours_value, ours), (value, gradient), np.float64)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_results_repeat_bit_for_bit_with_the_same_number_of_threads(n_threads):
+    case = Case(np.float32)
+    total = case.weight[case.indices].sum()
+    kernel, gradient = case.kernel(n_threads, 1.0)
+    first = kernel.value_and_gradient(case.indices, total)
+    first_gradient = gradient.copy()
+    for _ in range(50):
+        other, other_gradient = case.kernel(n_threads, 1.0)
+        assert other.value_and_gradient(case.indices, total) == first
+        assert_array_equal(other_gradient, first_gradient)
+
+
+@pytest.mark.parametrize("members", [(), (2,)], ids=str)
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_losses_of_rows_and_logits_are_those_of_numpy(n_threads, members):
+    case = Case(members=members)
+    on = Objective(case.params, case.records, case.loss, case.alpha)
+    expected = on.row_losses(case.rows.take(case.indices))
+    kernel, _ = case.kernel(n_threads, 1.0)
+    assert_close([kernel.row_losses(case.indices)], [expected], np.float64)
+
+
+@every_dtype
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_have_the_same_bits(activation, dtype):
+    # The matrices are those of the identity, so that products are exact.
+    finite = np.concatenate([np.linspace(-50.0, 50.0, 3001), [0.0, -0.0, 1e-30, -1e-30, 1e4, -1e4]]).astype(dtype)
+    X = finite[: len(finite) // 3 * 3].reshape(-1, 3)
+    params = Parameters((3, 3, 3), np.dtype(dtype))
+    params.vector[...] = 0.0
+    for weight in params.weights:
+        weight[...] = np.eye(3)
+    record = ACTIVATIONS[activation]
+    tape = Tape(len(X), params.units, np.dtype(dtype), "forward")
+    expected = forward(params.weights, params.biases, [record], X, tape).copy()
+    kernel = _core.BatchKernel(params.weights, params.biases, [activation])
+    kernel.use_tape(tape)
+    kernel.use_rows(X, None, None)
+    tape.a[-1][...] = np.nan
+    assert kernel.logits(slice(0, len(X)))
+    # Blocks of other sizes may end in another instruction, which may round differently.
+    assert_allclose(tape.a[-1], expected, rtol=2 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_numbers_that_are_not_finite_show(activation, bad):
+    case = Case(activations=(activation, activation))
+    case.params.weights[0][0, 0] = bad
+    kernel, _ = case.kernel()
+    assert not kernel.logits(slice(0, 100))
+    total = case.weight[:100].sum()
+    value = kernel.value_and_gradient(slice(0, 100), total)
+    with np.errstate(all="ignore"):
+        expected = case.expected(slice(0, 100))[0]
+    assert np.isfinite(value) == np.isfinite(expected)
+
+
+def test_a_batch_that_is_too_large_is_refused():
+    case = Case()
+    kernel, _ = case.kernel()
+    with pytest.raises(ValueError, match="401 rows for a tape of 400"):
+        kernel.logits(np.zeros(401, dtype=int))
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    case = Case()
+    kernel, _ = case.kernel()
+    with pytest.raises(TypeError, match="X of type float32"):
+        kernel.use_rows(case.X.astype(np.float32), case.target, None)
+    with pytest.raises(TypeError, match="X of type float64"):
+        kernel.use_rows(case.X[:, :3], case.target, None)
+    with pytest.raises(TypeError, match="int64"):
+        _core.BatchKernel([np.zeros((2, 2), dtype=int)], [np.zeros(2, dtype=int)], [])
+    with pytest.raises(ValueError, match="C order"):
+        _core.BatchKernel([np.zeros((3, 2)).T], [np.zeros(3)], [])
+    with pytest.raises(KeyError, match="sine"):
+        _core.BatchKernel([np.zeros((2, 2)), np.zeros((2, 1))], [np.zeros(2), np.zeros(1)], ["sine"])
