@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons for scikit-learn, with backpropagation by hand in NumPy."""
+"""Multi-layer perceptrons for scikit-learn, with backpropagation by hand."""
 
 __version__ = "0.1.0"
 
@@ -7,6 +7,7 @@ from skbp._estimators.classifier_cv import BackpropClassifierCV
 from skbp._estimators.hidden_features import HiddenFeatures
 from skbp._network.activations import Activation
 from skbp._notices import InconsistentVersionWarning, NothingLearnedWarning, UnusedParameterWarning
+from skbp._versions import show_versions
 
 __all__ = [
     "Activation",
@@ -17,4 +18,5 @@ __all__ = [
     "NothingLearnedWarning",
     "UnusedParameterWarning",
     "__version__",
+    "show_versions",
 ]

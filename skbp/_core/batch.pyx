@@ -93,6 +93,7 @@ cdef struct Net:
     char *gathered
     char *gathered_target
     char *losses
+    char *ones
     double *values
     int *overflows
 
@@ -115,6 +116,14 @@ cdef inline void _multiply(
             sgemv(&first, &m if left_is_transposed else &k, &k if left_is_transposed else &m, &one, left, &left_step, right, &step, &beta, out, &step)
         else:
             dgemv(&first, &m if left_is_transposed else &k, &k if left_is_transposed else &m, &one, left, &left_step, right, &step, &beta, out, &step)
+        return
+    if m == 1 and not left_is_transposed and not right_is_transposed:
+        # One row: a product of a vector with a matrix.
+        first = b"N"
+        if real is float:
+            sgemv(&first, &n, &k, &one, right, &right_step, left, &step, &beta, out, &step)
+        else:
+            dgemv(&first, &n, &k, &one, right, &right_step, left, &step, &beta, out, &step)
         return
     first = b"T" if right_is_transposed else b"N"
     second = b"T" if left_is_transposed else b"N"
@@ -176,7 +185,7 @@ cdef void _gather(Net *net, int member, int begin, int end, real *like) noexcept
 
 cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcept nogil:
     """Equations (1), (2) and (13) for a share."""
-    cdef int n = end - begin, k, i, j, step, width, n_block
+    cdef int n = end - begin, k, i, step, width
     cdef Layer *layer
     cdef real *below = NULL
     cdef real *z
@@ -184,7 +193,6 @@ cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcep
     cdef real *bias
     cdef real *factor
     cdef real *dropped
-    cdef real check
     cdef Py_ssize_t at
     if net.X != NULL:
         below = _input(net, member, begin, end, &step, like)
@@ -200,23 +208,33 @@ cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcep
                 False, False, n, width, layer.fan_in,
                 below, step, <real *>(layer.weight + member * layer.weight_step), width, 0, z, width,
             )  # (1)
-        n_block = max(1, 512 // width)
-        check = 0
-        for i in range(n):
-            _add(z + <Py_ssize_t>i * width, bias, width)
-        if net.extent == LOGITS and not isfinite(_total(z, <Py_ssize_t>n * width)):
-            net.overflows[0] = 1
+        _finish(net, layer, k == net.n_layers - 1, n, z, a, bias)
         if k == net.n_layers - 1:
             return
-        if layer.keeps_z:
-            memcpy(a, z, <Py_ssize_t>n * width * sizeof(real))
-        elementwise.activate(layer.activation, a, <Py_ssize_t>n * width)  # (2)
         below, step = a, width
         if layer.factor != NULL:
             factor, dropped = <real *>layer.factor + at, <real *>layer.dropped + at
             for i in range(n * width):
                 dropped[i] = a[i] * factor[i]  # (13)
             below = dropped
+
+
+cdef inline void _finish(Net *net, Layer *layer, bint is_last, int n_rows, real *z, real *a, real *bias) noexcept nogil:
+    """Add the bias to weighted sums and apply the activation, for some rows at a time, which stay in the first cache."""
+    cdef int width = layer.fan_out, most = max(1, 2048 // layer.fan_out), n_block, i
+    cdef Py_ssize_t n
+    while n_rows > 0:
+        n_block = min(most, n_rows)
+        for i in range(n_block):
+            _add(z + <Py_ssize_t>i * width, bias, width)
+        n = <Py_ssize_t>n_block * width
+        if net.extent == LOGITS and not isfinite(_total(z, n)):
+            net.overflows[0] = 1
+        if not is_last:
+            if layer.keeps_z:
+                memcpy(a, z, n * sizeof(real))
+            elementwise.activate(layer.activation, a, n)  # (2)
+        z, a, n_rows = z + n, a + n, n_rows - n_block
 
 
 cdef inline void _add(real *to, const real *numbers, int n) noexcept nogil:
@@ -315,7 +333,7 @@ cdef void _backward(Net *net, int member, int begin, int end, real *like) noexce
 cdef double _gradient(Net *net, int member, int k, int begin, int end, real *like) noexcept nogil:
     """Equations (6) and (7) for some of the inputs of a layer. Returns their part of the penalty."""
     cdef Layer *layer = &net.layers[k]
-    cdef int n = net.n_rows, width = layer.fan_out, i, j, step
+    cdef int n = net.n_rows, width = layer.fan_out, i, step
     cdef Py_ssize_t of_member = <Py_ssize_t>n * member
     cdef real *delta = <real *>layer.delta + of_member * width
     cdef real *gradient = <real *>(layer.weight_gradient + member * layer.weight_gradient_step) + <Py_ssize_t>begin * width
@@ -326,14 +344,7 @@ cdef double _gradient(Net *net, int member, int k, int begin, int end, real *lik
     cdef double penalty = 0.0
     if begin == 0:
         bias_gradient = <real *>(layer.bias_gradient + member * layer.bias_gradient_step)
-        if width == 1:
-            bias_gradient[0] = beta * bias_gradient[0] + _total(delta, n) if net.further else _total(delta, n)
-        else:
-            if not net.further:
-                for j in range(width):
-                    bias_gradient[j] = 0
-            for i in range(n):
-                _add(bias_gradient, delta + <Py_ssize_t>i * width, width)  # (7)
+        _multiply(False, False, 1, width, n, <real *>net.ones, n, delta, width, beta, bias_gradient, width)  # (7)
     if k == 0:
         if net.X == NULL:
             return 0.0
@@ -346,7 +357,7 @@ cdef double _gradient(Net *net, int member, int k, int begin, int end, real *lik
         for i in range(end - begin):
             penalty += strength * _scale_row(gradient + <Py_ssize_t>i * width, weight + <Py_ssize_t>i * width, strength, width)
         beta = 1
-    _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient, width)
+    _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient, width)  # (6)
     return 0.5 * penalty
 
 
@@ -516,10 +527,11 @@ cdef class BatchKernel:
         last = max(8, self.net.layers[self.net.n_layers - 1].fan_out)
         self.room = [
             np.empty((n, self.net.layers[0].fan_in), dtype), np.empty((n, last), np.uint8), np.empty(n, dtype),
+            np.ones(tape.n_rows, dtype),
         ]
         self.net.gathered = _data(self.room[0], dtype)
         self.net.gathered_target = _data(self.room[1], np.dtype(np.uint8))
-        self.net.losses = _data(self.room[2], dtype)
+        self.net.losses, self.net.ones = _data(self.room[2], dtype), _data(self.room[3], dtype)
         self.tape, self.capacity = tape, tape.n_rows
 
     def use_rows(self, cnp.ndarray X, cnp.ndarray target, cnp.ndarray weight):

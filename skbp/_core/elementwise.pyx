@@ -376,32 +376,38 @@ cdef void softmax_loss(
     const real *logits, real *out, const char *target, int itemsize, real smoothing, real *losses, Py_ssize_t n_rows, Py_ssize_t width
 ) noexcept nogil:
     """Write the loss of each row and its derivative by the logits. `target` holds the index of each row's class."""
-    cdef Py_ssize_t i, j, y
-    cdef real largest, total, expected
+    cdef real totals[BLOCK]
+    cdef Py_ssize_t start = 0, n, i, j, y
+    cdef real largest, expected, inverse, other = smoothing / width
     cdef const real *z
     cdef real *p
-    for i in range(n_rows):
-        z, p = logits + i * width, out + i * width
-        largest = _largest(z, width)
-        for j in range(width):
-            p[j] = z[j] - largest
-        expected = p[_class(target, itemsize, i)]
-        if smoothing > 0:
-            expected = expected * (<real>1.0 - smoothing) + smoothing / width * _sum(p, width)
-        losses[i] = -expected
-    _apply(EXP, out, n_rows * width)
-    for i in range(n_rows):
-        p = out + i * width
-        total = _sum(p, width)
-        for j in range(width):
-            p[j] = p[j] / total
-        y = _class(target, itemsize, i)
-        p[y] = p[y] - (<real>1.0 - smoothing)
-        if smoothing > 0:
+    while start < n_rows:
+        n = min(<Py_ssize_t>BLOCK, n_rows - start)
+        for i in range(n):
+            z, p = logits + (start + i) * width, out + (start + i) * width
+            largest = _largest(z, width)
             for j in range(width):
-                p[j] = p[j] - smoothing / width
-        _apply(LOG, &total, 1)
-        losses[i] = losses[i] + total
+                p[j] = z[j] - largest
+            expected = p[_class(target, itemsize, start + i)]
+            if smoothing > 0:
+                expected = expected * (<real>1.0 - smoothing) + other * _sum(p, width)
+            losses[start + i] = -expected
+        _apply(EXP, out + start * width, n * width)
+        for i in range(n):
+            p = out + (start + i) * width
+            totals[i] = _sum(p, width)
+            inverse = <real>1.0 / totals[i]
+            for j in range(width):
+                p[j] = p[j] * inverse
+            y = _class(target, itemsize, start + i)
+            p[y] = p[y] - (<real>1.0 - smoothing)
+            if smoothing > 0:
+                for j in range(width):
+                    p[j] = p[j] - other
+        _apply(LOG, &totals[0], n)
+        for i in range(n):
+            losses[start + i] = losses[start + i] + totals[i]
+        start += BLOCK
 
 
 cdef void logistic_loss(

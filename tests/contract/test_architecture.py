@@ -28,7 +28,8 @@ BELOW = {
     "_training": {"_notices", "_core", "_network"},
     "_estimators": {"_notices", "_network", "_data", "_training", "__version__"},
     "inspection": set(),
-    "__init__": {"_notices", "_network", "_estimators"},
+    "_versions": {"_core", "_training", "__version__"},
+    "__init__": {"_notices", "_versions", "_network", "_estimators"},
 }
 # What it may import from elsewhere, the standard library aside.
 OUTSIDE = {
@@ -39,6 +40,7 @@ OUTSIDE = {
     "_training": {"numpy", "scipy", "sklearn", "threadpoolctl"},
     "_estimators": {"numpy", "scipy", "sklearn"},
     "inspection": {"numpy", "scipy", "sklearn", "matplotlib"},
+    "_versions": {"threadpoolctl"},
     "__init__": set(),
 }
 every_module = pytest.mark.parametrize("name", list(MODULES))
