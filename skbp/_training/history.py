@@ -92,9 +92,9 @@ class History:
         return [figure for figure in map(attrgetter(name), self._epochs[: self.n_iter]) if figure is not None]
 
     @property
-    def last_loss(self) -> float | None:
-        """The loss of the last epoch."""
-        return self._epochs[self.n_iter - 1].loss if self.n_iter else None
+    def last_loss(self) -> float:
+        """The loss of the last epoch; nan if there is none."""
+        return self._epochs[self.n_iter - 1].loss if self.n_iter else math.nan
 
     @property
     def stalled(self) -> bool:
@@ -221,7 +221,7 @@ class StackHistory:
     """
 
     adds_at_once = False
-    last_loss = None
+    last_loss = math.nan
 
     def __init__(self, n_members, *args):
         self.members = [History(*args) for _ in range(n_members)]

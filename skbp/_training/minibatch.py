@@ -127,7 +127,8 @@ class MiniBatchSolver:
             if not np.all(objective.is_finite(rows)):
                 monitor.restore_last(params)
             monitor.restore_best(params)
-            return interrupted(monitor, loss)
+            # The last epoch may have its loss, but no place in the history yet.
+            return interrupted(monitor, monitor.history.last_loss)
         if self.planned:
             return Outcome("converged", loss)
         warning = (

@@ -59,7 +59,7 @@ def stopping(tol, n_iter_no_change=10):
 def test_curves_are_kept(record):
     history = History(0.0, 10)
     assert (history.n_iter, history.loss_curve, history.best_loss) == (0, [], math.inf)
-    assert history.last_loss is None
+    assert math.isnan(history.last_loss)
     record(history, [3.0, 1.0, 2.0])
     assert (history.n_iter, history.loss_curve, history.best_loss) == (3, [3.0, 1.0, 2.0], 1.0)
     assert (history.last_loss, history.samples_seen) == (2.0, 180)

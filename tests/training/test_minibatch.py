@@ -158,6 +158,23 @@ def test_an_interrupt_after_a_step_that_diverged_keeps_the_last_epoch(mini_batch
     assert_array_equal(on.params.vector, whole.params.vector)
 
 
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_interrupt_between_an_epoch_and_its_record_keeps_the_loss_of_the_last_recorded_one(
+    epoch, mini_batches, LeastSquares, run
+):
+    looks = []
+
+    def held_out(params):
+        looks.append(params.vector.copy())
+        if len(looks) == epoch:
+            raise KeyboardInterrupt
+        return -abs(params.vector).sum(), 1.0
+
+    outcome, history = run(mini_batches(), LeastSquares(), max_iter=5, held_out=held_out)
+    assert (outcome.status, history.n_iter) == ("interrupted", epoch - 1)
+    assert_array_equal(outcome.loss, history.loss_curve[-1] if epoch > 1 else math.nan)
+
+
 # Stacks
 
 
