@@ -1,5 +1,7 @@
+import importlib.util
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,17 @@ pytest.register_assert_rewrite("copies", "small_ensembles", "small_networks")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 # matplotlib draws without a screen.
 os.environ.setdefault("MPLBACKEND", "agg")
+# Processes that tests start import the copy of skbp that is under test, and not a folder skbp of the working directory.
+COPY = Path(importlib.util.find_spec("skbp").origin).parent
+os.environ["PYTHONSAFEPATH"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(COPY.parent), os.environ.get("PYTHONPATH")]))
+
+
+def pytest_report_header():
+    """Which copy of skbp is under test. `python -m pytest` takes the checkout, which has no compiled core."""
+    from compiled import compiled_modules  # noqa: PLC0415, it imports skbp
+
+    return f"skbp: {'with its compiled core' if compiled_modules() else 'pure Python'}, {COPY}"
 
 
 @pytest.fixture(autouse=True)
