@@ -564,13 +564,8 @@ cdef class BatchKernel:
             self.net.weight = <double *>cnp.PyArray_DATA(weight)
         self.rows = X, target, weight
 
-    @property
-    def penalises(self):
-        """Whether value and gradient contain the penalty: for the rows of an array."""
-        return self.net.X != NULL
-
     def value_and_gradient(self, indices, total, bint further=False):
-        """The mean loss of a batch and the penalty. Writes the gradient.
+        """The mean loss of a batch and, for the rows of an array, the penalty. Writes the gradient.
 
         Parameters
         ----------

@@ -84,15 +84,13 @@ class Objective:
         """
         params, activations, gradient = self.params, self.activations, self.gradient
         gradient.columns = self._few_columns(batches) if self._skips_zeros else None
-        value, further = 0.0, False
+        if self._kernel is not None:
+            return self._by_core(batches)
+        value = 0.0
         for batch in batches:
             tape = self._tape_for(batch.n_rows)
             if self._dropout is not None:
                 self._dropout.draw(tape)
-            if self._kernel is not None:
-                value += self._by_core(batch, tape, further)
-                further = True
-                continue
             logits = forward(params.weights, params.biases, activations, batch.X, tape)  # step 1
             # step 2
             losses = self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1])  # (4)
@@ -103,19 +101,28 @@ class Objective:
                 self.gradient.vector += gradient.vector
             elif len(batches) > 1:
                 gradient = self._gradient_of_further_batches()
-        if self.penalty and not (self._kernel is not None and self._kernel.penalises):
+        if self.penalty:
             value += self.penalty.add_to(self.gradient, params, batch.total)
         return value if params.members else float(value)
 
-    def _by_core(self, batch, tape, further):
-        """Steps 1 to 4 by the compiled core. For dense rows the value and the gradient contain the penalty."""
-        if batch.rows is not self._rows:
-            self._bind(batch.rows)
-        if not batch.rows.sparse:
-            return self._kernel.value_and_gradient(batch.indices, batch.total, further)
-        first_sums(self.params.weights, batch.X, tape)
-        value = self._kernel.value_and_gradient(batch.indices, batch.total, further)
-        sparse_gradient(tape, self.gradient, self.gradient.columns, further)
+    def _by_core(self, batches):
+        """The same by the compiled core, which adds the penalty itself for dense rows."""
+        kernel, value, further = self._kernel, 0.0, False
+        for batch in batches:
+            if batch.rows is not self._rows:
+                self._bind(batch.rows)
+            tape = self._tape_for(batch.n_rows)
+            if self._dropout is not None:
+                self._dropout.draw(tape)
+            sparse = batch.rows.sparse
+            if sparse:
+                first_sums(self.params.weights, batch.X, tape)
+            value += kernel.value_and_gradient(batch.indices, batch.total, further)
+            if sparse:
+                sparse_gradient(tape, self.gradient, self.gradient.columns, further)
+            further = True
+        if sparse and self.penalty:
+            value += self.penalty.add_to(self.gradient, self.params, batch.total)
         return value
 
     def _bind(self, rows):
