@@ -77,6 +77,7 @@ cdef struct Net:
     char *X
     Py_ssize_t row_step
     Py_ssize_t column_step
+    bint in_order
     char *target
     Py_ssize_t target_step
     int target_size
@@ -151,7 +152,7 @@ cdef real *_input(Net *net, int member, int begin, int end, int *step, real *lik
     cdef int i, j
     cdef real *to
     cdef char *row
-    if net.indices == NULL and net.column_step == sizeof(real):
+    if net.indices == NULL and net.in_order:
         step[0] = <int>(net.row_step // sizeof(real))
         return <real *>(net.X + (net.start + begin) * net.row_step)
     step[0] = n_features
@@ -166,7 +167,7 @@ cdef void _gather(Net *net, int member, int begin, int end, real *like) noexcept
     cdef char *row
     cdef real *to
     cdef char *to_target
-    if net.X != NULL and not (net.indices == NULL and net.column_step == sizeof(real)):
+    if net.X != NULL and not (net.indices == NULL and net.in_order):
         to = _input(net, member, begin, end, &step, like)
         for i in range(begin, end):
             row = net.X + _row(net, member, i) * net.row_step
@@ -452,7 +453,7 @@ cdef class BatchKernel:
     cdef int n_threads
     cdef double multiplications, least_share
     cdef Py_ssize_t capacity
-    cdef object network, gradient, tape, rows, room
+    cdef object network, gradient, tape, rows, room, gathered
     cdef cnp.ndarray totals, values
     cdef int overflow
 
@@ -525,14 +526,10 @@ cdef class BatchKernel:
             layer.factor = _data(factor, dtype) if factor is not None else NULL
             layer.dropped = _data(tape.input[k + 1], dtype)
         last = max(8, self.net.layers[self.net.n_layers - 1].fan_out)
-        self.room = [
-            np.empty((n, self.net.layers[0].fan_in), dtype), np.empty((n, last), np.uint8), np.empty(n, dtype),
-            np.ones(tape.n_rows, dtype),
-        ]
-        self.net.gathered = _data(self.room[0], dtype)
-        self.net.gathered_target = _data(self.room[1], np.dtype(np.uint8))
-        self.net.losses, self.net.ones = _data(self.room[2], dtype), _data(self.room[3], dtype)
-        self.tape, self.capacity = tape, tape.n_rows
+        self.room = np.empty((n, last), np.uint8), np.empty(n, dtype), np.ones(tape.n_rows, dtype)
+        self.net.gathered_target = _data(self.room[0], np.dtype(np.uint8))
+        self.net.losses, self.net.ones = _data(self.room[1], dtype), _data(self.room[2], dtype)
+        self.tape, self.capacity, self.gathered = tape, tape.n_rows, None
 
     def use_rows(self, cnp.ndarray X, cnp.ndarray target, cnp.ndarray weight):
         """Set the rows that batches are taken from.
@@ -552,6 +549,13 @@ cdef class BatchKernel:
                 raise TypeError(f"X of type {X.dtype} does not fit the network")
             self.net.X = <char *>cnp.PyArray_DATA(X)
             self.net.row_step, self.net.column_step = cnp.PyArray_STRIDE(X, 0), cnp.PyArray_STRIDE(X, 1)
+            # Whether BLAS can take several rows as they lie.
+            self.net.in_order = (
+                cnp.PyArray_ISALIGNED(X)
+                and self.net.column_step == self.net.size
+                and self.net.row_step % self.net.size == 0
+                and self.net.layers[0].fan_in * self.net.size <= self.net.row_step < 2**31
+            )
         self.net.target = NULL
         if target is not None:
             target = np.ascontiguousarray(target)
@@ -599,7 +603,7 @@ cdef class BatchKernel:
     def row_losses(self, indices):
         """The loss of each row, in the shape of the indices. The next call overwrites it."""
         self._run(indices, LOSSES, False)
-        losses = self.room[2][: self.net.n_rows * self.net.n_members]
+        losses = self.room[1][: self.net.n_rows * self.net.n_members]
         return losses.reshape(self.net.n_members, -1) if self.network[0][0].ndim == 3 else losses
 
     def logits(self, indices):
@@ -633,6 +637,10 @@ cdef class BatchKernel:
             net.indices_step = cnp.PyArray_STRIDE(array, 0) if cnp.PyArray_NDIM(array) == 2 else 0
         if n_rows > self.capacity:
             raise ValueError(f"{n_rows} rows for a tape of {self.capacity}")
+        if net.X != NULL and self.gathered is None and not (net.indices == NULL and net.in_order):
+            dtype = self.network[0][0].dtype
+            self.gathered = np.empty((net.n_members * self.capacity, net.layers[0].fan_in), dtype)
+            net.gathered = _data(self.gathered, dtype)
         net.n_rows, net.extent, net.further = <int>n_rows, extent, further
         work = n_rows * self.multiplications
         net.n_shares = max(1, min(self.n_threads, MOST_SHARES, n_rows, <int>min(work / self.least_share, 1e6)))

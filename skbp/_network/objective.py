@@ -123,7 +123,7 @@ class Objective:
             further = True
         if sparse and self.penalty:
             value += self.penalty.add_to(self.gradient, self.params, batch.total)
-        return value
+        return value if self.params.members else float(value)
 
     def _bind(self, rows):
         """Tell the kernel which rows its batches come from."""

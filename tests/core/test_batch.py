@@ -118,19 +118,44 @@ def test_all_activations_have_the_gradient_of_numpy(n_threads, activation, dtype
 
 
 @pytest.mark.parametrize("indices", [slice(0, N_ROWS), slice(17, 200), slice(5, 6)], ids=str)
-@pytest.mark.parametrize("order", ["C", "F", "every second column", "read-only"])
+@pytest.mark.parametrize("order", ["C", "F", "every second column", "last row first", "unaligned", "read-only"])
 def test_rows_may_lie_anywhere(indices, order):
     case = Case()
     value, gradient, total = case.expected(indices)
     X = np.asarray(case.X, order="F") if order == "F" else case.X
     if order == "every second column":
         X = np.repeat(case.X, 2, axis=1)[:, ::2]
+    elif order == "last row first":
+        X = case.X[::-1].copy()[::-1]
+    elif order == "unaligned":
+        X = np.zeros(case.X.nbytes + 1, np.uint8)[1:].view(np.float64).reshape(case.X.shape)
+        X[...] = case.X
     elif order == "read-only":
         X.flags.writeable = False
     kernel, ours = case.kernel(2, 1.0, X=X)
     assert_close((kernel.value_and_gradient(indices, total), ours), (value, gradient), np.float64)
     taken = np.arange(indices.start, indices.stop)
     assert_close((kernel.value_and_gradient(taken, total), ours), (value, gradient), np.float64)
+
+
+@pytest.mark.parametrize("strides", [(0, 8), (8, 8), (-8, 8), (3, 8)])
+def test_the_steps_of_a_single_row_mean_nothing(strides):
+    case = Case(weighted=False)
+    value, gradient, total = case.expected(slice(3, 4))
+    X = np.lib.stride_tricks.as_strided(case.X[3].copy(), (1, 7), strides)
+    kernel, ours = case.kernel()
+    kernel.use_rows(X, case.target[3:4], None)
+    assert_close((kernel.value_and_gradient(slice(0, 1), total), ours), (value, gradient), np.float64)
+
+
+def test_all_rows_may_be_the_same_memory():
+    case = Case(weighted=False)
+    X = case.X.copy()
+    X[...] = X[0]
+    case.X = X
+    value, gradient, total = case.expected(slice(0, 50))
+    kernel, ours = case.kernel(2, 1.0, X=np.broadcast_to(X[0], X.shape))
+    assert_close((kernel.value_and_gradient(slice(0, 50), total), ours), (value, gradient), np.float64)
 
 
 @pytest.mark.parametrize(
