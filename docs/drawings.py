@@ -451,7 +451,7 @@ def package(ax, place, size, name, files, color):
 @drawing
 def house():
     """The packages, and the way of one batch through them."""
-    fig, ax = plane(7.4, 4.6, (0.0, 9.9), (-0.1, 6.1))
+    fig, ax = plane(7.4, 5.7, (0.0, 9.9), (-1.65, 6.1))
     package(
         ax,
         (0.1, 4.4),
@@ -465,10 +465,13 @@ def house():
     package(ax, (4.2, 1.9), (5.6, 1.95), "_training", training, RED)
     network = ["objective.py: steps 1 to 4 on a batch", "equations.py: forward, backward", "losses.py, activations.py"]
     package(ax, (0.1, -0.05), (9.7, 1.5), "_network", network, NEGATIVE)
+    core = ["batch.pyx: steps 1 to 4 in one call", "updates.pyx: one step in one pass"]
+    package(ax, (0.1, -1.6), (9.7, 1.15), "_core", core, "#555555")
     for start, end in (
         ((5.2, 4.4), (5.2, 3.88)),
         ((4.2, 2.9), (3.03, 2.9)),
         ((6.6, 1.9), (6.6, 1.48)),
+        ((6.6, -0.05), (6.6, -0.42)),
         ((8.2, 1.45), (8.2, 1.87)),
         ((8.2, 3.85), (8.2, 4.37)),
     ):
@@ -477,6 +480,7 @@ def house():
         ((5.35, 4.13), "1  train(recipe, ...)"),
         ((3.12, 3.1), "2  take"),
         ((4.35, 1.67), "3  value_and_gradient"),
+        ((6.75, -0.24), "numbers of the rows"),
         ((8.35, 1.67), "4  gradient"),
         ((7.3, 3.1), "5  rule.step"),
         ((7.3, 2.8), "    then history.add"),

@@ -12,9 +12,8 @@ A stack has such tasks for each member. All arrays are in C order, and member m 
 """
 
 from libc.math cimport isfinite
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm, sgemv
 
 cimport numpy as cnp
@@ -113,6 +112,8 @@ cdef inline void _multiply(
     if n == 1 and not right_is_transposed and right_step == 1 and out_step == 1:
         # One output: a product with a vector.
         first = b"N" if left_is_transposed else b"T"
+        if beta == 0:
+            memset(out, 0, m * sizeof(real))  # some versions of BLAS multiply what is there, even nan, by 0
         if real is float:
             sgemv(&first, &m if left_is_transposed else &k, &k if left_is_transposed else &m, &one, left, &left_step, right, &step, &beta, out, &step)
         else:
@@ -121,6 +122,8 @@ cdef inline void _multiply(
     if m == 1 and not left_is_transposed and not right_is_transposed:
         # One row: a product of a vector with a matrix.
         first = b"N"
+        if beta == 0:
+            memset(out, 0, n * sizeof(real))
         if real is float:
             sgemv(&first, &n, &k, &one, right, &right_step, left, &step, &beta, out, &step)
         else:
