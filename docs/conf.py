@@ -37,7 +37,7 @@ html_title = "skbp"
 html_baseurl = "https://skbp.readthedocs.io/en/stable/"
 html_static_path = ["_static"]
 html_css_files = ["skbp.css"]
-html_sidebars = {"architecture": [], "benchmarks": []}  # they have no pages below them
+html_sidebars = {"architecture": [], "core": [], "benchmarks": []}  # they have no pages below them
 html_show_sourcelink = False
 html_theme_options = {
     "show_prev_next": True,

@@ -1,7 +1,7 @@
 """One batch: value and gradient of the objective, steps 1 to 4 of the algorithm.
 
-`BatchKernel` does what `skbp._network.objective.Objective` does with NumPy, for the activations and losses of this package
-and rows in one array. The equations have the numbers of `skbp._network.equations`.
+`BatchKernel` computes what `skbp._network.objective.Objective` computes with NumPy. It knows the activations and losses of
+this package, and rows in one array. The equations have the numbers of `skbp._network.equations`.
 
 A batch is done in two jobs (see pool.pyx). The tasks of the first are shares of the rows: each gathers its rows, runs them
 forward, computes the loss and carries delta back to the first layer. The tasks of the second are blocks of the gradient:
@@ -100,41 +100,38 @@ cdef struct Net:
 
 cdef inline void _multiply(
     bint left_is_transposed, bint right_is_transposed, int m, int n, int k,
-    real *left, int left_step, real *right, int right_step, real beta, real *out, int out_step,
+    real *left, int left_step, real *right, int right_step, real beta, real *out,
 ) noexcept nogil:
     """out = left @ right + beta * out. `out` is of shape (m, n), and k is the length of the sums.
 
-    BLAS counts along columns first. For it these arrays are the transposed ones, and it computes right' @ left'.
+    BLAS counts along columns first. For BLAS these arrays are the transposed ones, and it computes right' @ left'.
     """
+    cdef char first = b"T" if right_is_transposed else b"N"
+    cdef char second = b"T" if left_is_transposed else b"N"
     cdef real one = 1
-    cdef int step = 1
-    cdef char first, second
-    if n == 1 and not right_is_transposed and right_step == 1 and out_step == 1:
-        # One output: a product with a vector.
-        first = b"N" if left_is_transposed else b"T"
-        if beta == 0:
-            memset(out, 0, m * sizeof(real))  # some versions of BLAS multiply what is there, even nan, by 0
-        if real is float:
-            sgemv(&first, &m if left_is_transposed else &k, &k if left_is_transposed else &m, &one, left, &left_step, right, &step, &beta, out, &step)
-        else:
-            dgemv(&first, &m if left_is_transposed else &k, &k if left_is_transposed else &m, &one, left, &left_step, right, &step, &beta, out, &step)
-        return
-    if m == 1 and not left_is_transposed and not right_is_transposed:
-        # One row: a product of a vector with a matrix.
-        first = b"N"
-        if beta == 0:
-            memset(out, 0, n * sizeof(real))
-        if real is float:
-            sgemv(&first, &n, &k, &one, right, &right_step, left, &step, &beta, out, &step)
-        else:
-            dgemv(&first, &n, &k, &one, right, &right_step, left, &step, &beta, out, &step)
-        return
-    first = b"T" if right_is_transposed else b"N"
-    second = b"T" if left_is_transposed else b"N"
-    if real is float:
-        sgemm(&first, &second, &n, &m, &k, &one, right, &right_step, left, &left_step, &beta, out, &out_step)
+    if n == 1 and right_step == 1:
+        _multiply_vector(not left_is_transposed, left, left_step, m, k, right, beta, out)
+    elif m == 1 and not left_is_transposed:
+        _multiply_vector(right_is_transposed, right, right_step, n, k, left, beta, out)
+    elif real is float:
+        sgemm(&first, &second, &n, &m, &k, &one, right, &right_step, left, &left_step, &beta, out, &n)
     else:
-        dgemm(&first, &second, &n, &m, &k, &one, right, &right_step, left, &left_step, &beta, out, &out_step)
+        dgemm(&first, &second, &n, &m, &k, &one, right, &right_step, left, &left_step, &beta, out, &n)
+
+
+cdef inline void _multiply_vector(
+    bint sums_rows, real *matrix, int step, int n_out, int n_in, real *vector, real beta, real *out
+) noexcept nogil:
+    """The same if one of the two is a vector. `sums_rows` says that the sums run along the rows of the matrix."""
+    cdef char how = b"T" if sums_rows else b"N"
+    cdef int n = n_in if sums_rows else n_out, m = n_out if sums_rows else n_in, one_step = 1
+    cdef real one = 1
+    if beta == 0:
+        memset(out, 0, n_out * sizeof(real))  # some versions of BLAS multiply what is there, even nan, by 0
+    if real is float:
+        sgemv(&how, &n, &m, &one, matrix, &step, vector, &one_step, &beta, out, &one_step)
+    else:
+        dgemv(&how, &n, &m, &one, matrix, &step, vector, &one_step, &beta, out, &one_step)
 
 
 cdef inline real *_of_member(char *array, Py_ssize_t n, int member, real *like) noexcept nogil:
@@ -210,7 +207,7 @@ cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcep
         if below != NULL:
             _multiply(
                 False, False, n, width, layer.fan_in,
-                below, step, <real *>(layer.weight + member * layer.weight_step), width, 0, z, width,
+                below, step, <real *>(layer.weight + member * layer.weight_step), width, 0, z,
             )  # (1)
         _finish(net, layer, k == net.n_layers - 1, n, z, a, bias)
         if k == net.n_layers - 1:
@@ -223,7 +220,9 @@ cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcep
             below = dropped
 
 
-cdef inline void _finish(Net *net, Layer *layer, bint is_last, int n_rows, real *z, real *a, real *bias) noexcept nogil:
+cdef inline void _finish(
+    Net *net, Layer *layer, bint is_last, int n_rows, real *z, real *a, real *bias
+) noexcept nogil:
     """Add the bias to weighted sums and apply the activation, for some rows at a time, which stay in the first cache."""
     cdef int width = layer.fan_out, most = max(1, 2048 // layer.fan_out), n_block, i
     cdef Py_ssize_t n
@@ -310,6 +309,7 @@ cdef void _backward(Net *net, int member, int begin, int end, real *like) noexce
     cdef real *error
     cdef real *weight
     cdef real *factor
+    cdef real *a
     cdef real d
     cdef Py_ssize_t first = <Py_ssize_t>net.n_rows * member + begin
     for k in range(net.n_layers - 1, 0, -1):
@@ -324,44 +324,47 @@ cdef void _backward(Net *net, int member, int begin, int end, real *like) noexce
                 for j in range(width):
                     error[<Py_ssize_t>i * width + j] = d * weight[j]
         else:
-            _multiply(False, True, n, width, layer.fan_out, delta, layer.fan_out, weight, layer.fan_out, 0, error, width)
+            _multiply(False, True, n, width, layer.fan_out, delta, layer.fan_out, weight, layer.fan_out, 0, error)
         if below.factor != NULL:
             factor = <real *>below.factor + first * width
             for i in range(n * width):
                 error[i] = error[i] * factor[i]
-        elementwise.multiply_by_slope(
-            below.activation, <real *>(below.z if below.keeps_z else below.a) + first * width, error, <Py_ssize_t>n * width
-        )
+        a = <real *>(below.z if below.keeps_z else below.a) + first * width
+        elementwise.multiply_by_slope(below.activation, a, error, <Py_ssize_t>n * width)
 
 
 cdef double _gradient(Net *net, int member, int k, int begin, int end, real *like) noexcept nogil:
     """Equations (6) and (7) for some of the inputs of a layer. Returns their part of the penalty."""
     cdef Layer *layer = &net.layers[k]
+    cdef Layer *input_layer
     cdef int n = net.n_rows, width = layer.fan_out, i, step
     cdef Py_ssize_t of_member = <Py_ssize_t>n * member
     cdef real *delta = <real *>layer.delta + of_member * width
-    cdef real *gradient = <real *>(layer.weight_gradient + member * layer.weight_gradient_step) + <Py_ssize_t>begin * width
-    cdef real *weight = <real *>(layer.weight + member * layer.weight_step) + <Py_ssize_t>begin * width
+    cdef Py_ssize_t first = <Py_ssize_t>begin * width
+    cdef real *gradient = <real *>(layer.weight_gradient + member * layer.weight_gradient_step) + first
+    cdef real *weight = <real *>(layer.weight + member * layer.weight_step) + first
     cdef real *bias_gradient
     cdef real *below
     cdef real strength, beta = 1 if net.further else 0
     cdef double penalty = 0.0
     if begin == 0:
         bias_gradient = <real *>(layer.bias_gradient + member * layer.bias_gradient_step)
-        _multiply(False, False, 1, width, n, <real *>net.ones, n, delta, width, beta, bias_gradient, width)  # (7)
+        _multiply(False, False, 1, width, n, <real *>net.ones, n, delta, width, beta, bias_gradient)  # (7)
     if k == 0:
         if net.X == NULL:
             return 0.0
         below = _input(net, member, 0, n, &step, like)
     else:
-        below = <real *>(net.layers[k - 1].dropped if net.layers[k - 1].factor != NULL else net.layers[k - 1].a) + of_member * layer.fan_in
+        input_layer = &net.layers[k - 1]
+        below = <real *>(input_layer.dropped if input_layer.factor != NULL else input_layer.a) + of_member * layer.fan_in
         step = layer.fan_in
     if layer.alpha != 0.0 and net.X != NULL and not net.further:
         strength = <real>min(layer.alpha / net.totals[member], net.most_strength)
         for i in range(end - begin):
-            penalty += strength * _scale_row(gradient + <Py_ssize_t>i * width, weight + <Py_ssize_t>i * width, strength, width)
+            first = <Py_ssize_t>i * width
+            penalty += strength * _scale_row(gradient + first, weight + first, strength, width)
         beta = 1
-    _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient, width)  # (6)
+    _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient)  # (6)
     return 0.5 * penalty
 
 
@@ -384,11 +387,15 @@ cdef inline real _scale_row(real *to, const real *weight, real strength, int n) 
     return total
 
 
+cdef inline int _cut(int n, int k, int n_parts) noexcept nogil:
+    """Where the k-th of n_parts parts of n starts."""
+    return <int>(<Py_ssize_t>n * k // n_parts)
+
+
 cdef inline void _sweep(Net *net, int number, real *like) noexcept nogil:
     """One share of the rows of one member, and if it is the only one, the gradient too."""
     cdef int member = number // net.n_shares, share = number % net.n_shares, k
-    cdef int begin = <int>(<Py_ssize_t>net.n_rows * share // net.n_shares)
-    cdef int end = <int>(<Py_ssize_t>net.n_rows * (share + 1) // net.n_shares)
+    cdef int begin = _cut(net.n_rows, share, net.n_shares), end = _cut(net.n_rows, share + 1, net.n_shares)
     cdef double value
     _gather(net, member, begin, end, like)
     _forward(net, member, begin, end, like)
@@ -409,9 +416,9 @@ cdef inline void _gradient_block(Net *net, int number, real *like) noexcept nogi
     cdef int k = (number // net.n_shares) % net.n_layers
     cdef int member = number // (net.n_shares * net.n_layers)
     cdef int fan_in = net.layers[k].fan_in
-    cdef int begin = <int>(<Py_ssize_t>fan_in * block // net.n_shares)
-    cdef int end = <int>(<Py_ssize_t>fan_in * (block + 1) // net.n_shares)
-    net.values[net.n_members * net.n_shares + number] = _gradient(net, member, k, begin, end, like) if begin < end else 0.0
+    cdef int begin = _cut(fan_in, block, net.n_shares), end = _cut(fan_in, block + 1, net.n_shares)
+    cdef double penalty = _gradient(net, member, k, begin, end, like) if begin < end else 0.0
+    net.values[net.n_members * net.n_shares + number] = penalty
 
 
 cdef void _sweep_task(void *job, int number) noexcept nogil:
@@ -548,7 +555,8 @@ cdef class BatchKernel:
         """
         self.net.X = NULL
         if X is not None:
-            if X.dtype != self.network[0][0].dtype or cnp.PyArray_NDIM(X) != 2 or cnp.PyArray_DIM(X, 1) != self.net.layers[0].fan_in:
+            fits = X.dtype == self.network[0][0].dtype and cnp.PyArray_NDIM(X) == 2
+            if not (fits and cnp.PyArray_DIM(X, 1) == self.net.layers[0].fan_in):
                 raise TypeError(f"X of type {X.dtype} does not fit the network")
             self.net.X = <char *>cnp.PyArray_DATA(X)
             self.net.row_step, self.net.column_step = cnp.PyArray_STRIDE(X, 0), cnp.PyArray_STRIDE(X, 1)

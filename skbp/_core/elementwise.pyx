@@ -7,7 +7,6 @@ Everything runs block by block, so that the intermediate results of a block stay
 through two arrays at most where it can, because Cython cannot promise the compiler that arrays do not overlap.
 """
 
-from libc.math cimport fabs
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 import inspect
@@ -373,7 +372,8 @@ cdef inline real _sum(const real *x, Py_ssize_t n) noexcept nogil:
 
 
 cdef void softmax_loss(
-    const real *logits, real *out, const char *target, int itemsize, real smoothing, real *losses, Py_ssize_t n_rows, Py_ssize_t width
+    const real *logits, real *out, const char *target, int itemsize, real smoothing, real *losses,
+    Py_ssize_t n_rows, Py_ssize_t width,
 ) noexcept nogil:
     """Write the loss of each row and its derivative by the logits. `target` holds the index of each row's class."""
     cdef real totals[BLOCK]
@@ -411,7 +411,8 @@ cdef void softmax_loss(
 
 
 cdef void logistic_loss(
-    const real *logits, real *out, const char *target, real smoothing, real *losses, Py_ssize_t n_rows, Py_ssize_t width
+    const real *logits, real *out, const char *target, real smoothing, real *losses,
+    Py_ssize_t n_rows, Py_ssize_t width,
 ) noexcept nogil:
     """Write the loss of each row and its derivative by the logits. `target` holds a byte for each output, 0 or 1."""
     cdef real wrong[BLOCK]

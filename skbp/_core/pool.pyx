@@ -121,6 +121,7 @@ cdef void run_tasks(Task task, void *job, int n_tasks, int n_threads) noexcept n
     """Run all tasks of a job. No more threads take part than `start` has started."""
     cdef int number, k, n_helpers = min(n_threads, n_tasks) - 1
     cdef double start, worked, waited
+    cdef uint64_t state
     if n_helpers < 1 or n_tasks > MOST_TASKS or not atomic_replace(&pool.taken, 0, 1):
         for number in range(n_tasks):
             task(job, number)
@@ -132,7 +133,8 @@ cdef void run_tasks(Task task, void *job, int n_tasks, int n_threads) noexcept n
     pool.task, pool.job = task, job
     atomic_swap(&pool.unfinished, n_tasks)
     pool.n_jobs += 1
-    atomic_swap(&pool.state, <atomic_word>((<uint64_t>pool.n_jobs << 32) | (<uint64_t>n_helpers << 24) | (<uint64_t>n_tasks << 12)))
+    state = (<uint64_t>pool.n_jobs << 32) | (<uint64_t>n_helpers << 24) | (<uint64_t>n_tasks << 12)
+    atomic_swap(&pool.state, <atomic_word>state)
     for k in range(n_helpers):
         if atomic_swap(&pool.workers[k].asleep, 0):
             PyThread_release_lock(pool.workers[k].wake)

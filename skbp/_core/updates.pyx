@@ -37,7 +37,9 @@ cdef struct Step:
     bint nesterov
 
 
-cdef void _adam(Step *step, Py_ssize_t begin, Py_ssize_t end, real *theta, const real *gradient, real *mean, real *square) noexcept nogil:
+cdef void _adam(
+    Step *step, Py_ssize_t begin, Py_ssize_t end, real *theta, const real *gradient, real *mean, real *square
+) noexcept nogil:
     cdef Py_ssize_t i
     cdef real g, m, v, root
     cdef real beta_1 = <real>step.decay, beta_2 = <real>step.second_decay
@@ -56,7 +58,9 @@ cdef void _adam(Step *step, Py_ssize_t begin, Py_ssize_t end, real *theta, const
         theta[i] = g
 
 
-cdef void _sgd(Step *step, Py_ssize_t begin, Py_ssize_t end, real *theta, const real *gradient, real *velocity) noexcept nogil:
+cdef void _sgd(
+    Step *step, Py_ssize_t begin, Py_ssize_t end, real *theta, const real *gradient, real *velocity
+) noexcept nogil:
     cdef Py_ssize_t i
     cdef real descent, v, t
     cdef real momentum = <real>step.decay, rate = <real>-step.rate
@@ -82,9 +86,15 @@ cdef void _adam_task(void *job, int number) noexcept nogil:
     cdef Step *step = <Step *>job
     cdef Py_ssize_t begin = number * step.block, end = min(begin + step.block, step.n)
     if step.size == sizeof(float):
-        _adam(step, begin, end, <float *>step.theta, <const float *>step.gradient, <float *>step.first, <float *>step.second)
+        _adam(
+            step, begin, end,
+            <float *>step.theta, <const float *>step.gradient, <float *>step.first, <float *>step.second,
+        )
     else:
-        _adam(step, begin, end, <double *>step.theta, <const double *>step.gradient, <double *>step.first, <double *>step.second)
+        _adam(
+            step, begin, end,
+            <double *>step.theta, <const double *>step.gradient, <double *>step.first, <double *>step.second,
+        )
 
 
 cdef void _sgd_task(void *job, int number) noexcept nogil:
