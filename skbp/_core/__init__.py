@@ -6,7 +6,7 @@ activations and losses that a user defines.
 
 Attributes
 ----------
-BatchKernel, adam, sgd : class and functions
+BatchKernel, forward, adam, sgd : class and functions
     See batch.pyx and updates.pyx. None without the core.
 ACTIVATIONS : dict
     The names of the activations that the core knows, and its numbers for them.
@@ -23,6 +23,7 @@ from importlib import import_module
 from typing import Any
 
 BatchKernel: Any = None
+forward: Any = None
 adam: Any = None
 sgd: Any = None
 ACTIVATIONS: dict[str, int] = {}
@@ -31,7 +32,7 @@ TYPES = "fd"
 
 def _find() -> str:
     """Set the attributes above. Returns why there is no core."""
-    global BatchKernel, adam, sgd, ACTIVATIONS
+    global BatchKernel, forward, adam, sgd
     if os.environ.get("SKBP_CORE") == "0":
         return "switched off by SKBP_CORE=0"
     try:
@@ -41,7 +42,8 @@ def _find() -> str:
         return f"not compiled: {error}"
     except ImportError as error:
         return f"it does not fit the installed packages: {error}"
-    BatchKernel, adam, sgd, ACTIVATIONS = batch.BatchKernel, updates.adam, updates.sgd, elementwise.ACTIVATIONS
+    BatchKernel, forward, adam, sgd = batch.BatchKernel, batch.forward, updates.adam, updates.sgd
+    ACTIVATIONS.update(elementwise.ACTIVATIONS)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=pool.after_fork)
     return ""

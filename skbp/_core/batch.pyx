@@ -12,7 +12,7 @@ A stack has such tasks for each member. All arrays are in C order, and member m 
 """
 
 from libc.math cimport isfinite
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm, sgemv
 
@@ -22,8 +22,6 @@ from skbp._core cimport elementwise, pool
 from skbp._core.elementwise cimport real
 
 import numpy as np
-
-from skbp._core.elementwise import ACTIVATIONS
 
 cnp.import_array()
 
@@ -95,7 +93,7 @@ cdef struct Net:
     char *losses
     char *ones
     double *values
-    int *overflows
+    int overflow
 
 
 cdef inline void _multiply(
@@ -232,7 +230,7 @@ cdef inline void _finish(
             _add(z + <Py_ssize_t>i * width, bias, width)
         n = <Py_ssize_t>n_block * width
         if net.extent == LOGITS and not isfinite(_total(z, n)):
-            net.overflows[0] = 1
+            net.overflow = 1
         if not is_last:
             if layer.keeps_z:
                 memcpy(a, z, n * sizeof(real))
@@ -438,14 +436,14 @@ cdef void _gradient_task(void *job, int number) noexcept nogil:
 
 
 cdef class BatchKernel:
-    """Value and gradient of the objective for one batch, or the logits of some rows.
+    """Value and gradient of the objective for one batch.
 
     Parameters
     ----------
     weights, biases : lists of L arrays
         In C order, of one type, float32 or float64. The kernel reads them at each call. A stack has a leading axis of members.
-    activations : sequence of str
-        The names of L - 1 activations of this package.
+    activations : sequence of L - 1 int
+        Values of ``ACTIVATIONS``.
     softmax : bool
         Whether the loss is that of classes that exclude each other. Otherwise it is the logistic loss.
     label_smoothing : float
@@ -465,7 +463,6 @@ cdef class BatchKernel:
     cdef Py_ssize_t capacity
     cdef object network, gradient, tape, rows, room, gathered
     cdef cnp.ndarray totals, values
-    cdef int overflow
 
     def __cinit__(
         self, weights, biases, activations, *, softmax=True, label_smoothing=0.0, alpha=(), most_strength=0.0,
@@ -482,7 +479,6 @@ cdef class BatchKernel:
         self.net.n_layers, self.net.size = n_layers, dtype.itemsize
         self.net.n_members = weights[0].shape[0] if weights[0].ndim == 3 else 1
         self.net.softmax, self.net.smoothing, self.net.most_strength = softmax, label_smoothing, most_strength
-        self.net.overflows = &self.overflow
         self.n_threads = n_threads
         if n_threads > 1:
             pool.start(n_threads)
@@ -494,7 +490,7 @@ cdef class BatchKernel:
             layer.weight, layer.weight_step = _data(weights[k], dtype), _step(weights[k], 3)
             layer.bias, layer.bias_step = _data(biases[k], dtype), _step(biases[k], 2)
             if k < n_layers - 1:
-                layer.activation = ACTIVATIONS[activations[k]]
+                layer.activation = activations[k]
             layer.alpha = alpha[k] if alpha else 0.0
             self.multiplications += <double>layer.fan_in * layer.fan_out
         self.totals = np.ones(self.net.n_members)
@@ -553,20 +549,7 @@ cdef class BatchKernel:
             Integers, the classes, or booleans. None if only logits are asked for.
         weight : ndarray of float64 of shape (n_rows,), or None
         """
-        self.net.X = NULL
-        if X is not None:
-            fits = X.dtype == self.network[0][0].dtype and cnp.PyArray_NDIM(X) == 2
-            if not (fits and cnp.PyArray_DIM(X, 1) == self.net.layers[0].fan_in):
-                raise TypeError(f"X of type {X.dtype} does not fit the network")
-            self.net.X = <char *>cnp.PyArray_DATA(X)
-            self.net.row_step, self.net.column_step = cnp.PyArray_STRIDE(X, 0), cnp.PyArray_STRIDE(X, 1)
-            # Whether BLAS can take several rows as they lie.
-            self.net.in_order = (
-                cnp.PyArray_ISALIGNED(X)
-                and self.net.column_step == self.net.size
-                and self.net.row_step % self.net.size == 0
-                and self.net.layers[0].fan_in * self.net.size <= self.net.row_step < 2**31
-            )
+        _set_rows(&self.net, X, self.network[0][0].dtype)
         self.net.target = NULL
         if target is not None:
             target = np.ascontiguousarray(target)
@@ -617,12 +600,6 @@ cdef class BatchKernel:
         losses = self.room[1][: self.net.n_rows * self.net.n_members]
         return losses.reshape(self.net.n_members, -1) if self.network[0][0].ndim == 3 else losses
 
-    def logits(self, indices):
-        """Write the logits of some rows to the tape. Returns whether all weighted sums are finite."""
-        self.overflow = 0
-        self._run(indices, LOGITS, False)
-        return not self.overflow
-
     cdef int _set_total(self, total) except -1:
         if self.net.n_members == 1 and isinstance(total, float):
             self.net.totals[0] = total
@@ -635,7 +612,6 @@ cdef class BatchKernel:
         cdef int n_threads
         cdef Py_ssize_t n_rows
         cdef cnp.ndarray array
-        cdef double work
         if isinstance(indices, slice):
             net.indices, net.start = NULL, indices.start
             n_rows = indices.stop - net.start
@@ -653,16 +629,120 @@ cdef class BatchKernel:
             self.gathered = np.empty((net.n_members * self.capacity, net.layers[0].fan_in), dtype)
             net.gathered = _data(self.gathered, dtype)
         net.n_rows, net.extent, net.further = <int>n_rows, extent, further
-        work = n_rows * self.multiplications
-        net.n_shares = max(1, min(self.n_threads, MOST_SHARES, n_rows, <int>min(work / self.least_share, 1e6)))
-        if net.n_members % self.n_threads == 0:
-            net.n_shares = 1
-        n_threads = max(1, min(self.n_threads, <int>min(work * net.n_members / self.least_share, 1e6)))
+        n_threads = _share(net, self.multiplications, self.n_threads, self.least_share)
         with nogil:
             pool.run_tasks(_sweep_task, net, net.n_members * net.n_shares, n_threads)
             if extent == GRADIENT and net.n_shares > 1:
                 pool.run_tasks(_gradient_task, net, net.n_members * net.n_layers * net.n_shares, n_threads)
         return 0
+
+
+def forward(list weights, list biases, activations, cnp.ndarray X, bint given, int n_threads):
+    """The logits of some rows, without what the backward pass would need.
+
+    Parameters
+    ----------
+    weights, biases : lists of L arrays
+        Of the type of X, in C order.
+    activations : sequence of L - 1 int
+        Values of ``ACTIVATIONS``.
+    X : ndarray of shape (n_rows, n_features), or of shape (n_rows, fan_out)
+    given : bool
+        Whether X holds the weighted sums of the first layer, without the bias. They are overwritten.
+    n_threads : int
+
+    Returns
+    -------
+    logits : ndarray of shape (n_rows, n_outputs), or None
+        None if a weighted sum is not finite.
+    """
+    cdef Net net
+    cdef Layer *layer
+    cdef int n_layers = len(weights), k
+    cdef Py_ssize_t room = 0
+    cdef double multiplications = 0.0
+    cdef char *memory = NULL
+    cdef cnp.npy_intp[2] shape
+    cdef cnp.ndarray weight, logits
+    dtype = X.dtype
+    memset(&net, 0, sizeof(Net))
+    net.n_layers, net.n_members, net.size = n_layers, 1, X.itemsize
+    net.n_rows, net.extent = <int>cnp.PyArray_DIM(X, 0), LOGITS
+    shape[0], shape[1] = net.n_rows, cnp.PyArray_SIZE(biases[n_layers - 1])
+    logits = cnp.PyArray_SimpleNew(2, shape, cnp.PyArray_TYPE(X))
+    net.layers = <Layer *>calloc(n_layers, sizeof(Layer))
+    try:
+        if net.layers == NULL:
+            raise MemoryError
+        for k in range(n_layers):
+            layer = &net.layers[k]
+            weight = weights[k]
+            layer.weight, layer.bias = _data(weight, dtype), _data(biases[k], dtype)
+            layer.fan_in, layer.fan_out = <int>cnp.PyArray_DIM(weight, 0), <int>cnp.PyArray_DIM(weight, 1)
+            multiplications += <double>layer.fan_in * layer.fan_out
+            if k < n_layers - 1:
+                layer.activation = activations[k]
+                room += layer.fan_out
+        if not given:
+            _set_rows(&net, X, dtype)
+            if not net.in_order:
+                room += net.layers[0].fan_in
+        memory = <char *>malloc(max(1, room * net.n_rows * net.size))
+        if memory == NULL:
+            raise MemoryError
+        room = 0
+        for k in range(n_layers):
+            layer = &net.layers[k]
+            layer.z = memory + room * net.n_rows * net.size
+            if k == n_layers - 1:
+                layer.z = <char *>cnp.PyArray_DATA(logits)
+            elif k == 0 and given:
+                layer.z = _data(X, dtype)
+            else:
+                room += layer.fan_out
+            layer.a = layer.z
+        net.gathered = memory + room * net.n_rows * net.size
+        if given and n_layers == 1:
+            logits = X
+            net.layers[0].z = _data(X, dtype)
+        n_threads = _share(&net, multiplications, n_threads, LEAST_SHARE)
+        if n_threads > 1:
+            pool.start(n_threads)
+        with nogil:
+            pool.run_tasks(_sweep_task, &net, net.n_shares, n_threads)
+    finally:
+        free(memory)
+        free(net.layers)
+    return None if net.overflow else logits
+
+
+cdef int _set_rows(Net *net, cnp.ndarray X, dtype) except -1:
+    """Set the rows of a network. None says that the weighted sums of the first layer are given."""
+    net.X = NULL
+    if X is None:
+        return 0
+    fits = X.dtype == dtype and cnp.PyArray_NDIM(X) == 2
+    if not (fits and cnp.PyArray_DIM(X, 1) == net.layers[0].fan_in):
+        raise TypeError(f"X of type {X.dtype} does not fit the network")
+    net.X = <char *>cnp.PyArray_DATA(X)
+    net.row_step, net.column_step = cnp.PyArray_STRIDE(X, 0), cnp.PyArray_STRIDE(X, 1)
+    # Whether BLAS can take several rows as they lie.
+    net.in_order = (
+        cnp.PyArray_ISALIGNED(X)
+        and net.column_step == net.size
+        and net.row_step % net.size == 0
+        and net.layers[0].fan_in * net.size <= net.row_step < 2**31
+    )
+    return 0
+
+
+cdef int _share(Net *net, double multiplications, int n_threads, double least_share) noexcept:
+    """Set the number of shares of a batch. Returns how many threads its tasks are worth."""
+    cdef double work = net.n_rows * multiplications
+    net.n_shares = max(1, min(n_threads, MOST_SHARES, net.n_rows, <int>min(work / least_share, 1e6)))
+    if net.n_members % n_threads == 0:
+        net.n_shares = 1
+    return max(1, min(n_threads, <int>min(work * net.n_members / least_share, 1e6)))
 
 
 cdef char *_data(array, dtype) except NULL:

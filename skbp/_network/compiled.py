@@ -11,24 +11,26 @@ from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LogisticLoss, SoftmaxLoss
 
 
-def kernel_for(weights, biases, activations, n_threads, **of_loss):
-    """A kernel for some parameters, or None where NumPy has to compute.
+def numbers_of(activations, dtype, n_threads):
+    """The core's numbers for some activations, or None where NumPy has to compute.
 
     Parameters
     ----------
-    weights, biases : lists of L arrays
-    activations : sequence of L - 1 Activation
+    activations : sequence of Activation
+    dtype : dtype
     n_threads : int
-        The most threads that share a batch; 0 for NumPy's code.
-    **of_loss
-        Further parameters of the kernel.
+        The most threads of the core; 0 for NumPy's code.
     """
-    if not n_threads or _core.BatchKernel is None or weights[0].dtype.char not in _core.TYPES:
+    if not n_threads or _core.BatchKernel is None or dtype.char not in _core.TYPES:
         return None
-    # A record of a user may have the name of ours.
-    if not all(record.name in _core.ACTIVATIONS and record == ACTIVATIONS[record.name] for record in activations):
-        return None
-    return _core.BatchKernel(weights, biases, [record.name for record in activations], n_threads=n_threads, **of_loss)
+    numbers = []
+    for record in activations:
+        # A record of a user may have the name of ours.
+        ours = ACTIVATIONS.get(record.name)
+        if record.name not in _core.ACTIVATIONS or not (record is ours or record == ours):
+            return None
+        numbers.append(_core.ACTIVATIONS[record.name])
+    return numbers
 
 
 def objective_kernel(objective, n_threads):
@@ -36,16 +38,18 @@ def objective_kernel(objective, n_threads):
     loss, gradient = objective.loss, objective.gradient
     if type(loss) not in (SoftmaxLoss, LogisticLoss):
         return None
-    kernel = kernel_for(
+    numbers = numbers_of(objective.activations, objective.params.vector.dtype, n_threads)
+    if numbers is None:
+        return None
+    kernel = _core.BatchKernel(
         objective.params.weights,
         objective.params.biases,
-        objective.activations,
-        n_threads,
+        numbers,
         softmax=loss.exclusive,
         label_smoothing=loss.label_smoothing,
         alpha=objective.penalty.by_layer,
         most_strength=objective.penalty.most,
+        n_threads=n_threads,
     )
-    if kernel is not None:
-        kernel.write_gradient_to(gradient.weights, gradient.biases)
+    kernel.write_gradient_to(gradient.weights, gradient.biases)
     return kernel

@@ -109,19 +109,20 @@ class Objective:
         """The same by the compiled core, which adds the penalty itself for dense rows."""
         kernel, value, further = self._kernel, 0.0, False
         for batch in batches:
-            if batch.rows is not self._rows:
-                self._bind(batch.rows)
-            tape = self._tape_for(batch.n_rows)
+            rows = batch.rows
+            if rows is not self._rows:
+                self._bind(rows)
+            if self._tape is None or batch.n_rows > self._tape.n_rows or self._dropout is not None or rows.sparse:
+                tape = self._tape_for(batch.n_rows)
             if self._dropout is not None:
                 self._dropout.draw(tape)
-            sparse = batch.rows.sparse
-            if sparse:
+            if rows.sparse:
                 first_sums(self.params.weights, batch.X, tape)
             value += kernel.value_and_gradient(batch.indices, batch.total, further)
-            if sparse:
+            if rows.sparse:
                 sparse_gradient(tape, self.gradient, self.gradient.columns, further)
             further = True
-        if sparse and self.penalty:
+        if rows.sparse and self.penalty:
             value += self.penalty.add_to(self.gradient, self.params, batch.total)
         return value if self.params.members else float(value)
 

@@ -12,8 +12,9 @@ import math
 import numpy as np
 from scipy.sparse import issparse
 
-from skbp._network.compiled import kernel_for
-from skbp._network.equations import first_sums, forward
+from skbp import _core
+from skbp._network.compiled import numbers_of
+from skbp._network.equations import forward
 from skbp._network.tape import Tape
 
 # A logit above this share of the largest number counts as beyond it. So losses and differences of logits stay finite.
@@ -50,11 +51,10 @@ class Forward:
         self._biases = [b.astype(dtype, copy=False) for b in biases]
         self._exact = weights, biases
         self._activations = activations
-        self._watches = [_Watch(activation) for activation in activations]
         self._dtype, self._to_scale = dtype, to_scale
         self._tape: Tape | None = None
         self.units = [weights[0].shape[0], *map(len, biases)]
-        self._kernel = kernel_for(self._weights, self._biases, activations, n_threads)
+        self._numbers, self._n_threads = numbers_of(activations, np.dtype(dtype), n_threads), n_threads
 
     def logits(self, X):
         """The logits of one chunk of rows.
@@ -75,11 +75,12 @@ class Forward:
             If an activation gives nan for a finite number, if the weights are not finite, or if sums overflow before an
             activation that grows faster than its argument.
         """
-        tape = self._tape_for(X.shape[0])
-        if self._kernel is not None and self._finite_by_core(X, tape):
-            return tape.a[-1]
-        logits = forward(self._weights, self._biases, self._watches, X, tape)
-        overflows = [watch.overflows for watch in self._watches if watch.overflows is not None]
+        logits = self._by_core(X)
+        if logits is not None:
+            return logits
+        watches = [_Watch(activation) for activation in self._activations]
+        logits = forward(self._weights, self._biases, watches, X, self._tape_for(X.shape[0]))
+        overflows = [watch.overflows for watch in watches if watch.overflows is not None]
         if overflows or not math.isfinite(np.add.reduce(logits, axis=None)):
             overflow = np.logical_or.reduce([~np.isfinite(logits).all(axis=1), *overflows])
             c, x = _wide_logits(*self._exact, self._activations, X[overflow])
@@ -88,24 +89,23 @@ class Forward:
 
     def plain_logits(self, X):
         """The logits of one chunk of rows by plain arithmetic, which may overflow. The next call overwrites them."""
-        tape = self._tape_for(X.shape[0])
-        if self._kernel is not None and self._finite_by_core(X, tape):
-            return tape.a[-1]
-        return forward(self._weights, self._biases, self._activations, X, tape)
+        logits = self._by_core(X)
+        if logits is not None:
+            return logits
+        return forward(self._weights, self._biases, self._activations, X, self._tape_for(X.shape[0]))
 
-    def _finite_by_core(self, X, tape):
-        """Compute the logits by the compiled core. Returns whether all weighted sums are finite."""
-        dense = isinstance(X, np.ndarray)
-        self._kernel.use_rows(X if dense else None, None, None)
-        if not dense:
-            first_sums(self._weights, X, tape)
-        return self._kernel.logits(slice(0, tape.n_rows))
+    def _by_core(self, X):
+        """The logits by the compiled core. None if it does not know the activations, or if a sum is not finite."""
+        if self._numbers is None:
+            return None
+        given = not isinstance(X, np.ndarray)
+        if given:
+            X = X @ self._weights[0]
+        return _core.forward(self._weights, self._biases, self._numbers, X, given, self._n_threads)
 
     def _tape_for(self, n_rows):
         if self._tape is None or self._tape.n_rows < n_rows:
             self._tape = Tape(n_rows, self.units, self._dtype, passes="forward")
-            if self._kernel is not None:
-                self._kernel.use_tape(self._tape)
         return self._tape.head(n_rows)
 
 

@@ -24,6 +24,10 @@ N_ROWS = 400
 OUTPUTS = {"softmax": 5, "logistic": 4, "binary": 1}
 
 
+def numbers(names):
+    return [_core.ACTIVATIONS[name] for name in names]
+
+
 class Case:
     """Random data, a random network, and its objective in NumPy."""
 
@@ -72,7 +76,7 @@ class Case:
         kernel = _core.BatchKernel(
             params.weights,
             params.biases,
-            [record.name for record in self.records],
+            numbers(record.name for record in self.records),
             softmax=self.loss.exclusive,
             label_smoothing=self.loss.label_smoothing,
             alpha=self.alpha,
@@ -232,16 +236,34 @@ def test_activations_have_the_same_bits(activation, dtype):
     params.vector[...] = 0.0
     for weight in params.weights:
         weight[...] = np.eye(3)
-    record = ACTIVATIONS[activation]
     tape = Tape(len(X), params.units, np.dtype(dtype), "forward")
-    expected = forward(params.weights, params.biases, [record], X, tape).copy()
-    kernel = _core.BatchKernel(params.weights, params.biases, [activation])
-    kernel.use_tape(tape)
-    kernel.use_rows(X, None, None)
-    tape.a[-1][...] = np.nan
-    assert kernel.logits(slice(0, len(X)))
+    expected = forward(params.weights, params.biases, [ACTIVATIONS[activation]], X, tape)
+    logits = _core.forward(params.weights, params.biases, numbers([activation]), X, False, 1)
     # Blocks of other sizes may end in another instruction, which may round differently.
-    assert_allclose(tape.a[-1], expected, rtol=2 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
+    assert_allclose(logits, expected, rtol=2 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
+
+
+@every_dtype
+@pytest.mark.parametrize("hidden", [(), (9,), (9, 600, 5)], ids=str)
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 1000])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_logits_are_those_of_numpy(n_threads, given, order, n_rows, hidden, dtype):
+    rng = np.random.default_rng(0)
+    params = Parameters((7, *hidden, 3), np.dtype(dtype))
+    params.vector[...] = rng.normal(size=params.vector.size)
+    X = np.asarray(rng.normal(size=(n_rows, 7)), dtype, order=order)
+    names = ["gelu", "tanh", "relu"][: len(hidden)]
+    tape = Tape(n_rows, params.units, np.dtype(dtype), "forward")
+    expected = forward(params.weights, params.biases, [ACTIVATIONS[name] for name in names], X, tape)
+    before = X.copy()
+    logits = _core.forward(
+        params.weights, params.biases, numbers(names), X @ params.weights[0] if given else X, given, n_threads
+    )
+    assert logits.shape == (n_rows, 3)
+    assert_allclose(logits, expected, rtol=0, atol=TOLERANCES[dtype] * np.abs(expected).max(initial=0.0))
+    assert_array_equal(X, before)
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
@@ -249,8 +271,9 @@ def test_activations_have_the_same_bits(activation, dtype):
 def test_numbers_that_are_not_finite_show(activation, bad):
     case = Case(activations=(activation, activation))
     case.params.weights[0][0, 0] = bad
+    weights, biases = case.params.weights, case.params.biases
+    assert _core.forward(weights, biases, numbers([activation] * 2), case.X, False, 2) is None
     kernel, _ = case.kernel()
-    assert not kernel.logits(slice(0, 100))
     total = case.weight[:100].sum()
     value = kernel.value_and_gradient(slice(0, 100), total)
     with np.errstate(all="ignore"):
@@ -262,7 +285,7 @@ def test_a_batch_that_is_too_large_is_refused():
     case = Case()
     kernel, _ = case.kernel()
     with pytest.raises(ValueError, match="401 rows for a tape of 400"):
-        kernel.logits(np.zeros(401, dtype=int))
+        kernel.row_losses(np.zeros(401, dtype=int))
 
 
 def test_arrays_that_do_not_fit_are_refused():
@@ -276,5 +299,6 @@ def test_arrays_that_do_not_fit_are_refused():
         _core.BatchKernel([np.zeros((2, 2), dtype=int)], [np.zeros(2, dtype=int)], [])
     with pytest.raises(ValueError, match="C order"):
         _core.BatchKernel([np.zeros((3, 2)).T], [np.zeros(3)], [])
-    with pytest.raises(KeyError, match="sine"):
-        _core.BatchKernel([np.zeros((2, 2)), np.zeros((2, 1))], [np.zeros(2), np.zeros(1)], ["sine"])
+    for X in (case.X.astype(np.float32), case.X[:, :3]):
+        with pytest.raises((TypeError, ValueError)):
+            _core.forward(case.params.weights, case.params.biases, [0, 0], X, False, 1)

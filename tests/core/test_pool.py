@@ -26,7 +26,9 @@ def make_kernel(seed, n_threads):
     )
     params.vector[...] = rng.normal(size=params.vector.size)
     options = {"alpha": [0.1] * 3, "most_strength": 1e9, "n_threads": n_threads, "least_share": 1.0}
-    kernel = _core.BatchKernel(params.weights, params.biases, ["tanh", "relu"], **options)
+    kernel = _core.BatchKernel(
+        params.weights, params.biases, [_core.ACTIVATIONS[name] for name in ("tanh", "relu")], **options
+    )
     kernel.write_gradient_to(gradient.weights, gradient.biases)
     kernel.use_tape(Tape(N_ROWS, params.units, params.vector.dtype))
     kernel.use_rows(rng.normal(size=(N_ROWS, 10)), rng.integers(4, size=N_ROWS), None)
