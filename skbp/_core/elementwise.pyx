@@ -253,14 +253,14 @@ cdef void _slope_block(int activation, const real *a, real *delta, Py_ssize_t n)
             delta[i] = delta[i] * (<real>1.0 - a[i] * a[i])
     elif activation == RELU:
         for i in range(n):
-            delta[i] = delta[i] * (<real>1.0 if a[i] > 0 else <real>0.0)
+            delta[i] = delta[i] if a[i] > 0 else <real>0.0
     elif activation == LEAKY_RELU:
         for i in range(n):
             delta[i] = delta[i] * (<real>1.0 if a[i] > 0 else <real>0.01)
     elif activation == RELU6:
         for i in range(n):
-            x = <real>1.0 if a[i] > 0 else <real>0.0
-            delta[i] = delta[i] * (x if a[i] < 6 else <real>0.0)
+            x = delta[i] if a[i] > 0 else <real>0.0
+            delta[i] = x if a[i] < 6 else <real>0.0
     elif activation == ELU:
         for i in range(n):
             delta[i] = delta[i] * (_below_zero(a[i]) + <real>1.0)
