@@ -8,11 +8,14 @@ minutes. The classifiers take turns, BLAS has its default number of threads, and
 figure is the median of N fits; they include what a fit costs once. The number of epochs is chosen so that a fit takes about
 one second (from 1 to 400 epochs).
 
-The second table has GridSearchCV with eight fits: one after the other, with one job for each core in processes, where
-joblib allows one BLAS thread each, and with as many jobs in threads of one process, where BLAS threads and joblib's threads
-compete.
+"one thread" is skbp on float32 data with one thread of its compiled core. Threads must not cost more than a tenth on the
+crowded machine.
 
-The run takes about four minutes on two cores. Other work on the machine adds to the load.
+The second table has the milliseconds of predict_proba. The third has GridSearchCV with eight fits: one after the other,
+with one job for each core in processes, where joblib allows one BLAS thread each, and with as many jobs in threads of one
+process, where BLAS threads and joblib's threads compete.
+
+The run takes about six minutes on two cores. Other work on the machine adds to the load.
 """
 
 import math
@@ -20,7 +23,7 @@ import os
 import sys
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing import get_context
 
@@ -44,13 +47,16 @@ from measure import (
 )
 from networks import CLASSIFIERS, PEERS, RATIOS, Work, data, parameters, present, set_torch_threads
 from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_limits
+
+from skbp import BackpropClassifierCV
 
 BUSY_SECONDS = 120
 FIT_SECONDS = 1.0
 MOST_EPOCHS = 400
 SHOWN = [
     *("MLPClassifier float64", "MLPClassifier float32", "skbp float64", "skbp float32", "skbp dtype=float32"),
-    "PyTorch",
+    *("one thread", "PyTorch"),
 ]
 WORKS = [
     Work("crowded", 20, (64, 64), 64, 2),
@@ -58,6 +64,7 @@ WORKS = [
     Work("crowded", activation="logistic"),
     Work("crowded", 50, (256, 128)),
     Work("crowded", 784, (256,)),
+    Work("crowded", 20, (64, 64), 64, stack=True),
 ]
 USUAL = WORKS[1]
 SHOWN_RATIOS = ("float64", "float32", "dtype", "PyTorch")
@@ -98,6 +105,16 @@ def crowd():
             process.join()
 
 
+def on_one_thread(run):
+    """The same run with one thread of the compiled core."""
+
+    def limited(*args):
+        with threadpool_limits(1, user_api="openmp"):
+            return run(*args)
+
+    return limited
+
+
 def seconds_an_epoch(runs, repeats):
     epochs = {}
     for name, run in runs.items():
@@ -115,6 +132,8 @@ def fits(works, repeats):
     for work in works:
         X, y = data(work)
         runs = {name: make(work, X, y) for name, make in present(PEERS).items() if name in SHOWN}
+        runs = {name: run for name, run in runs.items() if run is not None}
+        runs["one thread"] = on_one_thread(runs["skbp float32"])
         for state in ("idle", "crowded"):
             if state == "idle":
                 seconds = seconds_an_epoch(runs, repeats)
@@ -124,6 +143,35 @@ def fits(works, repeats):
             found[work.name, state] = seconds
             table.line(work.name, state, *(1e3 * seconds.get(name, math.nan) for name in SHOWN))
     return found
+
+
+N_PREDICTED = (1, 200, 20_000)
+
+
+def predictions(repeats):
+    """{(classifier, rows, "idle" or "crowded"): milliseconds of predict_proba}, printed line by line."""
+    X, y = data(USUAL)
+    X = X.astype(np.float32)
+    fitted = {name: CLASSIFIERS[name](**parameters(USUAL, 1)).fit(X, y) for name in CLASSIFIERS}
+    fitted["BackpropClassifierCV"] = BackpropClassifierCV((64,), max_iter=1, random_state=0).fit(X, y)
+    table = Table(("milliseconds of predict_proba", "<36"), ("", ">8"), *((str(n), ">12.3f") for n in N_PREDICTED))
+    found = {}
+    for state in ("idle", "crowded"):
+        with crowd() if state == "crowded" else nullcontext():
+            for name, clf in fitted.items():
+                for kind, limit in ((name, lambda run: run), (f"{name}, one thread", on_one_thread)):
+                    for n in N_PREDICTED:
+                        rows = np.resize(X, (n, X.shape[1]))
+                        run = limit(partial(_repeat, clf.predict_proba, rows, max(1, 2000 // n)))
+                        seconds = Stopwatch({kind: run}).rounds(repeats).median()[kind] / max(1, 2000 // n)
+                        found[kind, n, state] = 1e3 * seconds
+                    table.line(kind, state, *(found[kind, n, state] for n in N_PREDICTED))
+    return found
+
+
+def _repeat(function, argument, times):
+    for _ in range(times):
+        function(argument)
 
 
 def ratios(seconds):
@@ -179,7 +227,14 @@ def print_target(found):
     crowded = {name: ratios(seconds) for (name, state), seconds in found.items() if state == "crowded"}
     same = [crowded[USUAL.name][heading] for heading in ("float64", "float32")]
     measured = "{:.2f}x float64, {:.2f}x float32".format(*same)
-    print_targets([(f"crowded machine, {USUAL.name}", "at least 5x", measured, min(same) >= 5.0)])
+    threads = {name: by["skbp float32"] / by["one thread"] for (name, state), by in found.items() if state == "crowded"}
+    worst = max(threads, key=threads.get)
+    print_targets(
+        [
+            (f"crowded machine, {USUAL.name}", "at least 5x", measured, min(same) >= 5.0),
+            ("threads beside one, crowded", "at most 1.1", f"{threads[worst]:.2f} ({worst})", threads[worst] <= 1.1),
+        ]
+    )
     everywhere = [by[heading] for by in crowded.values() for heading in ("float64", "float32")]
     print(f"\nGeometric mean of these ratios over all networks here: {geometric_mean(everywhere):.2f}")
 
@@ -208,10 +263,13 @@ def main():
     print(f"{versions('torch')}\n")
     found = fits([USUAL] if args.quick else WORKS, args.repeats)
     print_fits(found)
+    print()
+    predicted = predictions(args.repeats)
     searched = searches(args.repeats, args.quick)
     print_searches(searched)
     print_target(found)
     lines = [[f"an epoch of {name}", state, *figure] for (name, state), by in found.items() for figure in by.items()]
+    lines += [[f"predict_proba of {n} rows", state, name, ms / 1e3] for (name, n, state), ms in predicted.items()]
     lines += [["a grid search", jobs, name, seconds] for (jobs, name), seconds in searched.items()]
     write_csv(args.csv, ["what", "where", "classifier", "seconds"], lines)
     if args.plot:
