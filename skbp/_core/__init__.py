@@ -40,7 +40,7 @@ def _find() -> str:
         batch, elementwise, pool, updates = (import_module(f"skbp._core.{name}") for name in names)
     except ModuleNotFoundError as error:
         return f"not compiled: {error}"
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # Cython raises these if a function or a type has changed
         return f"it does not fit the installed packages: {error}"
     BatchKernel, forward, adam, sgd = batch.BatchKernel, batch.forward, updates.adam, updates.sgd
     ACTIVATIONS.update(elementwise.ACTIVATIONS)

@@ -25,12 +25,13 @@ import numpy as np
 
 cnp.import_array()
 
-# A share has at least this many multiplications in one pass through all layers. Smaller ones take less time than to hand them
-# to another thread.
+# A share has at least this many multiplications in one pass through all layers. It takes longer to hand a smaller share to
+# another thread than to compute it.
 LEAST_SHARE = 2.0**18
 
 cdef enum:
     MOST_SHARES = 64
+    LEAST_ROWS = 16
 
 # What a call computes.
 cdef enum Extent:
@@ -65,6 +66,8 @@ cdef struct Layer:
 cdef struct Net:
     int n_layers
     int n_members
+    bint in_stack
+    int type
     int size
     Layer *layers
     bint softmax
@@ -132,11 +135,6 @@ cdef inline void _multiply_vector(
         dgemv(&how, &n, &m, &one, matrix, &step, vector, &one_step, &beta, out, &one_step)
 
 
-cdef inline real *_of_member(char *array, Py_ssize_t n, int member, real *like) noexcept nogil:
-    """Where the n numbers of a member start."""
-    return <real *>array + n * member
-
-
 cdef inline Py_ssize_t _row(Net *net, int member, Py_ssize_t i) noexcept nogil:
     """The number of the i-th row of the batch in X."""
     if net.indices == NULL:
@@ -144,18 +142,14 @@ cdef inline Py_ssize_t _row(Net *net, int member, Py_ssize_t i) noexcept nogil:
     return (<Py_ssize_t *>(net.indices + member * net.indices_step))[i]
 
 
-cdef real *_input(Net *net, int member, int begin, int end, int *step, real *like) noexcept nogil:
+cdef real *_input(Net *net, int member, int begin, int *step, real *like) noexcept nogil:
     """The rows of a share: in X if they lie there one after the other, else gathered."""
     cdef int n_features = net.layers[0].fan_in
-    cdef int i, j
-    cdef real *to
-    cdef char *row
     if net.indices == NULL and net.in_order:
         step[0] = <int>(net.row_step // sizeof(real))
         return <real *>(net.X + (net.start + begin) * net.row_step)
     step[0] = n_features
-    to = _of_member(net.gathered, <Py_ssize_t>net.n_rows * n_features, member, like) + <Py_ssize_t>begin * n_features
-    return to
+    return <real *>net.gathered + (<Py_ssize_t>net.n_rows * member + begin) * n_features
 
 
 cdef void _gather(Net *net, int member, int begin, int end, real *like) noexcept nogil:
@@ -166,7 +160,7 @@ cdef void _gather(Net *net, int member, int begin, int end, real *like) noexcept
     cdef real *to
     cdef char *to_target
     if net.X != NULL and not (net.indices == NULL and net.in_order):
-        to = _input(net, member, begin, end, &step, like)
+        to = _input(net, member, begin, &step, like)
         for i in range(begin, end):
             row = net.X + _row(net, member, i) * net.row_step
             if net.column_step == sizeof(real):
@@ -194,7 +188,7 @@ cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcep
     cdef real *dropped
     cdef Py_ssize_t at
     if net.X != NULL:
-        below = _input(net, member, begin, end, &step, like)
+        below = _input(net, member, begin, &step, like)
     for k in range(net.n_layers):
         layer = &net.layers[k]
         width = layer.fan_out
@@ -213,8 +207,8 @@ cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcep
         below, step = a, width
         if layer.factor != NULL:
             factor, dropped = <real *>layer.factor + at, <real *>layer.dropped + at
-            for i in range(n * width):
-                dropped[i] = a[i] * factor[i]  # (13)
+            for at in range(<Py_ssize_t>n * width):
+                dropped[at] = a[at] * factor[at]  # (13)
             below = dropped
 
 
@@ -272,29 +266,30 @@ cdef double _loss(Net *net, int member, int begin, int end, real *like) noexcept
     cdef char *target
     cdef double total = net.totals[member], value = 0.0, share
     cdef real factor
+    cdef Py_ssize_t at
     if net.indices == NULL:
         target = net.target + (net.start + begin) * net.target_step
     else:
         target = net.gathered_target + first * net.target_step
     if net.softmax:
-        elementwise.softmax_loss(z, delta, target, net.target_size, <real>net.smoothing, losses, n, width)
+        elementwise.softmax_loss(z, delta, target, net.target_size, <real>net.smoothing, losses, n, width)  # (4)
     else:
-        elementwise.logistic_loss(z, delta, target, <real>net.smoothing, losses, n, width)
+        elementwise.logistic_loss(z, delta, target, <real>net.smoothing, losses, n, width)  # (4)
     if net.extent == LOSSES:
         return 0.0
     if net.weight == NULL:
         factor = <real>(1.0 / total)
         for i in range(n):
             value += losses[i]
-        for i in range(n * width):
-            delta[i] = delta[i] * factor
-        return value / total
+        for at in range(<Py_ssize_t>n * width):
+            delta[at] = delta[at] * factor
+        return value / total  # (3)
     for i in range(n):
         share = net.weight[_row(net, member, begin + i)] / total
         value += losses[i] * share
         factor = <real>share
         for j in range(width):
-            delta[i * width + j] = delta[i * width + j] * factor
+            delta[<Py_ssize_t>i * width + j] = delta[<Py_ssize_t>i * width + j] * factor
     return value
 
 
@@ -309,7 +304,7 @@ cdef void _backward(Net *net, int member, int begin, int end, real *like) noexce
     cdef real *factor
     cdef real *a
     cdef real d
-    cdef Py_ssize_t first = <Py_ssize_t>net.n_rows * member + begin
+    cdef Py_ssize_t first = <Py_ssize_t>net.n_rows * member + begin, at
     for k in range(net.n_layers - 1, 0, -1):
         layer, below = &net.layers[k], &net.layers[k - 1]
         width = below.fan_out
@@ -325,10 +320,10 @@ cdef void _backward(Net *net, int member, int begin, int end, real *like) noexce
             _multiply(False, True, n, width, layer.fan_out, delta, layer.fan_out, weight, layer.fan_out, 0, error)
         if below.factor != NULL:
             factor = <real *>below.factor + first * width
-            for i in range(n * width):
-                error[i] = error[i] * factor[i]
+            for at in range(<Py_ssize_t>n * width):
+                error[at] = error[at] * factor[at]  # (13)
         a = <real *>(below.z if below.keeps_z else below.a) + first * width
-        elementwise.multiply_by_slope(below.activation, a, error, <Py_ssize_t>n * width)
+        elementwise.multiply_by_slope(below.activation, a, error, <Py_ssize_t>n * width)  # (5)
 
 
 cdef double _gradient(Net *net, int member, int k, int begin, int end, real *like) noexcept nogil:
@@ -351,7 +346,7 @@ cdef double _gradient(Net *net, int member, int k, int begin, int end, real *lik
     if k == 0:
         if net.X == NULL:
             return 0.0
-        below = _input(net, member, 0, n, &step, like)
+        below = _input(net, member, 0, &step, like)
     else:
         input_layer = &net.layers[k - 1]
         below = <real *>(input_layer.dropped if input_layer.factor != NULL else input_layer.a) + of_member * layer.fan_in
@@ -360,14 +355,14 @@ cdef double _gradient(Net *net, int member, int k, int begin, int end, real *lik
         strength = <real>min(layer.alpha / net.totals[member], net.most_strength)
         for i in range(end - begin):
             first = <Py_ssize_t>i * width
-            penalty += strength * _scale_row(gradient + first, weight + first, strength, width)
+            penalty += _scale_row(gradient + first, weight + first, strength, width)
         beta = 1
     _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient)  # (6)
     return 0.5 * penalty
 
 
 cdef inline real _scale_row(real *to, const real *weight, real strength, int n) noexcept nogil:
-    """Write strength times weight. Returns the sum of squares of weight."""
+    """Write strength times weight. Returns the sum of the products of both."""
     cdef real lanes[8]
     cdef real total = 0
     cdef int i, k
@@ -377,9 +372,9 @@ cdef inline real _scale_row(real *to, const real *weight, real strength, int n) 
         to[i] = weight[i] * strength
     for i in range(n // 8):
         for k in range(8):
-            lanes[k] = lanes[k] + weight[8 * i + k] * weight[8 * i + k]
+            lanes[k] = lanes[k] + to[8 * i + k] * weight[8 * i + k]
     for i in range(n - n % 8, n):
-        total = total + weight[i] * weight[i]
+        total = total + to[i] * weight[i]
     for k in range(8):
         total = total + lanes[k]
     return total
@@ -441,7 +436,8 @@ cdef class BatchKernel:
     Parameters
     ----------
     weights, biases : lists of L arrays
-        In C order, of one type, float32 or float64. The kernel reads them at each call. A stack has a leading axis of members.
+        In C order, of one type, float32 or float64. A call reads the numbers that are in them then. A stack has a leading axis
+        of members.
     activations : sequence of L - 1 int
         Values of ``ACTIVATIONS``.
     softmax : bool
@@ -460,8 +456,9 @@ cdef class BatchKernel:
     cdef Net net
     cdef int n_threads
     cdef double multiplications, least_share
-    cdef Py_ssize_t capacity
-    cdef object network, gradient, tape, rows, room, gathered
+    cdef Py_ssize_t capacity, n_rows
+    cdef pool.atomic_word busy
+    cdef object network, gradient, tape, rows, room, gathered, indices
     cdef cnp.ndarray totals, values
 
     def __cinit__(
@@ -469,30 +466,22 @@ cdef class BatchKernel:
         n_threads=1, least_share=LEAST_SHARE,
     ):
         cdef int n_layers = len(weights), k
-        cdef Layer *layer
-        dtype = weights[0].dtype
-        if dtype not in (np.float32, np.float64):
-            raise TypeError(f"weights of type {dtype}")
-        self.net.layers = <Layer *>calloc(n_layers, sizeof(Layer))
-        if self.net.layers == NULL:
+        cdef Net *net = &self.net
+        cdef cnp.ndarray weight = weights[0]
+        net.type, net.size = cnp.PyArray_TYPE(weight), weight.itemsize
+        if net.type != cnp.NPY_FLOAT and net.type != cnp.NPY_DOUBLE:
+            raise TypeError(f"weights of type {weight.dtype}")
+        net.layers = <Layer *>calloc(n_layers, sizeof(Layer))
+        if net.layers == NULL:
             raise MemoryError
-        self.net.n_layers, self.net.size = n_layers, dtype.itemsize
-        self.net.n_members = weights[0].shape[0] if weights[0].ndim == 3 else 1
-        self.net.softmax, self.net.smoothing, self.net.most_strength = softmax, label_smoothing, most_strength
-        self.n_threads = n_threads
-        if n_threads > 1:
-            pool.start(n_threads)
-        self.least_share = least_share
+        net.n_layers, net.in_stack = n_layers, weight.ndim == 3
+        net.n_members = cnp.PyArray_DIM(weight, 0) if net.in_stack else 1
+        net.softmax, net.smoothing, net.most_strength = softmax, label_smoothing, most_strength
+        self.n_threads, self.least_share = n_threads, least_share
         self.network = weights, biases
+        self.multiplications = _set_layers(net, weights, biases, activations)
         for k in range(n_layers):
-            layer = &self.net.layers[k]
-            layer.fan_in, layer.fan_out = weights[k].shape[weights[k].ndim - 2], weights[k].shape[weights[k].ndim - 1]
-            layer.weight, layer.weight_step = _data(weights[k], dtype), _step(weights[k], 3)
-            layer.bias, layer.bias_step = _data(biases[k], dtype), _step(biases[k], 2)
-            if k < n_layers - 1:
-                layer.activation = activations[k]
-            layer.alpha = alpha[k] if alpha else 0.0
-            self.multiplications += <double>layer.fan_in * layer.fan_out
+            net.layers[k].alpha = alpha[k] if alpha else 0.0
         self.totals = np.ones(self.net.n_members)
         self.net.totals = <double *>cnp.PyArray_DATA(self.totals)
         self.values = np.zeros(self.net.n_members * MOST_SHARES * (n_layers + 1))
@@ -505,11 +494,12 @@ cdef class BatchKernel:
         """Set the arrays that take the gradient: lists of L arrays of the shapes of the parameters."""
         cdef Layer *layer
         cdef int k
-        dtype = self.network[0][0].dtype
         for k in range(self.net.n_layers):
             layer = &self.net.layers[k]
-            layer.weight_gradient, layer.weight_gradient_step = _data(weights[k], dtype), _step(weights[k], 3)
-            layer.bias_gradient, layer.bias_gradient_step = _data(biases[k], dtype), _step(biases[k], 2)
+            layer.weight_gradient = _parameters(
+                weights[k], &self.net, layer.fan_in, layer.fan_out, &layer.weight_gradient_step
+            )
+            layer.bias_gradient = _parameters(biases[k], &self.net, 0, layer.fan_out, &layer.bias_gradient_step)
         self.gradient = weights, biases
 
     def use_tape(self, tape):
@@ -519,23 +509,25 @@ cdef class BatchKernel:
         ----------
         tape : skbp._network.tape.Tape
         """
+        cdef Net *net = &self.net
         cdef Layer *layer
         cdef int k
-        cdef Py_ssize_t n = tape.n_rows * self.net.n_members
+        cdef Py_ssize_t n = tape.n_rows * net.n_members, size
         dtype = self.network[0][0].dtype
-        for k in range(self.net.n_layers):
-            layer = &self.net.layers[k]
-            z, a = tape.z[k + 1], tape.a[k + 1]
-            layer.z, layer.a, layer.keeps_z = _data(z, dtype), _data(a, dtype), z is not a
-            layer.delta = _data(tape.delta[k + 1], dtype) if tape.delta else NULL
-            factor = tape.factor[k + 1]
-            layer.factor = _data(factor, dtype) if factor is not None else NULL
-            layer.dropped = _data(tape.input[k + 1], dtype)
-        last = max(8, self.net.layers[self.net.n_layers - 1].fan_out)
-        self.room = np.empty((n, last), np.uint8), np.empty(n, dtype), np.ones(tape.n_rows, dtype)
-        self.net.gathered_target = _data(self.room[0], np.dtype(np.uint8))
-        self.net.losses, self.net.ones = _data(self.room[1], dtype), _data(self.room[2], dtype)
-        self.tape, self.capacity, self.gathered = tape, tape.n_rows, None
+        self.capacity = 0  # an interrupt may come before the end
+        for k in range(net.n_layers):
+            layer = &net.layers[k]
+            size = n * layer.fan_out
+            z, a, factor = tape.z[k + 1], tape.a[k + 1], tape.factor[k + 1]
+            layer.z, layer.a, layer.keeps_z = _buffer(z, net, size), _buffer(a, net, size), z is not a
+            layer.delta = _buffer(tape.delta[k + 1], net, size)
+            layer.factor = _buffer(factor, net, size) if factor is not None else NULL
+            layer.dropped = _buffer(tape.input[k + 1], net, size)
+        last = max(8, net.layers[net.n_layers - 1].fan_out)
+        room = np.empty(n, dtype), np.ones(tape.n_rows, dtype), np.empty((n, last), np.uint8)
+        net.losses, net.ones = _buffer(room[0], net, n), _buffer(room[1], net, tape.n_rows)
+        net.gathered_target = <char *>cnp.PyArray_DATA(room[2])
+        self.tape, self.room, self.gathered, self.capacity = tape, room, None, tape.n_rows
 
     def use_rows(self, cnp.ndarray X, cnp.ndarray target, cnp.ndarray weight):
         """Set the rows that batches are taken from.
@@ -545,17 +537,24 @@ cdef class BatchKernel:
         X : ndarray of shape (n_rows, n_features), or None
             None says that the tape holds the weighted sums of the first layer, without the bias, before each call. The
             kernel then leaves out the gradient by the weights of the first layer.
-        target : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
-            Integers, the classes, or booleans. None if only logits are asked for.
+        target : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            The index of each row's class, from 0 to the number of outputs less 1, or booleans.
         weight : ndarray of float64 of shape (n_rows,), or None
         """
-        _set_rows(&self.net, X, self.network[0][0].dtype)
-        self.net.target = NULL
-        if target is not None:
-            target = np.ascontiguousarray(target)
-            self.net.target = <char *>cnp.PyArray_DATA(target)
-            self.net.target_size = target.itemsize
-            self.net.target_step = cnp.PyArray_STRIDE(target, 0)
+        cdef Layer *last = &self.net.layers[self.net.n_layers - 1]
+        _set_rows(&self.net, X)
+        self.net.target = self.net.indices = NULL
+        if target.ndim == 1 and target.dtype.kind in "iu" and self.net.softmax:
+            self.net.target_step = target.itemsize
+        elif target.ndim == 2 and target.dtype == bool and target.shape[1] == last.fan_out and not self.net.softmax:
+            self.net.target_step = last.fan_out
+        else:
+            raise TypeError(f"target of type {target.dtype} does not fit the loss")
+        self.n_rows = len(target)
+        if (X is not None and len(X) != self.n_rows) or (weight is not None and len(weight) != self.n_rows):
+            raise ValueError("X, target and weight are of different lengths")
+        target = np.ascontiguousarray(target)
+        self.net.target, self.net.target_size = <char *>cnp.PyArray_DATA(target), target.itemsize
         self.net.weight = NULL
         if weight is not None:
             weight = np.ascontiguousarray(weight, dtype=np.float64)
@@ -589,7 +588,7 @@ cdef class BatchKernel:
                 value += self.net.values[member * self.net.n_shares + k]
             for k in range(n_blocks):
                 value += self.net.values[self.net.n_members * self.net.n_shares + member * n_blocks + k]
-            if self.network[0][0].ndim == 2:
+            if not self.net.in_stack:
                 return value
             members.append(value)
         return np.array(members)
@@ -597,8 +596,8 @@ cdef class BatchKernel:
     def row_losses(self, indices):
         """The loss of each row, in the shape of the indices. The next call overwrites it."""
         self._run(indices, LOSSES, False)
-        losses = self.room[1][: self.net.n_rows * self.net.n_members]
-        return losses.reshape(self.net.n_members, -1) if self.network[0][0].ndim == 3 else losses
+        losses = self.room[0][: self.net.n_rows * self.net.n_members]
+        return losses.reshape(self.net.n_members, -1) if self.net.in_stack else losses
 
     cdef int _set_total(self, total) except -1:
         if self.net.n_members == 1 and isinstance(total, float):
@@ -608,28 +607,51 @@ cdef class BatchKernel:
         return 0
 
     cdef int _run(self, indices, Extent extent, bint further) except -1:
+        if not pool.atomic_replace(&self.busy, 0, 1):
+            raise RuntimeError("Two threads compute with one network at the same time: give each a network of its own.")
+        try:
+            self._select(indices)
+            self._compute(extent, further)
+        finally:
+            pool.atomic_swap(&self.busy, 0)
+        return 0
+
+    cdef int _select(self, indices) except -1:
+        """Set the rows of the batch."""
         cdef Net *net = &self.net
-        cdef int n_threads
-        cdef Py_ssize_t n_rows
+        cdef Py_ssize_t n_rows, stop
         cdef cnp.ndarray array
+        cdef int last
         if isinstance(indices, slice):
-            net.indices, net.start = NULL, indices.start
-            n_rows = indices.stop - net.start
+            net.indices, net.start, stop = NULL, indices.start, indices.stop
+            n_rows = stop - net.start
+            if not 0 <= net.start <= stop <= self.n_rows:
+                raise IndexError(f"{indices} of {self.n_rows} rows")
         else:
             array = indices
-            n_rows = cnp.PyArray_DIM(array, cnp.PyArray_NDIM(array) - 1)
-            if array.dtype != np.intp or cnp.PyArray_STRIDE(array, cnp.PyArray_NDIM(array) - 1) != sizeof(Py_ssize_t):
+            last = cnp.PyArray_NDIM(array) - 1
+            n_rows = cnp.PyArray_DIM(array, last)
+            if cnp.PyArray_TYPE(array) != cnp.NPY_INTP or cnp.PyArray_STRIDE(array, last) != sizeof(Py_ssize_t):
                 array = np.ascontiguousarray(array, dtype=np.intp)
+            if last != net.in_stack or (net.in_stack and cnp.PyArray_DIM(array, 0) != net.n_members):
+                raise ValueError("there must be indices for each member of a stack")
+            self.indices = array
             net.indices = <char *>cnp.PyArray_DATA(array)
-            net.indices_step = cnp.PyArray_STRIDE(array, 0) if cnp.PyArray_NDIM(array) == 2 else 0
+            net.indices_step = cnp.PyArray_STRIDE(array, 0) if net.in_stack else 0
         if n_rows > self.capacity:
             raise ValueError(f"{n_rows} rows for a tape of {self.capacity}")
+        net.n_rows = <int>n_rows
+        return 0
+
+    cdef int _compute(self, Extent extent, bint further) except -1:
+        cdef Net *net = &self.net
+        cdef int n_threads = _share(net, self.multiplications, self.n_threads, self.least_share)
         if net.X != NULL and self.gathered is None and not (net.indices == NULL and net.in_order):
-            dtype = self.network[0][0].dtype
-            self.gathered = np.empty((net.n_members * self.capacity, net.layers[0].fan_in), dtype)
-            net.gathered = _data(self.gathered, dtype)
-        net.n_rows, net.extent, net.further = <int>n_rows, extent, further
-        n_threads = _share(net, self.multiplications, self.n_threads, self.least_share)
+            gathered = np.empty((net.n_members * self.capacity, net.layers[0].fan_in), self.network[0][0].dtype)
+            net.gathered, self.gathered = <char *>cnp.PyArray_DATA(gathered), gathered
+        net.extent, net.further = extent, further
+        if n_threads > 1:
+            pool.start(n_threads)
         with nogil:
             pool.run_tasks(_sweep_task, net, net.n_members * net.n_shares, n_threads)
             if extent == GRADIENT and net.n_shares > 1:
@@ -660,31 +682,28 @@ def forward(list weights, list biases, activations, cnp.ndarray X, bint given, i
     cdef Layer *layer
     cdef int n_layers = len(weights), k
     cdef Py_ssize_t room = 0
-    cdef double multiplications = 0.0
+    cdef double multiplications
     cdef char *memory = NULL
     cdef cnp.npy_intp[2] shape
-    cdef cnp.ndarray weight, logits
-    dtype = X.dtype
+    cdef cnp.ndarray logits
     memset(&net, 0, sizeof(Net))
-    net.n_layers, net.n_members, net.size = n_layers, 1, X.itemsize
+    net.n_layers, net.n_members, net.size, net.type = n_layers, 1, X.itemsize, cnp.PyArray_TYPE(X)
+    if net.type != cnp.NPY_FLOAT and net.type != cnp.NPY_DOUBLE:
+        raise TypeError(f"X of type {X.dtype}")
     net.n_rows, net.extent = <int>cnp.PyArray_DIM(X, 0), LOGITS
-    shape[0], shape[1] = net.n_rows, cnp.PyArray_SIZE(biases[n_layers - 1])
-    logits = cnp.PyArray_SimpleNew(2, shape, cnp.PyArray_TYPE(X))
     net.layers = <Layer *>calloc(n_layers, sizeof(Layer))
     try:
         if net.layers == NULL:
             raise MemoryError
-        for k in range(n_layers):
-            layer = &net.layers[k]
-            weight = weights[k]
-            layer.weight, layer.bias = _data(weight, dtype), _data(biases[k], dtype)
-            layer.fan_in, layer.fan_out = <int>cnp.PyArray_DIM(weight, 0), <int>cnp.PyArray_DIM(weight, 1)
-            multiplications += <double>layer.fan_in * layer.fan_out
-            if k < n_layers - 1:
-                layer.activation = activations[k]
-                room += layer.fan_out
-        if not given:
-            _set_rows(&net, X, dtype)
+        multiplications = _set_layers(&net, weights, biases, activations)
+        shape[0], shape[1] = net.n_rows, net.layers[n_layers - 1].fan_out
+        logits = X if given and n_layers == 1 else cnp.PyArray_SimpleNew(2, shape, net.type)
+        for k in range(n_layers - 1):
+            room += net.layers[k].fan_out
+        if given:
+            _buffer(X, &net, <Py_ssize_t>net.n_rows * net.layers[0].fan_out)
+        else:
+            _set_rows(&net, X)
             if not net.in_order:
                 room += net.layers[0].fan_in
         memory = <char *>malloc(max(1, room * net.n_rows * net.size))
@@ -697,14 +716,11 @@ def forward(list weights, list biases, activations, cnp.ndarray X, bint given, i
             if k == n_layers - 1:
                 layer.z = <char *>cnp.PyArray_DATA(logits)
             elif k == 0 and given:
-                layer.z = _data(X, dtype)
+                layer.z = <char *>cnp.PyArray_DATA(X)
             else:
                 room += layer.fan_out
             layer.a = layer.z
         net.gathered = memory + room * net.n_rows * net.size
-        if given and n_layers == 1:
-            logits = X
-            net.layers[0].z = _data(X, dtype)
         n_threads = _share(&net, multiplications, n_threads, LEAST_SHARE)
         if n_threads > 1:
             pool.start(n_threads)
@@ -716,14 +732,39 @@ def forward(list weights, list biases, activations, cnp.ndarray X, bint given, i
     return None if net.overflow else logits
 
 
-cdef int _set_rows(Net *net, cnp.ndarray X, dtype) except -1:
+cdef double _set_layers(Net *net, list weights, list biases, activations) except -1.0:
+    """Set the layers of a network. Returns the multiplications of a row in one pass through them."""
+    cdef Layer *layer
+    cdef cnp.ndarray weight
+    cdef int k, n_dims
+    cdef double multiplications = 0.0
+    if len(biases) != net.n_layers or len(activations) != net.n_layers - 1:
+        raise ValueError("a network has as many biases as weights, and one activation less")
+    for k in range(net.n_layers):
+        layer = &net.layers[k]
+        weight = weights[k]
+        n_dims = cnp.PyArray_NDIM(weight)
+        if n_dims < 2:
+            raise ValueError("weights must be matrices")
+        layer.fan_in, layer.fan_out = <int>cnp.PyArray_DIM(weight, n_dims - 2), <int>cnp.PyArray_DIM(weight, n_dims - 1)
+        if k and layer.fan_in != net.layers[k - 1].fan_out:
+            raise ValueError("the weights of a layer do not fit those of the layer below")
+        layer.weight = _parameters(weight, net, layer.fan_in, layer.fan_out, &layer.weight_step)
+        layer.bias = _parameters(biases[k], net, 0, layer.fan_out, &layer.bias_step)
+        if k < net.n_layers - 1:
+            layer.activation = activations[k]
+        multiplications += <double>layer.fan_in * layer.fan_out
+    return multiplications
+
+
+cdef int _set_rows(Net *net, cnp.ndarray X) except -1:
     """Set the rows of a network. None says that the weighted sums of the first layer are given."""
     net.X = NULL
     if X is None:
         return 0
-    fits = X.dtype == dtype and cnp.PyArray_NDIM(X) == 2
+    fits = cnp.PyArray_TYPE(X) == net.type and cnp.PyArray_ISNOTSWAPPED(X) and cnp.PyArray_NDIM(X) == 2
     if not (fits and cnp.PyArray_DIM(X, 1) == net.layers[0].fan_in):
-        raise TypeError(f"X of type {X.dtype} does not fit the network")
+        raise ValueError(f"X of type {X.dtype} does not fit the network")
     net.X = <char *>cnp.PyArray_DATA(X)
     net.row_step, net.column_step = cnp.PyArray_STRIDE(X, 0), cnp.PyArray_STRIDE(X, 1)
     # Whether BLAS can take several rows as they lie.
@@ -739,22 +780,33 @@ cdef int _set_rows(Net *net, cnp.ndarray X, dtype) except -1:
 cdef int _share(Net *net, double multiplications, int n_threads, double least_share) noexcept:
     """Set the number of shares of a batch. Returns how many threads its tasks are worth."""
     cdef double work = net.n_rows * multiplications
-    net.n_shares = max(1, min(n_threads, MOST_SHARES, net.n_rows, <int>min(work / least_share, 1e6)))
+    # Products of fewer rows take longer a row.
+    net.n_shares = max(1, min(n_threads, MOST_SHARES, net.n_rows // LEAST_ROWS, <int>min(work / least_share, 1e6)))
     if net.n_members % n_threads == 0:
         net.n_shares = 1
     return max(1, min(n_threads, <int>min(work * net.n_members / least_share, 1e6)))
 
 
-cdef char *_data(array, dtype) except NULL:
-    """The memory of an array in C order. Members may have other numbers between them."""
-    cdef cnp.ndarray found = array
-    if found.dtype != dtype:
-        raise TypeError(f"an array of type {found.dtype} in a network of type {dtype}")
-    if not (found[0] if found.ndim and not found.flags.c_contiguous else found).flags.c_contiguous:
-        raise ValueError("an array that is not in C order")
-    return <char *>cnp.PyArray_DATA(found)
+cdef char *_parameters(cnp.ndarray array, Net *net, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t *step) except NULL:
+    """The memory of an array of shape (*members, rows, width), or (*members, width) if `rows` is 0, and the bytes from one
+    member to the next. Each member is in C order. There may be other numbers between members."""
+    cdef int n_dims = cnp.PyArray_NDIM(array), first = net.in_stack, last = n_dims - 1
+    cdef bint fits = cnp.PyArray_TYPE(array) == net.type and cnp.PyArray_ISBEHAVED_RO(array)
+    fits = fits and n_dims == first + (2 if rows else 1) and cnp.PyArray_DIM(array, last) == width
+    if fits and first:
+        fits = cnp.PyArray_DIM(array, 0) == net.n_members
+    if fits and rows:
+        fits = cnp.PyArray_DIM(array, last - 1) == rows
+        fits = fits and (rows == 1 or cnp.PyArray_STRIDE(array, last - 1) == width * net.size)
+    if not fits or (width > 1 and cnp.PyArray_STRIDE(array, last) != net.size):
+        raise ValueError("an array does not have the type, the shape or the C order that its place in the network asks for")
+    step[0] = cnp.PyArray_STRIDE(array, 0) if first else 0
+    return <char *>cnp.PyArray_DATA(array)
 
 
-cdef Py_ssize_t _step(array, int n_dims) except -1:
-    """The bytes from one member to the next."""
-    return array.strides[0] if array.ndim == n_dims else 0
+cdef char *_buffer(cnp.ndarray array, Net *net, Py_ssize_t size) except NULL:
+    """The memory of an array in C order that has at least this many numbers of the network's type."""
+    cdef bint fits = cnp.PyArray_TYPE(array) == net.type and cnp.PyArray_SIZE(array) >= size
+    if not (fits and cnp.PyArray_ISCARRAY(array)):
+        raise ValueError("a buffer does not have the type, the size or the C order that its place in the network asks for")
+    return <char *>cnp.PyArray_DATA(array)

@@ -2,7 +2,7 @@ ctypedef fused real:
     float
     double
 
-# Numbers of the activations and losses, as the tables in elementwise.pyx give them.
+# Activations are numbers, those of the table in elementwise.pyx.
 cdef void activate(int activation, real *a, Py_ssize_t n) noexcept nogil
 cdef void multiply_by_slope(int activation, const real *a, real *delta, Py_ssize_t n) noexcept nogil
 cdef void softmax_loss(

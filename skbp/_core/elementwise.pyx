@@ -1,7 +1,7 @@
 """The functions that are applied element by element: activations, their slopes, and the losses.
 
-They do the same operations as `skbp._network.activations` and `skbp._network.losses`, in the same order. exp, tanh and their
-like are the inner loops of NumPy and SciPy. These have vector instructions and give the same bits as a call from Python.
+They do the same operations as `skbp._network.activations` and `skbp._network.losses`, in the same order. exp, tanh and
+others are the inner loops of NumPy and SciPy. These have vector instructions and give the same bits as a call from Python.
 
 Everything runs block by block, so that the intermediate results of a block stay in the processor's first cache. A loop goes
 through two arrays at most where it can, because Cython cannot promise the compiler that arrays do not overlap.
@@ -417,23 +417,25 @@ cdef void logistic_loss(
     """Write the loss of each row and its derivative by the logits. `target` holds a byte for each output, 0 or 1."""
     cdef real wrong[BLOCK]
     cdef real room[BLOCK]
-    cdef Py_ssize_t start, i, j, n, total = n_rows * width
+    cdef Py_ssize_t start = 0, i, n, total = n_rows * width
+    cdef Py_ssize_t most = BLOCK - BLOCK % width if width < BLOCK else BLOCK  # whole rows, if they are short
     cdef real sign, half = <real>0.5 * smoothing
     for i in range(n_rows):
         losses[i] = 0
-    start = 0
     while start < total:
-        n = min(<Py_ssize_t>BLOCK, total - start)
+        n = min(most, total - start if width < BLOCK else width - start % width)
         for i in range(n):
             wrong[i] = -logits[start + i] if target[start + i] else logits[start + i]
         _copy(&wrong[0], out + start, n)
         _softplus(out + start, &room[0], n)
         for i in range(n):
-            losses[(start + i) // width] += out[start + i] - half * wrong[i]
+            room[i] = out[start + i] - half * wrong[i]
+        for i in range((n + width - 1) // width):
+            losses[start // width + i] += _sum(&room[i * width], min(width, n - i * width))
         for i in range(n):
             out[start + i] = wrong[i] - out[start + i]
         _apply(EXP, out + start, n)
         for i in range(n):
             sign = <real>-1.0 if target[start + i] else <real>1.0
             out[start + i] = (out[start + i] - half) * sign
-        start += BLOCK
+        start += n

@@ -1,11 +1,11 @@
 """Threads that share the tasks of a job.
 
-A job is a number of tasks, none of which waits for another. The thread that brings a job also works on it: it takes tasks
-until none is left. Other threads take tasks too if they come in time. So nobody ever waits for a thread that has not begun.
-The caller waits only for tasks that another thread is working on.
+A job is a number of tasks that do not wait for each other. The thread that brings a job also works on it: it takes tasks
+until none is left. Other threads take tasks too if they come in time. So the caller never waits for a thread that has not
+begun. It waits only for tasks that another thread is working on.
 
-OpenMP would wait at the end of each job until every thread has arrived, with or without work. On busy cores a thread may
-need some milliseconds to arrive, a hundred times as long as a small batch takes. After a fork, GNU's OpenMP hangs.
+OpenMP waits at the end of each job until every thread has arrived, with or without work. On busy cores a thread may need
+some milliseconds to arrive, a hundred times as long as a small batch takes. After a fork, GNU's OpenMP hangs.
 
 A thread without work looks for a new job for a short while, then sleeps. Python's own locks wake it: they need no
 interpreter and exist on every system. If the caller has to wait for a late task, the processors are busy. Then the next jobs
@@ -14,6 +14,10 @@ run on the caller's thread alone, for a while that doubles each time. Which thre
 
 from libc.stdint cimport uint64_t
 
+from skbp._core.pool cimport (
+    atomic_plus, atomic_read, atomic_replace, atomic_swap, atomic_word, pause_briefly, seconds_now, Task
+)
+
 cdef extern from "Python.h":
     ctypedef void *PyThread_type_lock
     PyThread_type_lock PyThread_allocate_lock() nogil
@@ -21,30 +25,23 @@ cdef extern from "Python.h":
     void PyThread_release_lock(PyThread_type_lock) nogil
     unsigned long PyThread_start_new_thread(void (*)(void *) noexcept nogil, void *) nogil
 
-cdef extern from "atomics.h":
-    ctypedef long long atomic_word
-    atomic_word atomic_read(atomic_word *) nogil
-    atomic_word atomic_swap(atomic_word *, atomic_word) nogil
-    atomic_word atomic_plus(atomic_word *, atomic_word) nogil
-    bint atomic_replace(atomic_word *, atomic_word, atomic_word) nogil
-    void pause_briefly() nogil
-    double seconds_now() nogil
-
 cdef enum:
     MOST_WORKERS = 63
     MOST_TASKS = 4095
 
-# Looks for a new job before a thread sleeps: some 50 microseconds. Between two batches of an epoch pass 10 to 20.
-cdef int LOOKS = 1500
+# Seconds that a thread looks for work, or for the end of a job, before it sleeps. Between two batches of an epoch pass some
+# 10 microseconds, and to wake a thread takes 5 to 50.
+cdef double AWAKE = 5e-5
 
-# A task is late if the caller waits for it longer than this many seconds and longer than it worked itself.
+# A task is late if the caller waits for it longer than this many seconds, and longer than four of its own tasks took. A slow
+# core is not late.
 cdef double PATIENCE = 2e-4
 
 # Seconds for which jobs then run on one thread: the first time, and at most.
 cdef double FIRST_REST = 0.01
 cdef double LONGEST_REST = 2.0
 
-# After this many jobs in a row that were in time, the next rest is the first again.
+# After this many jobs in a row without a late task, the next rest is the first again.
 cdef int ENOUGH_IN_TIME = 2000
 
 
@@ -71,6 +68,9 @@ cdef struct Pool:
     double rest
     double rests_until
     int in_time
+    # Counted for tests.
+    atomic_word n_tasks_of_workers
+    long n_late
 
 
 cdef Pool pool
@@ -88,7 +88,10 @@ cdef inline bint _take(int worker, int *number) noexcept nogil:
             return True
 
 
-cdef inline void _finish_one() noexcept nogil:
+cdef inline void _run_one(int number) noexcept nogil:
+    """Run a task that a worker has taken."""
+    pool.task(pool.job, number)
+    atomic_plus(&pool.n_tasks_of_workers, 1)
     if atomic_plus(&pool.unfinished, -1) == 0 and atomic_swap(&pool.caller_sleeps, 0):
         PyThread_release_lock(pool.finished)
 
@@ -97,38 +100,38 @@ cdef void _work(void *argument) noexcept nogil:
     """The life of a worker."""
     cdef Worker *worker = <Worker *>argument
     cdef int number, look
+    cdef double end = seconds_now() + AWAKE
     while True:
-        look = 0
-        while look < LOOKS:
+        for look in range(64):  # between two looks at the clock, which takes as long as some of these
             if _take(worker.number, &number):
-                pool.task(pool.job, number)
-                _finish_one()
-                look = 0
+                _run_one(number)
+                end = seconds_now() + AWAKE
             else:
                 pause_briefly()
-                look += 1
+        if 0.0 < end - seconds_now() <= AWAKE:
+            continue
         atomic_swap(&worker.asleep, 1)
         if _take(worker.number, &number):  # a job came just before the worker said that it sleeps
             if not atomic_swap(&worker.asleep, 0):
                 PyThread_acquire_lock(worker.wake, 1)
-            pool.task(pool.job, number)
-            _finish_one()
+            _run_one(number)
         else:
             PyThread_acquire_lock(worker.wake, 1)
+        end = seconds_now() + AWAKE
 
 
 cdef void run_tasks(Task task, void *job, int n_tasks, int n_threads) noexcept nogil:
-    """Run all tasks of a job. No more threads take part than `start` has started."""
-    cdef int number, k, n_helpers = min(n_threads, n_tasks) - 1
-    cdef double start, worked, waited
+    """Run all tasks of a job on at most this many threads. `start` must have been called for them."""
+    cdef int number, k, n_own = 0, n_helpers = min(n_threads, n_tasks) - 1
+    cdef double began, worked
     cdef uint64_t state
     if n_helpers < 1 or n_tasks > MOST_TASKS or not atomic_replace(&pool.taken, 0, 1):
         for number in range(n_tasks):
             task(job, number)
         return
-    start = seconds_now()
+    began = seconds_now()
     n_helpers = min(n_helpers, pool.n_workers)
-    if start < pool.rests_until and pool.rests_until - start <= LONGEST_REST:
+    if 0.0 < pool.rests_until - began <= LONGEST_REST:
         n_helpers = 0
     pool.task, pool.job = task, job
     atomic_swap(&pool.unfinished, n_tasks)
@@ -141,33 +144,38 @@ cdef void run_tasks(Task task, void *job, int n_tasks, int n_threads) noexcept n
     while _take(-1, &number):
         task(job, number)
         atomic_plus(&pool.unfinished, -1)
+        n_own += 1
     if n_helpers:
         worked = seconds_now()
-        _wait()
-        waited = seconds_now() - worked
-        _judge(worked - start, waited)
+        _wait(worked + AWAKE)
+        _judge((worked - began) / max(n_own, 1), seconds_now() - worked)
     atomic_swap(&pool.taken, 0)
 
 
-cdef inline void _wait() noexcept nogil:
-    """Wait until no task is unfinished: some 30 microseconds awake, then asleep."""
+cdef inline void _wait(double asleep_from) noexcept nogil:
+    """Wait until no task is unfinished, at first awake."""
     cdef int look
-    for look in range(LOOKS):
-        if atomic_read(&pool.unfinished) == 0:
+    while True:
+        for look in range(64):
+            if atomic_read(&pool.unfinished) == 0:
+                return
+            pause_briefly()
+        if 0.0 < asleep_from - seconds_now() <= AWAKE:
+            continue
+        atomic_swap(&pool.caller_sleeps, 1)
+        if atomic_read(&pool.unfinished) == 0 and atomic_swap(&pool.caller_sleeps, 0):
             return
-        pause_briefly()
-    atomic_swap(&pool.caller_sleeps, 1)
-    if atomic_read(&pool.unfinished) == 0 and atomic_swap(&pool.caller_sleeps, 0):
-        return
-    PyThread_acquire_lock(pool.finished, 1)
+        # A worker that finished the job before this one may wake the caller late. So the caller looks again.
+        PyThread_acquire_lock(pool.finished, 1)
 
 
-cdef inline void _judge(double worked, double waited) noexcept nogil:
+cdef inline void _judge(double own_task, double waited) noexcept nogil:
     """Give the other threads a rest if one was late."""
-    if waited > PATIENCE and waited > worked:
+    if waited > PATIENCE and waited > 4.0 * own_task:
         pool.rest = min(2.0 * pool.rest, LONGEST_REST) if pool.rest else FIRST_REST
         pool.rests_until = seconds_now() + pool.rest
         pool.in_time = 0
+        pool.n_late += 1
     else:
         pool.in_time += 1
         if pool.in_time == ENOUGH_IN_TIME:
@@ -184,7 +192,9 @@ cdef int start(int n_threads) except -1:
             pool.finished = _new_lock()
         while pool.n_workers < min(n_threads - 1, MOST_WORKERS):
             worker = &pool.workers[pool.n_workers]
-            worker.number, worker.asleep, worker.wake = pool.n_workers, 0, _new_lock()
+            worker.number, worker.asleep = pool.n_workers, 0
+            if worker.wake == NULL:
+                worker.wake = _new_lock()
             if PyThread_start_new_thread(_work, worker) == <unsigned long>-1:
                 break
             pool.n_workers += 1
@@ -203,8 +213,16 @@ cdef PyThread_type_lock _new_lock() except NULL:
 
 
 def after_fork():
-    """Forget the threads of the parent process. A child has none of them."""
+    """Forget the threads of the parent process. A child has none of them, and starts its own."""
+    cdef int k
+    for k in range(pool.n_workers):
+        pool.workers[k].wake = NULL
     pool.n_workers = 0
     pool.finished = NULL
     pool.state = pool.unfinished = pool.taken = pool.starting = pool.caller_sleeps = 0
     pool.rest = pool.rests_until = 0.0
+
+
+def counts():
+    """Threads that were started, tasks that they have run, and how often one was late: for tests."""
+    return {"threads": pool.n_workers, "tasks": atomic_read(&pool.n_tasks_of_workers), "late": pool.n_late}

@@ -120,7 +120,7 @@ def adam(theta, gradient, mean, square, double beta_1, double beta_2, double ste
     """
     cdef Step step
     step.decay, step.second_decay, step.rate, step.epsilon = beta_1, beta_2, step_size, epsilon
-    step.first, step.second = _vector(mean, theta), _vector(square, theta)
+    step.first, step.second = _vector(mean, theta, True), _vector(square, theta, True)
     _run(_adam_task, &step, theta, gradient, n_threads)
 
 
@@ -139,13 +139,13 @@ def sgd(theta, gradient, velocity, double momentum, double learning_rate, bint n
     """
     cdef Step step
     step.decay, step.rate, step.nesterov = momentum, learning_rate, nesterov
-    step.first = _vector(velocity, theta) if velocity is not None else NULL
+    step.first = _vector(velocity, theta, True) if velocity is not None else NULL
     _run(_sgd_task, &step, theta, gradient, n_threads)
 
 
 cdef int _run(pool.Task task, Step *step, theta, gradient, int n_threads) except -1:
     cdef int n_blocks
-    step.theta, step.gradient = _vector(theta, theta), _vector(gradient, theta)
+    step.theta, step.gradient = _vector(theta, theta, True), _vector(gradient, theta, False)
     step.n, step.size = cnp.PyArray_SIZE(theta), theta.itemsize
     step.block = max(<Py_ssize_t>BLOCK, step.n // MOST_BLOCKS + 1)
     n_blocks = <int>((step.n + step.block - 1) // step.block)
@@ -156,13 +156,13 @@ cdef int _run(pool.Task task, Step *step, theta, gradient, int n_threads) except
     return 0
 
 
-cdef char *_vector(cnp.ndarray vector, cnp.ndarray theta) except NULL:
+cdef char *_vector(cnp.ndarray vector, cnp.ndarray theta, bint is_changed) except NULL:
     """The memory of a vector that must have the type and length of theta."""
     if (
         cnp.PyArray_TYPE(vector) != cnp.PyArray_TYPE(theta)
         or not (cnp.PyArray_TYPE(vector) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(vector) == cnp.NPY_DOUBLE)
         or cnp.PyArray_SIZE(vector) != cnp.PyArray_SIZE(theta)
-        or not cnp.PyArray_IS_C_CONTIGUOUS(vector)
+        or not (cnp.PyArray_ISCARRAY(vector) if is_changed else cnp.PyArray_ISCARRAY_RO(vector))
     ):
-        raise TypeError("an update takes contiguous vectors of one type, float32 or float64, and of one length")
+        raise TypeError("an update takes contiguous, writable vectors of one type, float32 or float64, and of one length")
     return <char *>cnp.PyArray_DATA(vector)

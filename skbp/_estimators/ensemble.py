@@ -159,7 +159,7 @@ class Ensemble(NetworkEstimator):
         params = self._stack_of_initial_parameters(recipe, rows, rngs)
         held_out = None
         if folds[0] is not None:
-            judge = Objective(params, recipe.activations, self._target.loss, alpha=0.0)
+            judge = Objective(params, recipe.activations, self._target.loss, alpha=0.0, n_threads=core_threads())
             held_out = HeldOutFolds(judge, rows, folds, [shares(rows.weight, fold) for fold in folds])
 
         def fitted(params, history):

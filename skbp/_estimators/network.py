@@ -296,7 +296,8 @@ class SingleNetwork(NetworkEstimator):
         *below, last = self._activations()[:end]
 
         def forward(dtype):
-            return Forward(self.coefs_[:end], self.intercepts_[:end], below, dtype, to_scale=False)
+            weights, biases = self.coefs_[:end], self.intercepts_[:end]
+            return Forward(weights, biases, below, dtype, to_scale=False, n_threads=core_threads())
 
         def activated(z):
             features = last.function(z, out=z)

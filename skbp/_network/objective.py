@@ -145,7 +145,8 @@ class Objective:
                 logits = forward(self.params.weights, self.params.biases, self.activations, batch.X, tape)
                 losses.append(self.loss.loss_gradient(logits, batch.target, out=tape.delta[-1]))
                 continue
-            self._bind(batch.rows)
+            if batch.rows is not self._rows:
+                self._bind(batch.rows)
             if batch.rows.sparse:
                 first_sums(self.params.weights, batch.X, tape)
             losses.append(self._kernel.row_losses(batch.indices).copy())
@@ -164,9 +165,10 @@ class Objective:
     def _tape_for(self, n_rows):
         """The tape that all calls share, for a batch of this many rows."""
         if self._tape is None or self._tape.n_rows < n_rows:
-            self._tape = self.new_tape(n_rows)
+            tape = self.new_tape(n_rows)
             if self._kernel is not None:
-                self._kernel.use_tape(self._tape)
+                self._kernel.use_tape(tape)
+            self._tape = tape  # an interrupt may come before this
         return self._tape.head(n_rows)
 
     def _few_columns(self, batches):
@@ -186,11 +188,12 @@ class Objective:
 
 def weigh(losses, delta, batch):
     """Give each row its share s_i / S of the mean: multiply the rows of `delta` in place, and return the mean loss."""
-    if batch.weight is None:
+    weight = batch.weight
+    if weight is None:
         delta *= 1.0 / batch.total
         return np.add.reduce(losses, axis=-1, dtype=np.float64) / batch.total  # (3)
     # The shares are in [0, 1], whatever the scale of the weights.
-    share = batch.weight / np.expand_dims(batch.total, -1)
+    share = weight / np.expand_dims(batch.total, -1)
     delta *= share.astype(delta.dtype, copy=False)[..., None]
     return np.add.reduce(losses * share, axis=-1)  # (3)
 

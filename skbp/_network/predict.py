@@ -48,7 +48,7 @@ class Forward:
 
     def __init__(self, weights, biases, activations, dtype, *, to_scale=True, n_threads=0):
         self._weights = [w.astype(dtype, order="C", copy=False) for w in weights]
-        self._biases = [b.astype(dtype, copy=False) for b in biases]
+        self._biases = [b.astype(dtype, order="C", copy=False) for b in biases]
         self._exact = weights, biases
         self._activations = activations
         self._dtype, self._to_scale = dtype, to_scale

@@ -210,6 +210,10 @@ class _OneThread:
         """Give the threads back, unless someone else holds the limit. A second call does no harm."""
         self._for_each(_Libraries.leave, key)
 
+    def has_copies(self):
+        """Whether there is any copy."""
+        return bool(self._kinds())
+
     def n_threads(self):
         """The number of threads that these copies may use without the limit."""
         return max((n for libraries in self._kinds() for n in libraries.numbers()), default=1)
@@ -325,16 +329,27 @@ def blas_threads(units, n_rows, sparse=False, by_scipy=False, most_rows=0) -> Ab
     if largest < SMALL_PRODUCT:
         return _Limit((_numpys, _scipys))
     # The compiled core calls SciPy's copy from threads of its own.
-    return _Limit((_scipys,)) if by_scipy or core_threads() else _NO_LIMIT
+    if by_scipy or core_threads() > 1:
+        return _Limit((_scipys if _scipys.has_copies() else _numpys,))
+    return _NO_LIMIT
 
 
 def core_threads() -> int:
     """The most threads that share a batch in the compiled core; 0 without the core.
 
     They are as many as scikit-learn's own compiled code uses. The number follows the limits of containers, OMP_NUM_THREADS,
-    threadpoolctl's limits for OpenMP, and those that joblib sets in its workers.
+    threadpoolctl's limits for OpenMP, and those that joblib sets in its workers. It is 1 where BLAS cannot be limited to one
+    thread in each of them.
     """
-    return _openmp_effective_n_threads() if _core.BatchKernel is not None else 0
+    if _core.BatchKernel is None:
+        return 0
+    return _openmp_effective_n_threads() if _can_be_limited() else 1
+
+
+@cache
+def _can_be_limited():
+    copies = _copies(of_scipy=True) or _copies(of_scipy=False)
+    return bool(copies) and not any(map(_is_per_thread, copies))
 
 
 def for_each_block(function, size):

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from skbp import _core
-from skbp._training.threads import LONG, core_threads, for_each_block
+from skbp._training.threads import LONG, MOST_THREADS, core_threads, for_each_block
 
 
 class UpdateRule(ABC):
@@ -142,7 +142,7 @@ class Adam(UpdateRule):
 
 
 def _threads_for(theta):
-    return core_threads() if theta.size >= LONG else 1
+    return min(core_threads(), MOST_THREADS) if theta.size >= LONG else 1
 
 
 UPDATES: dict[str, type[UpdateRule]] = {rule.name: rule for rule in (SGD, Adam)}

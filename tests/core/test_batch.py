@@ -1,5 +1,6 @@
 """The compiled core computes what NumPy's code computes, for every division of a batch into shares and threads."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -218,7 +219,7 @@ def test_results_repeat_bit_for_bit_with_the_same_number_of_threads(n_threads):
 
 @pytest.mark.parametrize("members", [(), (2,)], ids=str)
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_losses_of_rows_and_logits_are_those_of_numpy(n_threads, members):
+def test_losses_of_rows_are_those_of_numpy(n_threads, members):
     case = Case(members=members)
     on = Objective(case.params, case.records, case.loss, case.alpha)
     expected = on.row_losses(case.rows.take(case.indices))
@@ -228,7 +229,7 @@ def test_losses_of_rows_and_logits_are_those_of_numpy(n_threads, members):
 
 @every_dtype
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_activations_have_the_same_bits(activation, dtype):
+def test_activations_agree_to_the_last_bits(activation, dtype):
     # The matrices are those of the identity, so that products are exact.
     finite = np.concatenate([np.linspace(-50.0, 50.0, 3001), [0.0, -0.0, 1e-30, -1e-30, 1e4, -1e4]]).astype(dtype)
     X = finite[: len(finite) // 3 * 3].reshape(-1, 3)
@@ -288,17 +289,127 @@ def test_a_batch_that_is_too_large_is_refused():
         kernel.row_losses(np.zeros(401, dtype=int))
 
 
-def test_arrays_that_do_not_fit_are_refused():
+def networks_that_do_not_fit():
+    """By a word for what is wrong: changes of the weights and biases of a 7-9-6-5 network."""
+    yield "type of a weight", 1, None, lambda w: w.astype(np.float32)
+    yield "order of a weight", 1, None, np.asfortranarray
+    yield "gaps in a weight", 1, None, lambda w: np.repeat(w, 2, axis=1)[:, ::2]
+    yield "rows of a weight", 1, None, lambda w: w[:5]
+    yield "columns of a weight", 0, None, lambda w: np.ascontiguousarray(w[:, :4])
+    yield "length of a bias", None, 2, lambda b: b[:1]
+    yield "gaps in a bias", None, 0, lambda b: np.repeat(b, 2)[::2]
+    yield "direction of a bias", None, 0, lambda b: b[::-1]
+    yield "shape of a bias", None, 0, lambda b: b[None]
+
+
+@pytest.mark.parametrize("change", list(networks_that_do_not_fit()), ids=lambda change: change[0])
+def test_networks_that_do_not_fit_are_refused(change):
+    case = Case()
+    _, weight, bias, change = change
+    weights, biases = list(case.params.weights), list(case.params.biases)
+    if weight is not None:
+        weights[weight] = change(weights[weight])
+    else:
+        biases[bias] = change(biases[bias])
+    with pytest.raises(ValueError, match=r"does not have the type|do not fit"):
+        _core.forward(weights, biases, [0, 0], case.X, False, 1)
+    with pytest.raises(ValueError, match=r"does not have the type|do not fit"):
+        _core.BatchKernel(weights, biases, [0, 0])
+
+
+def test_rows_and_targets_that_do_not_fit_are_refused():
     case = Case()
     kernel, _ = case.kernel()
-    with pytest.raises(TypeError, match="X of type float32"):
-        kernel.use_rows(case.X.astype(np.float32), case.target, None)
-    with pytest.raises(TypeError, match="X of type float64"):
-        kernel.use_rows(case.X[:, :3], case.target, None)
-    with pytest.raises(TypeError, match="int64"):
-        _core.BatchKernel([np.zeros((2, 2), dtype=int)], [np.zeros(2, dtype=int)], [])
-    with pytest.raises(ValueError, match="C order"):
-        _core.BatchKernel([np.zeros((3, 2)).T], [np.zeros(3)], [])
-    for X in (case.X.astype(np.float32), case.X[:, :3]):
-        with pytest.raises((TypeError, ValueError)):
+    for X in (case.X.astype(np.float32), case.X[:, :3], case.X.astype(">f8"), case.X[None]):
+        with pytest.raises(ValueError, match="X of type"):
+            kernel.use_rows(X, case.target, None)
+        with pytest.raises(ValueError, match=r"X of type|place in the network"):
             _core.forward(case.params.weights, case.params.biases, [0, 0], X, False, 1)
+    for target in (case.target.astype(float), case.target[:, None], case.target == 1):
+        with pytest.raises(TypeError, match="target of type"):
+            kernel.use_rows(case.X, target, None)
+    with pytest.raises(ValueError, match="different lengths"):
+        kernel.use_rows(case.X, case.target[1:], None)
+    with pytest.raises(ValueError, match="different lengths"):
+        kernel.use_rows(case.X, case.target, np.ones(3))
+
+
+def test_types_that_the_core_does_not_know_are_refused():
+    with pytest.raises(TypeError, match="int64"):
+        _core.BatchKernel([np.zeros((2, 2), dtype=np.int64)], [np.zeros(2, dtype=np.int64)], [])
+    with pytest.raises(TypeError, match=r"longdouble|float128"):
+        _core.forward([np.zeros((2, 2))], [np.zeros(2)], [], np.zeros((1, 2), np.longdouble), False, 1)
+
+
+@pytest.mark.parametrize("indices", [slice(0, N_ROWS + 1), slice(-1, 3), slice(5, 3)], ids=str)
+def test_rows_that_are_not_there_are_refused(indices):
+    kernel, _ = Case().kernel()
+    with pytest.raises(IndexError, match="of 400 rows"):
+        kernel.value_and_gradient(indices, 1.0)
+
+
+def test_the_steps_of_a_single_target_mean_nothing():
+    case = Case(weighted=False)
+    value, gradient, total = case.expected(slice(0, 1))
+    kernel, ours = case.kernel()
+    kernel.use_rows(case.X[:1], np.repeat(case.target, 1000)[::1000][:1], None)
+    assert_close((kernel.value_and_gradient(slice(0, 1), total), ours), (value, gradient), np.float64)
+
+
+@every_dtype
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("n_outputs", [1, 2, 7, 511, 512, 513, 1500])
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_any_number_of_outputs_are_those_of_numpy(name, n_outputs, smoothing, dtype):
+    rng = np.random.default_rng(0)
+    loss = replace(LOSSES[name], label_smoothing=smoothing)
+    n_rows = 40
+    params = Parameters((3, n_outputs), np.dtype(dtype))
+    params.vector[...] = rng.normal(size=params.vector.size)
+    shape = n_rows if loss.exclusive else (n_rows, n_outputs)
+    target = rng.integers(n_outputs, size=shape) if loss.exclusive else rng.random(shape) < 0.3
+    rows = Rows(rng.normal(size=(n_rows, 3)).astype(dtype), None, None, target, None)
+    found = []
+    for n_threads in (0, 1):
+        on = Objective(params, [], loss, 0.1, n_threads=n_threads)
+        found.append((on.value_and_gradient(rows.chunks()), on.gradient.vector, on.row_losses(rows.chunks())))
+    assert_close(found[1], found[0], dtype)
+
+
+def test_a_penalty_is_finite_where_that_of_numpy_is():
+    case = Case(np.float32, alpha=1e-8)
+    case.params.weight_vector[...] *= 1e20
+    with np.errstate(all="ignore"):
+        penalty = Objective(case.params, case.records, case.loss, case.alpha).penalty
+        gradient = case.params.like()
+        gradient.vector[...] = 0.0
+        expected = penalty.add_to(gradient, case.params, 150.0)
+    assert np.isfinite(expected)
+    assert expected > 1e30
+    kernel, _ = case.kernel()
+    case.params.biases[0][...] = 0.0
+    value = kernel.value_and_gradient(slice(0, 150), 150.0)
+    assert value >= 0.99 * float(expected) or np.isnan(value)
+
+
+def test_two_threads_cannot_use_one_kernel_at_once():
+    case = Case()
+    kernel, _ = case.kernel()
+    expected = kernel.value_and_gradient(case.indices, 1.0)
+    found, errors = [], []
+
+    def work():
+        for _ in range(300):
+            try:
+                found.append(kernel.value_and_gradient(case.indices, 1.0))
+            except RuntimeError as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {expected}
+    assert len(found) + len(errors) == 900
+    assert all("Two threads" in str(error) for error in errors)

@@ -1,5 +1,6 @@
 """Threads share the work of the compiled core, whatever else goes on in the process."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -16,6 +17,11 @@ from skbp._network.tape import Tape
 pytestmark = pytest.mark.skipif(_core.BatchKernel is None, reason=f"no compiled core: {_core.why_absent}")
 
 N_ROWS = 300
+
+
+def pool():
+    """The module of the threads, which is there only with the core."""
+    return importlib.import_module("skbp._core.pool")
 
 
 def make_kernel(seed, n_threads):
@@ -63,6 +69,27 @@ def test_calls_that_overlap_in_threads_give_the_same_bits_as_alone(n_threads):
         caller.join()
     for seed in range(3):
         assert_same(found[seed], expected[seed])
+
+
+def test_threads_take_part():
+    before = pool().counts()["tasks"]
+    for _ in range(200):
+        results(0, 3, 20)
+        if pool().counts()["tasks"] > before + 100:
+            break
+    counts = pool().counts()
+    assert counts["tasks"] > before + 100
+    assert counts["threads"] >= 2
+
+
+def test_small_batches_start_no_threads():
+    code = f"import sys; sys.path[:0] = {[os.path.dirname(__file__), *sys.path]!r}\n"
+    code += "from test_pool import pool; from skbp import BackpropClassifier as B; import numpy as np\n"
+    code += (
+        "B((3,), max_iter=2).fit(np.eye(20), np.arange(20) % 2).predict(np.eye(20)); print(pool().counts()['threads'])"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("0\n", 0), done.stderr
 
 
 AFTER_FORK = """

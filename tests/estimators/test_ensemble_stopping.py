@@ -106,7 +106,7 @@ def test_training_stops_soon_after_max_time_and_every_member_trains(solver):
     started, computed = time.perf_counter(), time.process_time()
     with warned("max_time="):
         clf.fit(X, y)
-    assert time.perf_counter() - started > 0.4
+    assert 0.4 < time.perf_counter() - started < 60.0
     assert time.process_time() - computed < 10.0  # other work on the machine does not count
     assert min(member.n_iter_ for member in clf.members_) >= 1
 
