@@ -1,7 +1,7 @@
 """The compiled core in the place of the NumPy code, for the activations and losses that it knows.
 
-The core runs forward, loss, backward and gradient of a dense batch in one call. Of sparse rows it takes the weighted sums of
-the first layer: SciPy multiplies sparse matrices.
+The core runs forward, loss, backward and gradient of a dense batch in one call. For sparse rows it takes the weighted sums
+of the first layer, because SciPy multiplies sparse matrices.
 """
 
 from __future__ import annotations
