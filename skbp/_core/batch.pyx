@@ -73,8 +73,13 @@ cdef struct Net:
     bint softmax
     double smoothing
     double most_strength
-    # The rows. X is NULL if the weighted sums of the first layer are given.
+    # The rows: an array, or a sparse one by rows (CSR). Then X holds the elements, and index_size is that of `columns`.
+    bint sparse
     char *X
+    char *starts
+    char *columns
+    int index_size
+    bint few
     Py_ssize_t row_step
     Py_ssize_t column_step
     bint in_order
@@ -142,6 +147,55 @@ cdef inline Py_ssize_t _row(Net *net, int member, Py_ssize_t i) noexcept nogil:
     return (<Py_ssize_t *>(net.indices + member * net.indices_step))[i]
 
 
+cdef inline Py_ssize_t _integer(const char *integers, int size, Py_ssize_t i) noexcept nogil:
+    return (<const int *>integers)[i] if size == sizeof(int) else (<const Py_ssize_t *>integers)[i]
+
+
+cdef void _sparse_sums(Net *net, int member, int begin, int end, real *weight, int width, real *z) noexcept nogil:
+    """z = X W for a share of sparse rows."""
+    cdef Py_ssize_t e, row
+    cdef int i
+    memset(z, 0, <Py_ssize_t>(end - begin) * width * sizeof(real))
+    for i in range(begin, end):
+        row = _row(net, member, i)
+        for e in range(_integer(net.starts, net.index_size, row), _integer(net.starts, net.index_size, row + 1)):
+            _add_multiple(z, (<real *>net.X)[e], weight + _integer(net.columns, net.index_size, e) * width, width)
+        z += width
+
+
+cdef void _add_sparse_products(
+    Net *net, int member, int begin, int end, real *delta, int width, real *gradient
+) noexcept nogil:
+    """Add X' delta to the gradient of the features from `begin` to `end`, which starts at that of `begin`."""
+    cdef Py_ssize_t e, row, feature
+    cdef int i
+    for i in range(net.n_rows):
+        row = _row(net, member, i)
+        for e in range(_integer(net.starts, net.index_size, row), _integer(net.starts, net.index_size, row + 1)):
+            feature = _integer(net.columns, net.index_size, e)
+            if begin <= feature < end:
+                _add_multiple(gradient + (feature - begin) * width, (<real *>net.X)[e], delta, width)
+        delta += width
+
+
+cdef void _clear_reached(Net *net, int member, int begin, int end, int width, real *gradient) noexcept nogil:
+    """Set the gradient of the features that occur in the batch to 0."""
+    cdef Py_ssize_t e, row, feature
+    cdef int i
+    for i in range(net.n_rows):
+        row = _row(net, member, i)
+        for e in range(_integer(net.starts, net.index_size, row), _integer(net.starts, net.index_size, row + 1)):
+            feature = _integer(net.columns, net.index_size, e)
+            if begin <= feature < end:
+                memset(gradient + (feature - begin) * width, 0, width * sizeof(real))
+
+
+cdef inline void _add_multiple(real *to, real factor, const real *numbers, int n) noexcept nogil:
+    cdef int j
+    for j in range(n):
+        to[j] = to[j] + factor * numbers[j]
+
+
 cdef real *_input(Net *net, int member, int begin, int *step, real *like) noexcept nogil:
     """The rows of a share: in X if they lie there one after the other, else gathered."""
     cdef int n_features = net.layers[0].fan_in
@@ -159,7 +213,7 @@ cdef void _gather(Net *net, int member, int begin, int end, real *like) noexcept
     cdef char *row
     cdef real *to
     cdef char *to_target
-    if net.X != NULL and not (net.indices == NULL and net.in_order):
+    if not net.sparse and not (net.indices == NULL and net.in_order):
         to = _input(net, member, begin, &step, like)
         for i in range(begin, end):
             row = net.X + _row(net, member, i) * net.row_step
@@ -181,13 +235,14 @@ cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcep
     cdef int n = end - begin, k, i, step, width
     cdef Layer *layer
     cdef real *below = NULL
+    cdef real *weight
     cdef real *z
     cdef real *a
     cdef real *bias
     cdef real *factor
     cdef real *dropped
     cdef Py_ssize_t at
-    if net.X != NULL:
+    if not net.sparse:
         below = _input(net, member, begin, &step, like)
     for k in range(net.n_layers):
         layer = &net.layers[k]
@@ -196,11 +251,11 @@ cdef void _forward(Net *net, int member, int begin, int end, real *like) noexcep
         z = <real *>layer.z + at
         a = <real *>layer.a + at
         bias = <real *>(layer.bias + member * layer.bias_step)
-        if below != NULL:
-            _multiply(
-                False, False, n, width, layer.fan_in,
-                below, step, <real *>(layer.weight + member * layer.weight_step), width, 0, z,
-            )  # (1)
+        weight = <real *>(layer.weight + member * layer.weight_step)
+        if below == NULL:
+            _sparse_sums(net, member, begin, end, weight, width, z)  # (1)
+        else:
+            _multiply(False, False, n, width, layer.fan_in, below, step, weight, width, 0, z)  # (1)
         _finish(net, layer, k == net.n_layers - 1, n, z, a, bias)
         if k == net.n_layers - 1:
             return
@@ -343,21 +398,28 @@ cdef double _gradient(Net *net, int member, int k, int begin, int end, real *lik
     if begin == 0:
         bias_gradient = <real *>(layer.bias_gradient + member * layer.bias_gradient_step)
         _multiply(False, False, 1, width, n, <real *>net.ones, n, delta, width, beta, bias_gradient)  # (7)
-    if k == 0:
-        if net.X == NULL:
-            return 0.0
+    if k == 0 and not net.sparse:
         below = _input(net, member, 0, &step, like)
+    elif k == 0:
+        below = NULL
     else:
         input_layer = &net.layers[k - 1]
         below = <real *>(input_layer.dropped if input_layer.factor != NULL else input_layer.a) + of_member * layer.fan_in
         step = layer.fan_in
-    if layer.alpha != 0.0 and net.X != NULL and not net.further:
+    if layer.alpha != 0.0 and not net.further:
         strength = <real>min(layer.alpha / net.totals[member], net.most_strength)
         for i in range(end - begin):
             first = <Py_ssize_t>i * width
             penalty += _scale_row(gradient + first, weight + first, strength, width)
         beta = 1
-    _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient)  # (6)
+    if below != NULL:
+        _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient)  # (6)
+        return 0.5 * penalty
+    if net.few:
+        _clear_reached(net, member, begin, end, width, gradient)
+    elif beta == 0:
+        memset(gradient, 0, <Py_ssize_t>(end - begin) * width * sizeof(real))
+    _add_sparse_products(net, member, begin, end, delta, width, gradient)  # (6)
     return 0.5 * penalty
 
 
@@ -455,7 +517,7 @@ cdef class BatchKernel:
 
     cdef Net net
     cdef int n_threads
-    cdef double multiplications, least_share
+    cdef double multiplications, least_share, in_first
     cdef Py_ssize_t capacity, n_rows
     cdef pool.atomic_word busy
     cdef object network, gradient, tape, rows, room, gathered, indices
@@ -529,20 +591,18 @@ cdef class BatchKernel:
         net.gathered_target = <char *>cnp.PyArray_DATA(room[2])
         self.tape, self.room, self.gathered, self.capacity = tape, room, None, tape.n_rows
 
-    def use_rows(self, cnp.ndarray X, cnp.ndarray target, cnp.ndarray weight):
+    def use_rows(self, X, cnp.ndarray target, cnp.ndarray weight):
         """Set the rows that batches are taken from.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features), or None
-            None says that the tape holds the weighted sums of the first layer, without the bias, before each call. The
-            kernel then leaves out the gradient by the weights of the first layer.
+        X : {ndarray, CSR array} of shape (n_rows, n_features)
         target : ndarray of shape (n_rows,) or (n_rows, n_outputs)
             The index of each row's class, from 0 to the number of outputs less 1, or booleans.
         weight : ndarray of float64 of shape (n_rows,), or None
         """
         cdef Layer *last = &self.net.layers[self.net.n_layers - 1]
-        _set_rows(&self.net, X)
+        self.in_first = _set_rows(&self.net, X)
         self.net.target = self.net.indices = NULL
         if target.ndim == 1 and target.dtype.kind in "iu" and self.net.softmax:
             self.net.target_step = target.itemsize
@@ -551,7 +611,7 @@ cdef class BatchKernel:
         else:
             raise TypeError(f"target of type {target.dtype} does not fit the loss")
         self.n_rows = len(target)
-        if (X is not None and len(X) != self.n_rows) or (weight is not None and len(weight) != self.n_rows):
+        if X.shape[0] != self.n_rows or (weight is not None and len(weight) != self.n_rows):
             raise ValueError("X, target and weight are of different lengths")
         target = np.ascontiguousarray(target)
         self.net.target, self.net.target_size = <char *>cnp.PyArray_DATA(target), target.itemsize
@@ -561,8 +621,8 @@ cdef class BatchKernel:
             self.net.weight = <double *>cnp.PyArray_DATA(weight)
         self.rows = X, target, weight
 
-    def value_and_gradient(self, indices, total, bint further=False):
-        """The mean loss of a batch and, for the rows of an array, the penalty. Writes the gradient.
+    def value_and_gradient(self, indices, total, bint further=False, bint few=False):
+        """The mean loss of a batch and the penalty. Writes the gradient.
 
         Parameters
         ----------
@@ -571,6 +631,9 @@ cdef class BatchKernel:
             S, the sum of the weights.
         further : bool, default=False
             Whether to add to the gradient of an earlier batch of the same step, without a penalty.
+        few : bool, default=False
+            Whether to write only the gradient by the weights of features that occur in the batch, for sparse rows without a
+            penalty.
 
         Returns
         -------
@@ -579,6 +642,7 @@ cdef class BatchKernel:
         cdef int member, k, n_blocks
         cdef double value
         self._set_total(total)
+        self.net.few = few
         self._run(indices, GRADIENT, further)
         n_blocks = self.net.n_layers * self.net.n_shares if self.net.n_shares > 1 else 0
         members = []
@@ -645,8 +709,8 @@ cdef class BatchKernel:
 
     cdef int _compute(self, Extent extent, bint further) except -1:
         cdef Net *net = &self.net
-        cdef int n_threads = _share(net, self.multiplications, self.n_threads, self.least_share)
-        if net.X != NULL and self.gathered is None and not (net.indices == NULL and net.in_order):
+        cdef int n_threads = _share(net, self.multiplications + self.in_first, self.n_threads, self.least_share)
+        if not net.sparse and self.gathered is None and not (net.indices == NULL and net.in_order):
             gathered = np.empty((net.n_members * self.capacity, net.layers[0].fan_in), self.network[0][0].dtype)
             net.gathered, self.gathered = <char *>cnp.PyArray_DATA(gathered), gathered
         net.extent, net.further = extent, further
@@ -659,7 +723,7 @@ cdef class BatchKernel:
         return 0
 
 
-def forward(list weights, list biases, activations, cnp.ndarray X, bint given, int n_threads):
+def forward(list weights, list biases, activations, X, int n_threads):
     """The logits of some rows, without what the backward pass would need.
 
     Parameters
@@ -668,9 +732,7 @@ def forward(list weights, list biases, activations, cnp.ndarray X, bint given, i
         Of the type of X, in C order.
     activations : sequence of L - 1 int
         Values of ``ACTIVATIONS``.
-    X : ndarray of shape (n_rows, n_features), or of shape (n_rows, fan_out)
-    given : bool
-        Whether X holds the weighted sums of the first layer, without the bias. They are overwritten.
+    X : {ndarray, CSR array} of shape (n_rows, n_features)
     n_threads : int
 
     Returns
@@ -685,27 +747,25 @@ def forward(list weights, list biases, activations, cnp.ndarray X, bint given, i
     cdef double multiplications
     cdef char *memory = NULL
     cdef cnp.npy_intp[2] shape
-    cdef cnp.ndarray logits
+    cdef cnp.ndarray array, logits
     memset(&net, 0, sizeof(Net))
-    net.n_layers, net.n_members, net.size, net.type = n_layers, 1, X.itemsize, cnp.PyArray_TYPE(X)
+    array = weights[0]
+    net.n_layers, net.n_members, net.size, net.type = n_layers, 1, array.itemsize, cnp.PyArray_TYPE(array)
     if net.type != cnp.NPY_FLOAT and net.type != cnp.NPY_DOUBLE:
-        raise TypeError(f"X of type {X.dtype}")
-    net.n_rows, net.extent = <int>cnp.PyArray_DIM(X, 0), LOGITS
+        raise TypeError(f"weights of type {array.dtype}")
+    net.n_rows, net.extent = X.shape[0], LOGITS
     net.layers = <Layer *>calloc(n_layers, sizeof(Layer))
     try:
         if net.layers == NULL:
             raise MemoryError
         multiplications = _set_layers(&net, weights, biases, activations)
         shape[0], shape[1] = net.n_rows, net.layers[n_layers - 1].fan_out
-        logits = X if given and n_layers == 1 else cnp.PyArray_SimpleNew(2, shape, net.type)
+        logits = cnp.PyArray_SimpleNew(2, shape, net.type)
         for k in range(n_layers - 1):
             room += net.layers[k].fan_out
-        if given:
-            _buffer(X, &net, <Py_ssize_t>net.n_rows * net.layers[0].fan_out)
-        else:
-            _set_rows(&net, X)
-            if not net.in_order:
-                room += net.layers[0].fan_in
+        multiplications += _set_rows(&net, X)
+        if not (net.sparse or net.in_order):
+            room += net.layers[0].fan_in
         memory = <char *>malloc(max(1, room * net.n_rows * net.size))
         if memory == NULL:
             raise MemoryError
@@ -715,8 +775,6 @@ def forward(list weights, list biases, activations, cnp.ndarray X, bint given, i
             layer.z = memory + room * net.n_rows * net.size
             if k == n_layers - 1:
                 layer.z = <char *>cnp.PyArray_DATA(logits)
-            elif k == 0 and given:
-                layer.z = <char *>cnp.PyArray_DATA(X)
             else:
                 room += layer.fan_out
             layer.a = layer.z
@@ -733,7 +791,7 @@ def forward(list weights, list biases, activations, cnp.ndarray X, bint given, i
 
 
 cdef double _set_layers(Net *net, list weights, list biases, activations) except -1.0:
-    """Set the layers of a network. Returns the multiplications of a row in one pass through them."""
+    """Set the layers of a network. Returns the multiplications of a row in the layers above the first."""
     cdef Layer *layer
     cdef cnp.ndarray weight
     cdef int k, n_dims
@@ -753,15 +811,20 @@ cdef double _set_layers(Net *net, list weights, list biases, activations) except
         layer.bias = _parameters(biases[k], net, 0, layer.fan_out, &layer.bias_step)
         if k < net.n_layers - 1:
             layer.activation = activations[k]
-        multiplications += <double>layer.fan_in * layer.fan_out
+        if k:
+            multiplications += <double>layer.fan_in * layer.fan_out
     return multiplications
 
 
-cdef int _set_rows(Net *net, cnp.ndarray X) except -1:
-    """Set the rows of a network. None says that the weighted sums of the first layer are given."""
-    net.X = NULL
-    if X is None:
-        return 0
+cdef double _set_rows(Net *net, X) except -1.0:
+    """Set the rows of a network. Returns the multiplications of a row in the first layer."""
+    net.sparse = not isinstance(X, np.ndarray)
+    if net.sparse:
+        return _set_sparse_rows(net, X)
+    return _set_dense_rows(net, X)
+
+
+cdef double _set_dense_rows(Net *net, cnp.ndarray X) except -1.0:
     fits = cnp.PyArray_TYPE(X) == net.type and cnp.PyArray_ISNOTSWAPPED(X) and cnp.PyArray_NDIM(X) == 2
     if not (fits and cnp.PyArray_DIM(X, 1) == net.layers[0].fan_in):
         raise ValueError(f"X of type {X.dtype} does not fit the network")
@@ -774,7 +837,21 @@ cdef int _set_rows(Net *net, cnp.ndarray X) except -1:
         and net.row_step % net.size == 0
         and net.layers[0].fan_in * net.size <= net.row_step < 2**31
     )
-    return 0
+    return <double>net.layers[0].fan_in * net.layers[0].fan_out
+
+
+cdef double _set_sparse_rows(Net *net, X) except -1.0:
+    """Rows by their elements. The arrays belong to X."""
+    cdef cnp.ndarray starts = X.indptr, columns = X.indices, elements = X.data
+    cdef bint fits = cnp.PyArray_TYPE(elements) == net.type and X.shape[1] == net.layers[0].fan_in
+    fits = fits and starts.dtype == columns.dtype and starts.dtype in (np.int32, np.int64)
+    for array in (starts, columns, elements):
+        fits = fits and cnp.PyArray_ISCARRAY_RO(array)
+    if not (fits and X.format == "csr" and len(starts) == X.shape[0] + 1):
+        raise ValueError(f"sparse X of type {X.dtype} does not fit the network")
+    net.X, net.starts = <char *>cnp.PyArray_DATA(elements), <char *>cnp.PyArray_DATA(starts)
+    net.columns, net.index_size = <char *>cnp.PyArray_DATA(columns), columns.itemsize
+    return len(elements) / max(1.0, X.shape[0]) * net.layers[0].fan_out
 
 
 cdef int _share(Net *net, double multiplications, int n_threads, double least_share) noexcept:

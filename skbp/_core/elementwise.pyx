@@ -378,11 +378,13 @@ cdef void softmax_loss(
     """Write the loss of each row and its derivative by the logits. `target` holds the index of each row's class."""
     cdef real totals[BLOCK]
     cdef Py_ssize_t start = 0, n, i, j, y
+    # As many rows as stay in the first cache.
+    cdef Py_ssize_t most = max(<Py_ssize_t>1, min(<Py_ssize_t>BLOCK, 4096 // width))
     cdef real largest, expected, inverse, other = smoothing / width
     cdef const real *z
     cdef real *p
     while start < n_rows:
-        n = min(<Py_ssize_t>BLOCK, n_rows - start)
+        n = min(most, n_rows - start)
         for i in range(n):
             z, p = logits + (start + i) * width, out + (start + i) * width
             largest = _largest(z, width)
@@ -407,7 +409,7 @@ cdef void softmax_loss(
         _apply(LOG, &totals[0], n)
         for i in range(n):
             losses[start + i] = losses[start + i] + totals[i]
-        start += BLOCK
+        start += n
 
 
 cdef void logistic_loss(

@@ -1,8 +1,4 @@
-"""The compiled core in the place of the NumPy code, for the activations and losses that it knows.
-
-The core runs forward, loss, backward and gradient of a dense batch in one call. For sparse rows it takes the weighted sums
-of the first layer, because SciPy multiplies sparse matrices.
-"""
+"""The compiled core in the place of the NumPy code, for the activations and losses that it knows."""
 
 from __future__ import annotations
 

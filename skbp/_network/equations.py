@@ -147,38 +147,12 @@ def parameter_gradient(tape, gradient, columns=None):
     gradient : Parameters
     """
     for layer in range(len(gradient.weights), 0, -1):
-        below, delta = tape.input[layer - 1], tape.delta[layer]
-        if isinstance(below, np.ndarray):
-            np.matmul(below.mT, delta, out=gradient.weights[layer - 1])  # (6)
+        if layer == 1 and columns is not None:
+            gradient.weights[0][columns] = tape.input[0][:, columns].T @ tape.delta[1]
         else:
-            sparse_gradient(tape, gradient, columns)
-        np.matmul(tape.ones, delta, out=gradient.biases[layer - 1])  # (7)
+            _multiply(_transposed(tape.input[layer - 1]), tape.delta[layer], out=gradient.weights[layer - 1])  # (6)
+        np.matmul(tape.ones, tape.delta[layer], out=gradient.biases[layer - 1])  # (7)
     return gradient
-
-
-def sparse_gradient(tape, gradient, columns=None, add=False):
-    """Compute the gradient of the loss term by the weights of the first layer, for sparse rows.
-
-    Parameters
-    ----------
-    tape, gradient, columns
-        As for `parameter_gradient`.
-    add : bool, default=False
-        Whether to add to the gradient that is there.
-    """
-    X, delta, weights = tape.input[0], tape.delta[1], gradient.weights[0]
-    if columns is not None:
-        weights[columns] = X[:, columns].T @ delta
-    elif add:
-        weights += _multiply(_transposed(X), delta, out=np.zeros_like(weights))
-    else:
-        _multiply(_transposed(X), delta, out=weights)  # (6)
-
-
-def first_sums(weights, X, tape):
-    """Compute the weighted sums of the first layer without the bias, as the compiled core takes them for sparse rows."""
-    tape.a[0] = tape.input[0] = X
-    _multiply(X, weights[0], out=tape.z[1])
 
 
 def forward_tangent(weights, tape, direction, tangent):

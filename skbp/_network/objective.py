@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from skbp._network.compiled import objective_kernel
-from skbp._network.equations import backward, first_sums, forward, parameter_gradient, sparse_gradient
+from skbp._network.equations import backward, forward, parameter_gradient
 from skbp._network.finite import is_finite
 from skbp._network.parameters import Gradient
 from skbp._network.tape import Tape
@@ -106,29 +106,22 @@ class Objective:
         return value if params.members else float(value)
 
     def _by_core(self, batches):
-        """The same by the compiled core, which adds the penalty itself for dense rows."""
-        kernel, value, further = self._kernel, 0.0, False
+        """The same by the compiled core."""
+        kernel, value, further, few = self._kernel, 0.0, False, self.gradient.columns is not None
         for batch in batches:
-            rows = batch.rows
-            if rows is not self._rows:
-                self._bind(rows)
-            if self._tape is None or batch.n_rows > self._tape.n_rows or self._dropout is not None or rows.sparse:
-                tape = self._tape_for(batch.n_rows)
+            if batch.rows is not self._rows:
+                self._bind(batch.rows)
             if self._dropout is not None:
-                self._dropout.draw(tape)
-            if rows.sparse:
-                first_sums(self.params.weights, batch.X, tape)
-            value += kernel.value_and_gradient(batch.indices, batch.total, further)
-            if rows.sparse:
-                sparse_gradient(tape, self.gradient, self.gradient.columns, further)
+                self._dropout.draw(self._tape_for(batch.n_rows))
+            elif self._tape is None or batch.n_rows > self._tape.n_rows:
+                self._tape_for(batch.n_rows)
+            value += kernel.value_and_gradient(batch.indices, batch.total, further, few)
             further = True
-        if rows.sparse and self.penalty:
-            value += self.penalty.add_to(self.gradient, self.params, batch.total)
         return value if self.params.members else float(value)
 
     def _bind(self, rows):
         """Tell the kernel which rows its batches come from."""
-        self._kernel.use_rows(None if rows.sparse else rows.X, rows.target, rows.weight)
+        self._kernel.use_rows(rows.X, rows.target, rows.weight)
         self._rows = rows
 
     def row_losses(self, batches):
@@ -147,8 +140,6 @@ class Objective:
                 continue
             if batch.rows is not self._rows:
                 self._bind(batch.rows)
-            if batch.rows.sparse:
-                first_sums(self.params.weights, batch.X, tape)
             losses.append(self._kernel.row_losses(batch.indices).copy())
         return np.concatenate(losses, axis=-1)
 

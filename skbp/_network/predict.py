@@ -98,10 +98,7 @@ class Forward:
         """The logits by the compiled core. None if it does not know the activations, or if a sum is not finite."""
         if self._numbers is None:
             return None
-        given = not isinstance(X, np.ndarray)
-        if given:
-            X = X @ self._weights[0]
-        return _core.forward(self._weights, self._biases, self._numbers, X, given, self._n_threads)
+        return _core.forward(self._weights, self._biases, self._numbers, X, self._n_threads)
 
     def _tape_for(self, n_rows):
         if self._tape is None or self._tape.n_rows < n_rows:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array, csr_matrix
 
 from skbp import _core
 from skbp._data.rows import Rows
@@ -182,6 +183,50 @@ def test_classes_may_have_any_integer_type(target_type):
     assert_close((kernel.value_and_gradient(case.indices, total), ours), (value, gradient), np.float64)
 
 
+@every_dtype
+@pytest.mark.parametrize("members", [(), (3,)], ids=str)
+@pytest.mark.parametrize("index_type", [np.int32, np.int64])
+@pytest.mark.parametrize("container", [csr_array, csr_matrix])
+@pytest.mark.parametrize(("n_threads", "least_share"), [(1, 1.0), (3, 1.0)])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+def test_sparse_rows_have_the_gradient_of_dense_ones(
+    alpha, n_threads, least_share, container, index_type, members, dtype
+):
+    case = Case(dtype, members, alpha=alpha)
+    case.X *= case.X > 0.7
+    case.X[:, 2] = 0.0
+    value, gradient, total = case.expected()
+    X = container(case.X)
+    X.indptr, X.indices = X.indptr.astype(index_type), X.indices.astype(index_type)
+    kernel, ours = case.kernel(n_threads, least_share, X=X)
+    assert_close((kernel.value_and_gradient(case.indices, total), ours), (value, gradient), dtype)
+    parts = [case.indices[..., :40], case.indices[..., 40:]]
+    kernel, ours = case.kernel(n_threads, least_share, X=X)
+    value_of_parts = sum(kernel.value_and_gradient(part, total, k > 0) for k, part in enumerate(parts))
+    assert_close((value_of_parts, ours), (value, gradient), dtype)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_only_the_features_that_occur_are_written_if_they_are_few(n_threads):
+    case = Case(alpha=0.0)
+    case.X[:, [2, 5]] = 0.0
+    value, gradient, total = case.expected()
+    kernel, ours = case.kernel(n_threads, 1.0, X=csr_array(case.X))
+    assert_close([kernel.value_and_gradient(case.indices, total, False, True)], [value], np.float64)
+    first = ours[: 7 * 9].reshape(7, 9)
+    assert np.isnan(first[[2, 5]]).all()
+    first[[2, 5]] = 0.0
+    assert_close([ours], [gradient], np.float64)
+
+
+def test_sparse_rows_that_do_not_fit_are_refused():
+    case = Case()
+    kernel, _ = case.kernel()
+    for X in (csr_array(case.X[:, :3]), csr_array(case.X.astype(np.float32)), csr_array(case.X).tocsc()):
+        with pytest.raises(ValueError, match="sparse X"):
+            kernel.use_rows(X, case.target, None)
+
+
 @pytest.mark.parametrize("members", [(), (2,)], ids=str)
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_dropout_has_the_factors_on_the_tape(n_threads, members):
@@ -239,7 +284,7 @@ def test_activations_agree_to_the_last_bits(activation, dtype):
         weight[...] = np.eye(3)
     tape = Tape(len(X), params.units, np.dtype(dtype), "forward")
     expected = forward(params.weights, params.biases, [ACTIVATIONS[activation]], X, tape)
-    logits = _core.forward(params.weights, params.biases, numbers([activation]), X, False, 1)
+    logits = _core.forward(params.weights, params.biases, numbers([activation]), X, 1)
     # Blocks of other sizes may end in another instruction, which may round differently.
     assert_allclose(logits, expected, rtol=2 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
 
@@ -247,24 +292,21 @@ def test_activations_agree_to_the_last_bits(activation, dtype):
 @every_dtype
 @pytest.mark.parametrize("hidden", [(), (9,), (9, 600, 5)], ids=str)
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 1000])
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("order", ["C", "F", "sparse"])
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_logits_are_those_of_numpy(n_threads, given, order, n_rows, hidden, dtype):
+def test_logits_are_those_of_numpy(n_threads, order, n_rows, hidden, dtype):
     rng = np.random.default_rng(0)
     params = Parameters((7, *hidden, 3), np.dtype(dtype))
     params.vector[...] = rng.normal(size=params.vector.size)
-    X = np.asarray(rng.normal(size=(n_rows, 7)), dtype, order=order)
+    X = np.asarray(rng.normal(size=(n_rows, 7)), dtype, order="F" if order == "F" else "C")
+    if order == "sparse":
+        X = csr_array(X * (X > 0.0))
     names = ["gelu", "tanh", "relu"][: len(hidden)]
     tape = Tape(n_rows, params.units, np.dtype(dtype), "forward")
     expected = forward(params.weights, params.biases, [ACTIVATIONS[name] for name in names], X, tape)
-    before = X.copy()
-    logits = _core.forward(
-        params.weights, params.biases, numbers(names), X @ params.weights[0] if given else X, given, n_threads
-    )
+    logits = _core.forward(params.weights, params.biases, numbers(names), X, n_threads)
     assert logits.shape == (n_rows, 3)
     assert_allclose(logits, expected, rtol=0, atol=TOLERANCES[dtype] * np.abs(expected).max(initial=0.0))
-    assert_array_equal(X, before)
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
@@ -273,7 +315,7 @@ def test_numbers_that_are_not_finite_show(activation, bad):
     case = Case(activations=(activation, activation))
     case.params.weights[0][0, 0] = bad
     weights, biases = case.params.weights, case.params.biases
-    assert _core.forward(weights, biases, numbers([activation] * 2), case.X, False, 2) is None
+    assert _core.forward(weights, biases, numbers([activation] * 2), case.X, 2) is None
     kernel, _ = case.kernel()
     total = case.weight[:100].sum()
     value = kernel.value_and_gradient(slice(0, 100), total)
@@ -312,7 +354,7 @@ def test_networks_that_do_not_fit_are_refused(change):
     else:
         biases[bias] = change(biases[bias])
     with pytest.raises(ValueError, match=r"does not have the type|do not fit"):
-        _core.forward(weights, biases, [0, 0], case.X, False, 1)
+        _core.forward(weights, biases, [0, 0], case.X, 1)
     with pytest.raises(ValueError, match=r"does not have the type|do not fit"):
         _core.BatchKernel(weights, biases, [0, 0])
 
@@ -324,7 +366,7 @@ def test_rows_and_targets_that_do_not_fit_are_refused():
         with pytest.raises(ValueError, match="X of type"):
             kernel.use_rows(X, case.target, None)
         with pytest.raises(ValueError, match=r"X of type|place in the network"):
-            _core.forward(case.params.weights, case.params.biases, [0, 0], X, False, 1)
+            _core.forward(case.params.weights, case.params.biases, [0, 0], X, 1)
     for target in (case.target.astype(float), case.target[:, None], case.target == 1):
         with pytest.raises(TypeError, match="target of type"):
             kernel.use_rows(case.X, target, None)
@@ -337,8 +379,8 @@ def test_rows_and_targets_that_do_not_fit_are_refused():
 def test_types_that_the_core_does_not_know_are_refused():
     with pytest.raises(TypeError, match="int64"):
         _core.BatchKernel([np.zeros((2, 2), dtype=np.int64)], [np.zeros(2, dtype=np.int64)], [])
-    with pytest.raises(TypeError, match=r"longdouble|float128"):
-        _core.forward([np.zeros((2, 2))], [np.zeros(2)], [], np.zeros((1, 2), np.longdouble), False, 1)
+    with pytest.raises(TypeError, match="weights of type"):
+        _core.forward([np.zeros((2, 2), np.longdouble)], [np.zeros(2)], [], np.zeros((1, 2), np.longdouble), 1)
 
 
 @pytest.mark.parametrize("indices", [slice(0, N_ROWS + 1), slice(-1, 3), slice(5, 3)], ids=str)
