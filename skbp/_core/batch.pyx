@@ -602,6 +602,7 @@ cdef class BatchKernel:
         weight : ndarray of float64 of shape (n_rows,), or None
         """
         cdef Layer *last = &self.net.layers[self.net.n_layers - 1]
+        X = _with_plain_indices(X)
         self.in_first = _set_rows(&self.net, X)
         self.net.target = self.net.indices = NULL
         if target.ndim == 1 and target.dtype.kind in "iu" and self.net.softmax:
@@ -763,6 +764,7 @@ def forward(list weights, list biases, activations, X, int n_threads):
         logits = cnp.PyArray_SimpleNew(2, shape, net.type)
         for k in range(n_layers - 1):
             room += net.layers[k].fan_out
+        X = _with_plain_indices(X)
         multiplications += _set_rows(&net, X)
         if not (net.sparse or net.in_order):
             room += net.layers[0].fan_in
@@ -840,14 +842,30 @@ cdef double _set_dense_rows(Net *net, cnp.ndarray X) except -1.0:
     return <double>net.layers[0].fan_in * net.layers[0].fan_out
 
 
+cdef _with_plain_indices(X):
+    """Sparse rows as they are, or a copy if their two arrays of indices differ in type or are not contiguous."""
+    cdef cnp.ndarray starts, columns
+    if isinstance(X, np.ndarray):
+        return X
+    starts, columns = X.indptr, X.indices
+    if starts.dtype == columns.dtype and starts.dtype in (np.int32, np.int64):
+        if cnp.PyArray_ISCARRAY_RO(starts) and cnp.PyArray_ISCARRAY_RO(columns) and cnp.PyArray_ISCARRAY_RO(X.data):
+            return X
+    plain = X.copy()
+    plain.data = np.ascontiguousarray(X.data)
+    plain.indptr, plain.indices = starts.astype(np.int64, order="C"), columns.astype(np.int64, order="C")
+    return plain
+
+
 cdef double _set_sparse_rows(Net *net, X) except -1.0:
     """Rows by their elements. The arrays belong to X."""
     cdef cnp.ndarray starts = X.indptr, columns = X.indices, elements = X.data
-    cdef bint fits = cnp.PyArray_TYPE(elements) == net.type and X.shape[1] == net.layers[0].fan_in
-    fits = fits and starts.dtype == columns.dtype and starts.dtype in (np.int32, np.int64)
-    for array in (starts, columns, elements):
-        fits = fits and cnp.PyArray_ISCARRAY_RO(array)
-    if not (fits and X.format == "csr" and len(starts) == X.shape[0] + 1):
+    if not (
+        cnp.PyArray_TYPE(elements) == net.type
+        and X.format == "csr"
+        and X.shape[1] == net.layers[0].fan_in
+        and len(starts) == X.shape[0] + 1
+    ):
         raise ValueError(f"sparse X of type {X.dtype} does not fit the network")
     net.X, net.starts = <char *>cnp.PyArray_DATA(elements), <char *>cnp.PyArray_DATA(starts)
     net.columns, net.index_size = <char *>cnp.PyArray_DATA(columns), columns.itemsize

@@ -219,6 +219,17 @@ def test_only_the_features_that_occur_are_written_if_they_are_few(n_threads):
     assert_close([ours], [gradient], np.float64)
 
 
+@pytest.mark.parametrize("types", [(np.int32, np.int64), (np.int64, np.int32), (np.uint16, np.uint16)], ids=str)
+def test_indices_of_sparse_rows_may_have_any_types(types):
+    case = Case()
+    case.X *= case.X > 0.7
+    value, gradient, total = case.expected()
+    X = csr_array(case.X)
+    X.indptr, X.indices = X.indptr.astype(types[0]), np.repeat(X.indices.astype(types[1]), 2)[::2]
+    kernel, ours = case.kernel(X=X)
+    assert_close((kernel.value_and_gradient(case.indices, total), ours), (value, gradient), np.float64)
+
+
 def test_sparse_rows_that_do_not_fit_are_refused():
     case = Case()
     kernel, _ = case.kernel()
