@@ -151,6 +151,16 @@ cdef inline Py_ssize_t _integer(const char *integers, int size, Py_ssize_t i) no
     return (<const int *>integers)[i] if size == sizeof(int) else (<const Py_ssize_t *>integers)[i]
 
 
+cdef inline Py_ssize_t _start(Net *net, Py_ssize_t row) noexcept nogil:
+    """Where the elements of a sparse row start."""
+    return _integer(net.starts, net.index_size, row)
+
+
+cdef inline Py_ssize_t _feature(Net *net, Py_ssize_t element) noexcept nogil:
+    """The feature that an element of sparse rows belongs to."""
+    return _integer(net.columns, net.index_size, element)
+
+
 cdef void _sparse_sums(Net *net, int member, int begin, int end, real *weight, int width, real *z) noexcept nogil:
     """z = X W for a share of sparse rows."""
     cdef Py_ssize_t e, row
@@ -158,36 +168,31 @@ cdef void _sparse_sums(Net *net, int member, int begin, int end, real *weight, i
     memset(z, 0, <Py_ssize_t>(end - begin) * width * sizeof(real))
     for i in range(begin, end):
         row = _row(net, member, i)
-        for e in range(_integer(net.starts, net.index_size, row), _integer(net.starts, net.index_size, row + 1)):
-            _add_multiple(z, (<real *>net.X)[e], weight + _integer(net.columns, net.index_size, e) * width, width)
+        for e in range(_start(net, row), _start(net, row + 1)):
+            _add_multiple(z, (<real *>net.X)[e], weight + _feature(net, e) * width, width)
         z += width
 
 
-cdef void _add_sparse_products(
-    Net *net, int member, int begin, int end, real *delta, int width, real *gradient
+cdef void _sparse_products(
+    Net *net, int member, int begin, int end, real *delta, int width, real *gradient, bint clear
 ) noexcept nogil:
-    """Add X' delta to the gradient of the features from `begin` to `end`, which starts at that of `begin`."""
+    """Add X' delta to the gradient of the features from `begin` to `end`, which starts at that of `begin`.
+
+    With `clear`, set the gradient to 0 instead, of those features that occur in the batch.
+    """
     cdef Py_ssize_t e, row, feature
     cdef int i
     for i in range(net.n_rows):
         row = _row(net, member, i)
-        for e in range(_integer(net.starts, net.index_size, row), _integer(net.starts, net.index_size, row + 1)):
-            feature = _integer(net.columns, net.index_size, e)
-            if begin <= feature < end:
+        for e in range(_start(net, row), _start(net, row + 1)):
+            feature = _feature(net, e)
+            if not begin <= feature < end:
+                continue
+            if clear:
+                memset(gradient + (feature - begin) * width, 0, width * sizeof(real))
+            else:
                 _add_multiple(gradient + (feature - begin) * width, (<real *>net.X)[e], delta, width)
         delta += width
-
-
-cdef void _clear_reached(Net *net, int member, int begin, int end, int width, real *gradient) noexcept nogil:
-    """Set the gradient of the features that occur in the batch to 0."""
-    cdef Py_ssize_t e, row, feature
-    cdef int i
-    for i in range(net.n_rows):
-        row = _row(net, member, i)
-        for e in range(_integer(net.starts, net.index_size, row), _integer(net.starts, net.index_size, row + 1)):
-            feature = _integer(net.columns, net.index_size, e)
-            if begin <= feature < end:
-                memset(gradient + (feature - begin) * width, 0, width * sizeof(real))
 
 
 cdef inline void _add_multiple(real *to, real factor, const real *numbers, int n) noexcept nogil:
@@ -278,7 +283,7 @@ cdef inline void _finish(
         for i in range(n_block):
             _add(z + <Py_ssize_t>i * width, bias, width)
         n = <Py_ssize_t>n_block * width
-        if net.extent == LOGITS and not isfinite(_total(z, n)):
+        if net.extent == LOGITS and not isfinite(elementwise.sum_of(z, n)):
             net.overflow = 1
         if not is_last:
             if layer.keeps_z:
@@ -291,23 +296,6 @@ cdef inline void _add(real *to, const real *numbers, int n) noexcept nogil:
     cdef int j
     for j in range(n):
         to[j] = to[j] + numbers[j]
-
-
-cdef inline real _total(const real *x, Py_ssize_t n) noexcept nogil:
-    """The sum of all, in eight lanes."""
-    cdef real lanes[8]
-    cdef Py_ssize_t i, k
-    cdef real total = 0
-    for k in range(8):
-        lanes[k] = 0
-    for i in range(n // 8):
-        for k in range(8):
-            lanes[k] = lanes[k] + x[8 * i + k]
-    for i in range(n - n % 8, n):
-        total = total + x[i]
-    for k in range(8):
-        total = total + lanes[k]
-    return total
 
 
 cdef double _loss(Net *net, int member, int begin, int end, real *like) noexcept nogil:
@@ -398,10 +386,8 @@ cdef double _gradient(Net *net, int member, int k, int begin, int end, real *lik
     if begin == 0:
         bias_gradient = <real *>(layer.bias_gradient + member * layer.bias_gradient_step)
         _multiply(False, False, 1, width, n, <real *>net.ones, n, delta, width, beta, bias_gradient)  # (7)
-    if k == 0 and not net.sparse:
-        below = _input(net, member, 0, &step, like)
-    elif k == 0:
-        below = NULL
+    if k == 0:
+        below = NULL if net.sparse else _input(net, member, 0, &step, like)
     else:
         input_layer = &net.layers[k - 1]
         below = <real *>(input_layer.dropped if input_layer.factor != NULL else input_layer.a) + of_member * layer.fan_in
@@ -416,10 +402,10 @@ cdef double _gradient(Net *net, int member, int k, int begin, int end, real *lik
         _multiply(True, False, end - begin, width, n, below + begin, step, delta, width, beta, gradient)  # (6)
         return 0.5 * penalty
     if net.few:
-        _clear_reached(net, member, begin, end, width, gradient)
+        _sparse_products(net, member, begin, end, delta, width, gradient, True)
     elif beta == 0:
         memset(gradient, 0, <Py_ssize_t>(end - begin) * width * sizeof(real))
-    _add_sparse_products(net, member, begin, end, delta, width, gradient)  # (6)
+    _sparse_products(net, member, begin, end, delta, width, gradient, False)  # (6)
     return 0.5 * penalty
 
 

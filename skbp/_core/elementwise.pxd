@@ -13,3 +13,4 @@ cdef void logistic_loss(
     const real *logits, real *out, const char *target, real smoothing, real *losses,
     Py_ssize_t n_rows, Py_ssize_t width,
 ) noexcept nogil
+cdef real sum_of(const real *x, Py_ssize_t n) noexcept nogil

@@ -207,19 +207,15 @@ cdef void _activate_block(int activation, real *a, Py_ssize_t n) noexcept nogil:
         _exponential_below_zero(a, room, n, <real>1.0, <real>1.0)
     elif activation == SELU:
         _exponential_below_zero(a, room, n, <real>1.0507009873554805, <real>1.6732632423543772)
-    elif activation == GELU:
+    elif activation == GELU or activation == SILU or activation == MISH:
+        # z times a function of z
         _copy(a, room, n)
-        _normal_cdf(room, n)
-        for i in range(n):
-            a[i] = a[i] * room[i]
-    elif activation == SILU:
-        _copy(a, room, n)
-        _logistic(room, n)
-        for i in range(n):
-            a[i] = a[i] * room[i]
-    elif activation == MISH:
-        _copy(a, room, n)
-        _tanh_softplus(room, n)
+        if activation == GELU:
+            _normal_cdf(room, n)
+        elif activation == SILU:
+            _logistic(room, n)
+        else:
+            _tanh_softplus(room, n)
         for i in range(n):
             a[i] = a[i] * room[i]
     elif activation == SOFTPLUS:
@@ -350,7 +346,7 @@ cdef inline real _largest(const real *x, Py_ssize_t n) noexcept nogil:
     return largest
 
 
-cdef inline real _sum(const real *x, Py_ssize_t n) noexcept nogil:
+cdef real sum_of(const real *x, Py_ssize_t n) noexcept nogil:
     """The sum in eight lanes, which is also more exact than one after the other."""
     cdef real lanes[LANES]
     cdef Py_ssize_t i, k
@@ -392,12 +388,12 @@ cdef void softmax_loss(
                 p[j] = z[j] - largest
             expected = p[_class(target, itemsize, start + i)]
             if smoothing > 0:
-                expected = expected * (<real>1.0 - smoothing) + other * _sum(p, width)
+                expected = expected * (<real>1.0 - smoothing) + other * sum_of(p, width)
             losses[start + i] = -expected
         _apply(EXP, out + start * width, n * width)
         for i in range(n):
             p = out + (start + i) * width
-            totals[i] = _sum(p, width)
+            totals[i] = sum_of(p, width)
             inverse = <real>1.0 / totals[i]
             for j in range(width):
                 p[j] = p[j] * inverse
@@ -433,7 +429,7 @@ cdef void logistic_loss(
         for i in range(n):
             room[i] = out[start + i] - half * wrong[i]
         for i in range((n + width - 1) // width):
-            losses[start // width + i] += _sum(&room[i * width], min(width, n - i * width))
+            losses[start // width + i] += sum_of(&room[i * width], min(width, n - i * width))
         for i in range(n):
             out[start + i] = wrong[i] - out[start + i]
         _apply(EXP, out + start, n)

@@ -121,6 +121,7 @@ class Objective:
 
     def _bind(self, rows):
         """Tell the kernel which rows its batches come from."""
+        self._rows = None  # an interrupt may leave the kernel with a part of the new ones
         self._kernel.use_rows(rows.X, rows.target, rows.weight)
         self._rows = rows
 
@@ -156,10 +157,11 @@ class Objective:
     def _tape_for(self, n_rows):
         """The tape that all calls share, for a batch of this many rows."""
         if self._tape is None or self._tape.n_rows < n_rows:
+            self._tape = None  # an interrupt may leave the kernel with a part of the new one
             tape = self.new_tape(n_rows)
             if self._kernel is not None:
                 self._kernel.use_tape(tape)
-            self._tape = tape  # an interrupt may come before this
+            self._tape = tape
         return self._tape.head(n_rows)
 
     def _few_columns(self, batches):

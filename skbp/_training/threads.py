@@ -328,10 +328,10 @@ def blas_threads(units, n_rows, sparse=False, by_scipy=False, most_rows=0) -> Ab
         return _NO_LIMIT
     if largest < SMALL_PRODUCT:
         return _Limit((_numpys, _scipys))
-    # The compiled core calls SciPy's copy from threads of its own.
-    if by_scipy or core_threads() > 1:
+    if core_threads() > 1:
+        # The compiled core calls SciPy's copy from threads of its own. SciPy may share that copy with NumPy.
         return _Limit((_scipys if _scipys.has_copies() else _numpys,))
-    return _NO_LIMIT
+    return _Limit((_scipys,)) if by_scipy else _NO_LIMIT
 
 
 def core_threads() -> int:

@@ -38,6 +38,12 @@ class UpdateRule(ABC):
     def step(self, theta, gradient, learning_rate):
         """Change `theta` by one step against `gradient`."""
 
+    def _core_threads(self, theta):
+        """The threads of the compiled core for a step; 0 if NumPy computes."""
+        if not self.compiled or theta.dtype.char not in _core.TYPES:
+            return 0
+        return min(core_threads(), MOST_THREADS) if theta.size >= LONG else 1
+
 
 class SGD(UpdateRule):
     r"""Stochastic gradient descent with momentum mu and learning rate eta.
@@ -65,10 +71,10 @@ class SGD(UpdateRule):
             self.state = {}  # it may be left from steps with momentum
         elif not self.state:
             self.state = {"velocity": np.zeros_like(theta)}
-        if self.compiled and theta.dtype.char in _core.TYPES:
+        n_threads = self._core_threads(theta)
+        if n_threads:
             velocity = self.state.get("velocity")
-            nesterov = self.nesterovs_momentum
-            _core.sgd(theta, gradient, velocity, self.momentum, learning_rate, nesterov, _threads_for(theta))
+            _core.sgd(theta, gradient, velocity, self.momentum, learning_rate, self.nesterovs_momentum, n_threads)
             return
 
         def update(block):
@@ -120,9 +126,10 @@ class Adam(UpdateRule):
         correction = (1.0 - self.beta_2 ** state["t"]) ** 0.5 / (1.0 - self.beta_1 ** state["t"])
         root = (1.0 - self.beta_2) ** 0.5
         step_size, epsilon = learning_rate * correction * (1.0 - self.beta_1) / root, self.epsilon / root
-        if self.compiled and theta.dtype.char in _core.TYPES:
+        n_threads = self._core_threads(theta)
+        if n_threads:
             moments = state["mean"], state["square"]
-            _core.adam(theta, gradient, *moments, self.beta_1, self.beta_2, step_size, epsilon, _threads_for(theta))
+            _core.adam(theta, gradient, *moments, self.beta_1, self.beta_2, step_size, epsilon, n_threads)
             return
 
         def update(block):
@@ -139,10 +146,6 @@ class Adam(UpdateRule):
             theta[block] -= change
 
         for_each_block(update, theta.size)
-
-
-def _threads_for(theta):
-    return min(core_threads(), MOST_THREADS) if theta.size >= LONG else 1
 
 
 UPDATES: dict[str, type[UpdateRule]] = {rule.name: rule for rule in (SGD, Adam)}

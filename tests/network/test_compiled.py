@@ -85,3 +85,17 @@ def test_no_threads_and_other_types_mean_numpy():
 
 def test_an_equal_record_is_ours():
     assert number_of(replace(ACTIVATIONS["tanh"])) == [_core.ACTIVATIONS["tanh"]]
+
+
+def test_rows_that_are_refused_leave_no_trace():
+    params, rng = network(), np.random.default_rng(1)
+    rows, refused = (
+        Rows(rng.normal(size=(6, 4)), None, None, target, None)
+        for target in (np.arange(6) % 3, np.linspace(0.0, 2.0, 6))
+    )
+    on = Objective(params, [ACTIVATIONS["tanh"]], LOSSES["softmax"], 0.1, n_threads=1)
+    value, gradient = on.value_and_gradient(rows.chunks()), on.gradient.vector.copy()
+    with pytest.raises(TypeError, match="target of type float64"):
+        on.value_and_gradient(refused.chunks())
+    assert on.value_and_gradient(rows.chunks()) == value
+    assert_array_equal(on.gradient.vector, gradient)
