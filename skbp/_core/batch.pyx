@@ -588,6 +588,7 @@ cdef class BatchKernel:
         weight : ndarray of float64 of shape (n_rows,), or None
         """
         cdef Layer *last = &self.net.layers[self.net.n_layers - 1]
+        self.rows = None  # what follows may be refused
         X = _with_plain_indices(X)
         self.in_first = _set_rows(&self.net, X)
         self.net.target = self.net.indices = NULL
@@ -658,6 +659,8 @@ cdef class BatchKernel:
         return 0
 
     cdef int _run(self, indices, Extent extent, bint further) except -1:
+        if self.rows is None or (extent == GRADIENT and self.gradient is None):
+            raise ValueError("a kernel needs rows, and for the gradient the arrays that take it")
         if not pool.atomic_replace(&self.busy, 0, 1):
             raise RuntimeError("Two threads compute with one network at the same time: give each a network of its own.")
         try:

@@ -387,6 +387,18 @@ def test_rows_and_targets_that_do_not_fit_are_refused():
         kernel.use_rows(case.X, case.target, np.ones(3))
 
 
+def test_a_kernel_without_rows_is_refused():
+    case = Case()
+    kernel, _ = case.kernel()
+    with pytest.raises(TypeError, match="target of type"):
+        kernel.use_rows(case.X, case.target.astype(float), None)
+    for compute in (lambda: kernel.value_and_gradient(case.indices, 1.0), lambda: kernel.row_losses(case.indices)):
+        with pytest.raises(ValueError, match="needs rows"):
+            compute()
+    with pytest.raises(ValueError, match="needs rows"):
+        _core.BatchKernel(case.params.weights, case.params.biases, [0, 0]).value_and_gradient(case.indices, 1.0)
+
+
 def test_types_that_the_core_does_not_know_are_refused():
     with pytest.raises(TypeError, match="int64"):
         _core.BatchKernel([np.zeros((2, 2), dtype=np.int64)], [np.zeros(2, dtype=np.int64)], [])
