@@ -32,6 +32,8 @@ LEAST_SHARE = 2.0**18
 cdef enum:
     MOST_SHARES = 64
     LEAST_ROWS = 16
+    # A block of rows to predict for has at most this many.
+    MOST_BLOCK_ROWS = 512
 
 # What a call computes.
 cdef enum Extent:
@@ -102,6 +104,16 @@ cdef struct Net:
     char *ones
     double *values
     int overflow
+
+
+# Rows to predict for. Each task has a network with buffers of its own and takes one block of rows after the other.
+cdef struct Prediction:
+    Net *nets
+    Py_ssize_t n_rows
+    int block_rows
+    char *logits
+    pool.atomic_word n_taken
+    pool.atomic_word overflow
 
 
 cdef inline void _multiply(
@@ -440,8 +452,6 @@ cdef inline void _sweep(Net *net, int number, real *like) noexcept nogil:
     cdef double value
     _gather(net, member, begin, end, like)
     _forward(net, member, begin, end, like)
-    if net.extent == LOGITS:
-        return
     value = _loss(net, member, begin, end, like)
     if net.extent == GRADIENT:
         _backward(net, member, begin, end, like)
@@ -476,6 +486,27 @@ cdef void _gradient_task(void *job, int number) noexcept nogil:
         _gradient_block(net, number, <float *>NULL)
     else:
         _gradient_block(net, number, <double *>NULL)
+
+
+cdef void _predict_task(void *job, int number) noexcept nogil:
+    """Blocks of rows until all are taken."""
+    cdef Prediction *prediction = <Prediction *>job
+    cdef Net *net = &prediction.nets[number]
+    cdef Layer *last = &net.layers[net.n_layers - 1]
+    while not prediction.overflow:
+        net.start = (pool.atomic_plus(&prediction.n_taken, 1) - 1) * prediction.block_rows
+        if net.start >= prediction.n_rows:
+            return
+        net.n_rows = <int>min(<Py_ssize_t>prediction.block_rows, prediction.n_rows - net.start)
+        last.z = last.a = prediction.logits + net.start * last.fan_out * net.size
+        if net.size == sizeof(float):
+            _gather(net, 0, 0, net.n_rows, <float *>NULL)
+            _forward(net, 0, 0, net.n_rows, <float *>NULL)
+        else:
+            _gather(net, 0, 0, net.n_rows, <double *>NULL)
+            _forward(net, 0, 0, net.n_rows, <double *>NULL)
+        if net.overflow:
+            pool.atomic_swap(&prediction.overflow, 1)
 
 
 cdef class BatchKernel:
@@ -699,7 +730,7 @@ cdef class BatchKernel:
 
     cdef int _compute(self, Extent extent, bint further) except -1:
         cdef Net *net = &self.net
-        cdef int n_threads = _share(net, self.multiplications + self.in_first, self.n_threads, self.least_share)
+        cdef int n_threads = _share(net, net.n_rows, self.multiplications + self.in_first, self.n_threads, self.least_share)
         if not net.sparse and self.gathered is None and not (net.indices == NULL and net.in_order):
             gathered = np.empty((net.n_members * self.capacity, net.layers[0].fan_in), self.network[0][0].dtype)
             net.gathered, self.gathered = <char *>cnp.PyArray_DATA(gathered), gathered
@@ -731,54 +762,66 @@ def forward(list weights, list biases, activations, X, int n_threads):
         None if a weighted sum is not finite.
     """
     cdef Net net
-    cdef Layer *layer
-    cdef int n_layers = len(weights), k
-    cdef Py_ssize_t room = 0
+    cdef Net *of_task
+    cdef Prediction prediction
+    cdef int n_layers = len(weights), n_tasks, task, k
+    cdef Py_ssize_t room
     cdef double multiplications
     cdef char *memory = NULL
+    cdef char *buffer
+    cdef Layer *layers = NULL
     cdef cnp.npy_intp[2] shape
     cdef cnp.ndarray array, logits
     memset(&net, 0, sizeof(Net))
+    memset(&prediction, 0, sizeof(Prediction))
     array = weights[0]
     net.n_layers, net.n_members, net.size, net.type = n_layers, 1, array.itemsize, cnp.PyArray_TYPE(array)
     if net.type != cnp.NPY_FLOAT and net.type != cnp.NPY_DOUBLE:
         raise TypeError(f"weights of type {array.dtype}")
-    net.n_rows, net.extent = X.shape[0], LOGITS
+    net.extent, prediction.n_rows = LOGITS, X.shape[0]
     net.layers = <Layer *>calloc(n_layers, sizeof(Layer))
     try:
         if net.layers == NULL:
             raise MemoryError
         multiplications = _set_layers(&net, weights, biases, activations)
-        shape[0], shape[1] = net.n_rows, net.layers[n_layers - 1].fan_out
+        shape[0], shape[1] = prediction.n_rows, net.layers[n_layers - 1].fan_out
         logits = cnp.PyArray_SimpleNew(2, shape, net.type)
-        for k in range(n_layers - 1):
-            room += net.layers[k].fan_out
+        prediction.logits = <char *>cnp.PyArray_DATA(logits)
         X = _with_plain_indices(X)
         multiplications += _set_rows(&net, X)
-        if not (net.sparse or net.in_order):
-            room += net.layers[0].fan_in
-        memory = <char *>malloc(max(1, room * net.n_rows * net.size))
-        if memory == NULL:
+        room = 0 if net.sparse or net.in_order else net.layers[0].fan_in
+        for k in range(n_layers - 1):
+            room += net.layers[k].fan_out
+        n_tasks = _share(&net, prediction.n_rows, multiplications, n_threads, LEAST_SHARE)
+        prediction.block_rows = <int>max(
+            1, min(<Py_ssize_t>MOST_BLOCK_ROWS, (prediction.n_rows + net.n_shares - 1) // net.n_shares)
+        )
+        if prediction.block_rows >= prediction.n_rows:
+            n_tasks = 1
+        room *= prediction.block_rows * net.size
+        prediction.nets, layers = <Net *>calloc(n_tasks, sizeof(Net)), <Layer *>calloc(n_tasks * n_layers, sizeof(Layer))
+        memory = <char *>malloc(max(1, n_tasks * room))
+        if prediction.nets == NULL or layers == NULL or memory == NULL:
             raise MemoryError
-        room = 0
-        for k in range(n_layers):
-            layer = &net.layers[k]
-            layer.z = memory + room * net.n_rows * net.size
-            if k == n_layers - 1:
-                layer.z = <char *>cnp.PyArray_DATA(logits)
-            else:
-                room += layer.fan_out
-            layer.a = layer.z
-        net.gathered = memory + room * net.n_rows * net.size
-        n_threads = _share(&net, multiplications, n_threads, LEAST_SHARE)
-        if n_threads > 1:
-            pool.start(n_threads)
+        for task in range(n_tasks):
+            of_task, buffer = &prediction.nets[task], memory + task * room
+            of_task[0] = net
+            of_task.layers = layers + task * n_layers
+            memcpy(of_task.layers, net.layers, n_layers * sizeof(Layer))
+            for k in range(n_layers - 1):
+                of_task.layers[k].z = of_task.layers[k].a = buffer
+                buffer += prediction.block_rows * net.layers[k].fan_out * net.size
+            of_task.gathered = buffer
+        if n_tasks > 1:
+            pool.start(n_tasks)
         with nogil:
-            pool.run_tasks(_sweep_task, &net, net.n_shares, n_threads)
+            pool.run_tasks(_predict_task, &prediction, n_tasks, n_tasks)
     finally:
         free(memory)
+        free(layers)
+        free(prediction.nets)
         free(net.layers)
-    return None if net.overflow else logits
+    return None if prediction.overflow else logits
 
 
 cdef double _set_layers(Net *net, list weights, list biases, activations) except -1.0:
@@ -861,11 +904,13 @@ cdef double _set_sparse_rows(Net *net, X) except -1.0:
     return len(elements) / max(1.0, X.shape[0]) * net.layers[0].fan_out
 
 
-cdef int _share(Net *net, double multiplications, int n_threads, double least_share) noexcept:
+cdef int _share(Net *net, Py_ssize_t n_rows, double multiplications, int n_threads, double least_share) noexcept:
     """Set the number of shares of a batch. Returns how many threads its tasks are worth."""
-    cdef double work = net.n_rows * multiplications
+    cdef double work = n_rows * multiplications
     # Products of fewer rows take longer a row.
-    net.n_shares = max(1, min(n_threads, MOST_SHARES, net.n_rows // LEAST_ROWS, <int>min(work / least_share, 1e6)))
+    net.n_shares = <int>max(
+        1, min(<Py_ssize_t>min(n_threads, MOST_SHARES), n_rows // LEAST_ROWS, <Py_ssize_t>min(work / least_share, 1e6))
+    )
     if net.n_members % n_threads == 0:
         net.n_shares = 1
     return max(1, min(n_threads, <int>min(work * net.n_members / least_share, 1e6)))

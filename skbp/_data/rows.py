@@ -184,8 +184,8 @@ class _Pieces(Sequence):
         return Batch(self._rows, piece, self._total, stop - start)
 
 
-def chunks(X):
-    """Slices of at most CHUNK_ROWS rows that together are all rows, and the rows in them.
+def chunks(X, chunk_rows=CHUNK_ROWS):
+    """Slices of at most `chunk_rows` rows that together are all rows, and the rows in them.
 
     Yields
     ------
@@ -193,8 +193,8 @@ def chunks(X):
     rows : {ndarray, CSR array} of shape (n_rows of the chunk, n_features)
     """
     n_rows = X.shape[0]
-    for start in range(0, n_rows, CHUNK_ROWS):
-        chunk = slice(start, min(start + CHUNK_ROWS, n_rows))
+    for start in range(0, n_rows, chunk_rows):
+        chunk = slice(start, min(start + chunk_rows, n_rows))
         yield chunk, X[chunk]
 
 

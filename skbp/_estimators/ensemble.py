@@ -324,7 +324,7 @@ class Ensemble(NetworkEstimator):
         logits = np.zeros((len(fold), self.n_outputs_), rows.X.dtype)
         network = _forward_of(member, rows.X.dtype)
         with blas_threads(network.units, rows.rows_at_once, rows.sparse):
-            for chunk, indices in chunks(fold):
+            for chunk, indices in chunks(fold, network.chunk_rows):
                 logits[chunk] = network.logits(rows.features(indices))
         return logits
 
@@ -357,7 +357,7 @@ class _ForwardOfMembers:
 
     def __init__(self, forwards):
         self._forwards = forwards
-        self.units = forwards[0].units
+        self.units, self.chunk_rows = forwards[0].units, forwards[0].chunk_rows
 
     def logits(self, X):
         return np.stack([forward.logits(X) for forward in self._forwards])

@@ -25,7 +25,6 @@ from skbp._data.weights import checked_weight
 from skbp._estimators.pickling import VersionedState, defaults
 from skbp._network.activations import ACTIVATIONS, Activation
 from skbp._network.losses import LOSSES
-from skbp._network.tape import CHUNK_ROWS
 from skbp._training.callbacks import CallbackSupportMixin, EpochCallbacks
 from skbp._training.names import Names, check_names_and_numbers
 from skbp._training.schedules import SCHEDULES
@@ -114,10 +113,11 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         with np.errstate(all="ignore"):
             X = self._checked_rows(X)
             network, n_rows = (make_forward or self._forward)(X.dtype), X.shape[0]
-            with blas_threads(network.units, min(n_rows, CHUNK_ROWS), issparse(X)):
-                if n_rows <= CHUNK_ROWS:
+            with blas_threads(network.units, min(n_rows, network.chunk_rows), issparse(X)):
+                if n_rows <= network.chunk_rows:
                     return make(network.logits(X))
-                return _gathered(((chunk, make(network.logits(part))) for chunk, part in chunks(X)), n_rows)
+                parts = chunks(X, network.chunk_rows)
+                return _gathered(((chunk, make(network.logits(part))) for chunk, part in parts), n_rows)
 
     @property
     def _target(self) -> Target:
@@ -249,6 +249,8 @@ def _gathered(parts, n_rows):
     result = np.zeros(shape, first.dtype)
     of_rows = (slice(None),) * axis
     result[(*of_rows, chunk)] = first
+    del first  # its memory is free for the next chunk
     for chunk, part in parts:
         result[(*of_rows, chunk)] = part
+        del part
     return result

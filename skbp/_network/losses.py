@@ -177,13 +177,13 @@ class SoftmaxLoss(Loss):
         return float(entr(smoothed).sum())
 
     def proba(self, logits):
-        proba = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        proba /= proba.sum(axis=-1, keepdims=True)
+        proba = np.exp(logits - _row_max(logits))
+        proba /= _row_sum(proba)[..., None]
         return np.maximum(proba, _least(logits), out=proba)
 
     def log_proba(self, logits):
-        shifted = logits - logits.max(axis=-1, keepdims=True)
-        shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        shifted = logits - _row_max(logits)
+        shifted -= np.log(_row_sum(np.exp(shifted)))[..., None]
         return np.maximum(shifted, np.log(_least(logits)), out=shifted)
 
     def class_scores(self, logits):

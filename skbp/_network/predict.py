@@ -15,10 +15,14 @@ from scipy.sparse import issparse
 from skbp import _core
 from skbp._network.compiled import numbers_of
 from skbp._network.equations import forward
-from skbp._network.tape import Tape
+from skbp._network.tape import CHUNK_ROWS, Tape
 
 # A logit above this share of the largest number counts as beyond it. So losses and differences of logits stay finite.
 ROOM = 1.0 / 16.0
+
+# The compiled core takes larger chunks: up to this many rows, multiplications and logits. It then waits less often for its
+# threads. Ctrl-C waits for a chunk.
+MOST_ROWS, MOST_MULTIPLICATIONS, MOST_LOGITS = 2 * CHUNK_ROWS, 2**29, 2**18
 
 # Numbers from 2**WIDE on have a separate exponent. Activations must not overflow below it.
 WIDE = 1000
@@ -44,6 +48,8 @@ class Forward:
     ----------
     units : list of int
         Width of every layer from the input to the output.
+    chunk_rows : int
+        Rows in a chunk of many.
     """
 
     def __init__(self, weights, biases, activations, dtype, *, to_scale=True, n_threads=0):
@@ -55,6 +61,11 @@ class Forward:
         self._tape: Tape | None = None
         self.units = [weights[0].shape[0], *map(len, biases)]
         self._numbers, self._n_threads = numbers_of(activations, np.dtype(dtype), n_threads), n_threads
+        self.chunk_rows = CHUNK_ROWS
+        if self._numbers is not None:
+            multiplications = sum(weight.size for weight in weights)
+            most = min(MOST_ROWS, MOST_MULTIPLICATIONS // multiplications, MOST_LOGITS // self.units[-1])
+            self.chunk_rows = max(CHUNK_ROWS, most)
 
     def logits(self, X):
         """The logits of one chunk of rows.

@@ -302,7 +302,7 @@ def test_activations_agree_to_the_last_bits(activation, dtype):
 
 @every_dtype
 @pytest.mark.parametrize("hidden", [(), (9,), (9, 600, 5)], ids=str)
-@pytest.mark.parametrize("n_rows", [0, 1, 2, 1000])
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 1000, 2000])
 @pytest.mark.parametrize("order", ["C", "F", "sparse"])
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_logits_are_those_of_numpy(n_threads, order, n_rows, hidden, dtype):
