@@ -190,12 +190,12 @@ def chunks(X, chunk_rows=CHUNK_ROWS):
     Yields
     ------
     chunk : slice
-    rows : {ndarray, CSR array} of shape (n_rows of the chunk, n_features)
+    rows : {ndarray, CSR array, data frame} of shape (n_rows of the chunk, n_features)
     """
     n_rows = X.shape[0]
     for start in range(0, n_rows, chunk_rows):
         chunk = slice(start, min(start + chunk_rows, n_rows))
-        yield chunk, X[chunk]
+        yield chunk, X.iloc[chunk] if hasattr(X, "iloc") else X[chunk]
 
 
 def _sparse_slice(X, rows):

@@ -16,7 +16,6 @@ from skbp._estimators.classes import Classes
 from skbp._estimators.classifier import BackpropClassifier
 from skbp._estimators.decorators import fit_context
 from skbp._estimators.ensemble import Ensemble
-from skbp._estimators.estimator import NetworkEstimator
 from skbp._estimators.fitting import one_fit
 from skbp._estimators.publishing import publish, start_history
 
@@ -98,11 +97,17 @@ class BackpropClassifierCV(Classes, Ensemble):
         Matrix that the Newton methods multiply by. "auto" is "exact", the Hessian.
     solver_options : dict or None, default=None
         Options for SciPy's method, such as ``{"maxcor": 30}``.
+    scale : bool, default=True
+        Whether to scale columns of numbers by their median and interquartile range, with a smooth limit for outliers.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None, default="from_dtype"
+        The columns that are categories: a mask, numbers or names. "from_dtype": those of text or of a categorical type.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels; for a multilabel target the column numbers.
+    preprocessor_ : ColumnTransformer or another transformer
+        It scales numbers, fills gaps and encodes categories. The members take its output.
     members_ : list of BackpropClassifier
         The fitted networks, each usable alone. A member that was never finite is left out, with a warning.
     temperature_ : float
@@ -132,7 +137,7 @@ class BackpropClassifierCV(Classes, Ensemble):
     The out-of-fold estimates are too good for a single member (on 26 public sets by 0.024 in log loss and 0.7 points of
     accuracy) and too bad for the mean of all (by 0.009 in log loss). A member that diverges keeps its best weights, and
     Ctrl-C keeps the weights so far; both warn. :class:`skbp.UnusedParameterWarning` reports a parameter without effect,
-    :class:`skbp.NothingLearnedWarning` a network no better than a constant. Scale the features.
+    :class:`skbp.NothingLearnedWarning` a network no better than a constant.
 
     Examples
     --------
@@ -147,7 +152,7 @@ class BackpropClassifierCV(Classes, Ensemble):
     __metadata_request__fit: ClassVar[dict] = {"groups": UNUSED}
 
     _parameter_constraints: ClassVar[dict] = {
-        **NetworkEstimator._parameter_constraints,
+        **Ensemble._parameter_constraints,
         "cv": ["cv_object"],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left"), "array-like"],
@@ -188,6 +193,8 @@ class BackpropClassifierCV(Classes, Ensemble):
         dtype: types.Precision = "float32",
         hessian: types.Hessian = "auto",
         solver_options: types.Options = None,
+        scale: bool = True,
+        categorical_features: Any = "from_dtype",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -221,6 +228,8 @@ class BackpropClassifierCV(Classes, Ensemble):
         self.dtype = dtype
         self.hessian = hessian
         self.solver_options = solver_options
+        self.scale = scale
+        self.categorical_features = categorical_features
 
     @fit_context(skip_nested_validation=True)
     def fit(
@@ -235,8 +244,8 @@ class BackpropClassifierCV(Classes, Ensemble):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The input data.
+        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+            The table: numbers, text, categories and booleans, with gaps (nan, None, NA) where values are missing.
         y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type that scikit-learn takes, or the 0/1 indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -317,9 +326,8 @@ class BackpropClassifierCV(Classes, Ensemble):
 
     def _member(self, params):
         member = BackpropClassifier(**params)
-        of_data = ("_label_binarizer", "_class_counts", "classes_", "n_features_in_", "n_outputs_", "out_activation_")
+        of_data = ("_label_binarizer", "_class_counts", "classes_", "n_outputs_", "out_activation_")
         publish(member, {name: getattr(self, name) for name in of_data})
-        if hasattr(self, "feature_names_in_"):
-            member.feature_names_in_ = self.feature_names_in_
+        self._give_columns(member)
         start_history(member)
         return member

@@ -20,10 +20,10 @@ from sklearn.utils import check_random_state
 from skbp._data.rows import chunks
 from skbp._data.splits import fold_splits
 from skbp._data.weights import checked_weight, of_mean_one, shares
-from skbp._estimators.estimator import NetworkEstimator
 from skbp._estimators.fitting import after_training, again_if_interrupted, publish_training
 from skbp._estimators.out_of_fold import OutOfFold
 from skbp._estimators.publishing import publish, results
+from skbp._estimators.table_input import TableInput
 from skbp._network.objective import Objective
 from skbp._network.parameters import Parameters
 from skbp._network.predict import Forward, shrunk
@@ -72,11 +72,11 @@ class Members(NamedTuple):
     watchers: list[Any]
 
 
-class Ensemble(NetworkEstimator):
+class Ensemble(TableInput):
     """An estimator that is several networks. A subclass adds what its target needs: see NetworkEstimator.
 
-    It has ``_member(params)``, an unfitted estimator of one network with these parameters, which knows the data's classes,
-    features and outputs.
+    It has ``_member(params)``, an unfitted estimator of one network with these parameters, which knows the data's classes
+    and outputs and the columns of `preprocessor_`.
     """
 
     members_: list[Any]
@@ -139,7 +139,7 @@ class Ensemble(NetworkEstimator):
             "learning_rate_init": learning_rate_init,
             "dropout": DROPOUT if "dropout" in used and n_hidden else 0.0,
         }
-        unused = unused_parameters(self.solver) - {"n_iter_no_change"} | {"cv"}
+        unused = unused_parameters(self.solver) - {"n_iter_no_change"} | {"cv", "scale", "categorical_features"}
         params = {name: value for name, value in self._params().items() if name not in unused}
         params |= {name: value for name, value in auto.items() if isinstance(params.get(name), str)}
         if splits[0][1] is not None:

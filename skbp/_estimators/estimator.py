@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbp._data.labels import as_vector
 from skbp._data.rows import Rows, chunks
+from skbp._data.tables import faults, is_frame
 from skbp._data.targets import Target
 from skbp._data.weights import checked_weight
 from skbp._estimators.pickling import VersionedState, defaults
@@ -31,6 +33,9 @@ from skbp._training.schedules import SCHEDULES
 from skbp._training.solvers import SOLVERS
 from skbp._training.threads import blas_threads
 from skbp._training.updates import UPDATES
+
+# Each chunk of a frame has a large fixed cost.
+FRAME_CHUNK_ROWS = 2**14
 
 
 class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
@@ -112,12 +117,13 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         # Probabilities that round to 0 and sums that overflow are no errors, even if the user's settings say so.
         with np.errstate(all="ignore"):
             X = self._checked_rows(X)
-            network, n_rows = (make_forward or self._forward)(X.dtype), X.shape[0]
-            with blas_threads(network.units, min(n_rows, network.chunk_rows), issparse(X)):
-                if n_rows <= network.chunk_rows:
-                    return make(network.logits(X))
-                parts = chunks(X, network.chunk_rows)
-                return _gathered(((chunk, make(network.logits(part))) for chunk, part in parts), n_rows)
+            network, n_rows = (make_forward or self._forward)(self._row_type(X)), X.shape[0]
+            chunk_rows = max(network.chunk_rows, FRAME_CHUNK_ROWS if is_frame(X) else 0)
+            with blas_threads(network.units, min(n_rows, chunk_rows), issparse(X)):
+                if n_rows <= chunk_rows:
+                    return make(network.logits(self._prepared(X)))
+                parts = chunks(X, chunk_rows)
+                return _gathered(((rows, make(network.logits(self._prepared(part)))) for rows, part in parts), n_rows)
 
     @property
     def _target(self) -> Target:
@@ -131,7 +137,21 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         if self._pass_unchanged(X):
             return X
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        with _columns_named(X):
+            return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+
+    def _row_type(self, X):
+        """The type of the floats that rows are computed in."""
+        return X.dtype
+
+    def _prepared(self, rows):
+        """Checked rows as the networks take them."""
+        return rows
+
+    @property
+    def _order(self):
+        """The order of X. Batches are gathered by rows. From any other order each gather would copy all of X first."""
+        return "C" if self.solver in UPDATES else None
 
     def _pass_unchanged(self, X):
         """Whether validation would not change the rows. It takes some ten times as long as predicting for one row."""
@@ -181,17 +201,17 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         dtype = self.dtype or (self.coefs_[0].dtype if resume else (np.float64, np.float32))
         self._check_y(y)
         # Validated before the cast to float32, in which large numbers become inf.
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            # Batches are gathered by rows. From any other order each gather would copy all of X first.
-            order="C" if self.solver in UPDATES else None,
-            reset=not resume,
-        )
+        with _columns_named(X):
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                accept_sparse="csr",
+                multi_output=True,
+                dtype=(np.float64, np.float32),
+                order=self._order,
+                reset=not resume,
+            )
         return self._cast(X, dtype, "X"), as_vector(y)
 
     def _cast(self, X, dtype, name):
@@ -230,6 +250,26 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
             arguments["metadata"] = functools.cache(lambda: {"sample_weight": trained_on(sample_weight)})
         context = self._init_callback_context(task_name=task_name, max_subtasks=max_subtasks)
         return EpochCallbacks(self, context, arguments, attributes_at)
+
+
+@contextmanager
+def _columns_named(X):
+    """A context in which scikit-learn checks rows of numbers. Its error gets the names of the columns with other values."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        try:
+            found = faults(X)
+        except Exception:  # noqa: BLE001, the first error is the one to report
+            found = []
+        if not found:
+            raise
+        first_line = str(error).partition("\n")[0].rstrip(".")
+        raise type(error)(
+            f"{first_line}. X has {' and '.join(found)}. One network takes finite numbers only: use "
+            "BackpropClassifierCV, which takes text, categories and missing values, or a pipeline with "
+            "sklearn.preprocessing.OneHotEncoder and sklearn.impute.SimpleImputer."
+        ) from error
 
 
 def _gathered(parts, n_rows):

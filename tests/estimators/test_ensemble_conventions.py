@@ -18,6 +18,7 @@ from small_ensembles import SOLVER_KINDS, assert_same_members, small
 from toy_datasets import even_folds
 
 from skbp import BackpropClassifier, BackpropClassifierCV
+from skbp._data.column_scaler import ColumnScaler
 
 # Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -83,7 +84,7 @@ def test_a_file_of_skops_predicts_the_same():
     clf = small().fit(X, y)
     dumped = skops.dumps(clf)
     trusted = skops.get_untrusted_types(data=dumped)
-    assert set(trusted) <= set(map(skops_name, (BackpropClassifier, BackpropClassifierCV)))
+    assert set(trusted) <= set(map(skops_name, (BackpropClassifier, BackpropClassifierCV, ColumnScaler)))
     again = skops.loads(dumped, trusted=trusted)
     assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
 

@@ -27,7 +27,7 @@ from skbp._training.updates import UPDATES
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 FOLDS = [(np.arange(30, 60), np.arange(30)), (np.arange(30), np.arange(30, 60))]
-OF_CLASS = {BackpropClassifier: {}, BackpropClassifierCV: {"cv": FOLDS}}
+OF_CLASS = {BackpropClassifier: {}, BackpropClassifierCV: {"cv": FOLDS, "scale": False}}
 BOTH = pytest.mark.parametrize("kind", OF_CLASS, ids=lambda kind: kind.__name__)
 TARGETS = ["binary", "multiclass", "multilabel"]
 SCIPY_SOLVERS = list(SCIPY_METHODS)
@@ -309,6 +309,8 @@ def test_invalid_rows_are_refused_with_scikit_learns_messages(kind, method, dtyp
     clf = small(kind).fit(X, y)
     X = X.astype(dtype)
     for value, name in [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]:
+        if kind is BackpropClassifierCV and name == "NaN":
+            continue  # it fills gaps
         bad = X.copy()
         bad[4, 2] = value
         refuse(clf, f"Input X contains {name}", bad, method=method)

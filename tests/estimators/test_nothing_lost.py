@@ -491,7 +491,7 @@ RAISING = {
     ).fit(WIDE_X, WIDE_Y),
     "data": lambda Net: wide(Net).fit(WIDE_X * np.nan, WIDE_Y),
     "predict": lambda Net: wide(Net).fit(WIDE_X, WIDE_Y).predict(WIDE_X[:, :3]),
-    "predict of nan": lambda Net: wide(Net).fit(WIDE_X, WIDE_Y).predict_proba(WIDE_X * np.nan),
+    "predict of inf": lambda Net: wide(Net).fit(WIDE_X, WIDE_Y).predict_proba(WIDE_X + np.inf),
 }
 OF_ONE_RAISING = {
     "scorer": lambda Net: wide(Net, early_stopping=True, scoring=raises_at(2)).fit(WIDE_X, WIDE_Y),

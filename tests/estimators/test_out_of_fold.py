@@ -332,7 +332,14 @@ def data(kind="multiclass", n_rows=90):
 
 
 def small(**params):
-    given = {"hidden_layer_sizes": (5,), "cv": 3, "max_iter": 8, "random_state": 0, "learning_rate_init": 0.02}
+    given = {
+        "hidden_layer_sizes": (5,),
+        "cv": 3,
+        "max_iter": 8,
+        "random_state": 0,
+        "learning_rate_init": 0.02,
+        "scale": False,
+    }
     return BackpropClassifierCV(**given | params)
 
 

@@ -61,7 +61,9 @@ def small(**params):
 
 
 def small_cv(**params):
-    return BackpropClassifierCV(**{"hidden_layer_sizes": (20,), "max_iter": 50, "random_state": 0, **params})
+    return BackpropClassifierCV(
+        **{"hidden_layer_sizes": (20,), "max_iter": 50, "random_state": 0, "scale": False, **params}
+    )
 
 
 def make_data(n=300, seed=0):

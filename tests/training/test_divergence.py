@@ -254,7 +254,7 @@ def test_scipy_methods_with_every_activation(activation, dtype):
 
 def ensemble(splits, **params):
     given = {"hidden_layer_sizes": (8,), "max_iter": 10, "batch_size": 5, "learning_rate_init": 0.01, "random_state": 0}
-    given |= {"dtype": "float64", "n_iter_no_change": np.inf, "dropout": 0.0}
+    given |= {"dtype": "float64", "n_iter_no_change": np.inf, "dropout": 0.0, "scale": False}
     return BackpropClassifierCV(cv=splits, **given | params)
 
 
@@ -374,7 +374,7 @@ def test_ensembles_at_rates_that_are_too_large(activation, dtype):
 def test_an_ensemble_of_deep_networks_at_a_rate_that_is_too_large():
     X, y = make_data(30, 10, 100.0)
     params = {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 50, "random_state": 0, "dropout": 0.0}
-    clf = BackpropClassifierCV((50, 50, 50), **params)
+    clf = BackpropClassifierCV((50, 50, 50), scale=False, **params)
     if not isinstance(fit(clf, X, y), str):
         assert np.isfinite(clf.predict_proba(X.astype(np.float32))).all()
         assert np.isfinite(clf.oof_log_loss_)

@@ -1,0 +1,204 @@
+"""Tables of any kind: their columns, what these hold, and their values as numbers or as categories.
+
+A table is an array, a sparse matrix, or a frame of pandas or polars. Neither package needs to be installed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import sys
+from numbers import Number
+
+import numpy as np
+from scipy.sparse import issparse
+
+NUMBER, TEXT, CATEGORY = "number", "text", "category"
+
+_REMEDIES = {
+    "dates or times": "give numbers in its place, such as the days since some date, or the year, the month and the weekday",
+    "complex numbers": "give the real and the imaginary part as two columns",
+    "both text and numbers": "convert it with astype(str) to categories, or with pandas.to_numeric to numbers",
+}
+_OTHER_REMEDY = "give numbers or text in its place"
+
+
+def as_table(X):
+    """A frame or a sparse matrix as it is, anything else as an array. Numbers beside text stay numbers."""
+    if issparse(X) or is_frame(X):
+        return X
+    array = np.asarray(X)
+    return np.asarray(X, dtype=object) if array.dtype.kind in "USMm" else array
+
+
+def is_frame(X) -> bool:
+    """Whether X is a frame of pandas or polars."""
+    return _is_from("pandas", X) or _is_from("polars", X)
+
+
+def is_mixed(X) -> bool:
+    """Whether the columns of a table may hold different things: whether it is a frame or an array of objects."""
+    return is_frame(X) or (isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2)
+
+
+def names_of(X) -> list[str]:
+    """What messages call the columns of a table."""
+    return [repr(label) if isinstance(label, str) else str(label) for label in getattr(X, "columns", range(X.shape[1]))]
+
+
+def kinds_of(X) -> list[str]:
+    """What each column of a mixed table holds: NUMBER, TEXT, CATEGORY, or else words for a message."""
+    return [_kind(column) for column in _columns(X)]
+
+
+def refusal(name: str, kind: str) -> str:
+    """The message for a column that holds something else than numbers or categories."""
+    return f"Column {name} of X holds {kind}: {_REMEDIES.get(kind, _OTHER_REMEDY)}."
+
+
+def faults(X) -> list[str]:
+    """What keeps the columns of a table from being plain numbers, by column: for messages."""
+    table = as_table(X)
+    if issparse(table) or getattr(table, "ndim", 2) != 2:
+        return []
+    found: dict[str, list[str]] = {}
+    for name, column in zip(names_of(table), _columns(table), strict=True):
+        kind = _kind(column)
+        if kind in {TEXT, CATEGORY}:
+            found.setdefault("text or categories", []).append(name)
+        elif kind != NUMBER:
+            found.setdefault(kind, []).append(name)
+        elif _missing(_objects(column) if is_mixed(table) else column).any():
+            found.setdefault("missing values", []).append(name)
+    return [f"{what} in {listed(names)}" for what, names in found.items()]
+
+
+def listed(names, most=5) -> str:
+    """Names for a message, not more than a few."""
+    shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ("column " if len(names) == 1 else "columns ") + shown
+
+
+def as_numbers(X):
+    """The values of a mixed table as floats, nan where a value is missing. Other tables stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If a column holds something else than numbers.
+    """
+    if not is_mixed(X):
+        return X
+    if _is_from("pandas", X) and all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in X.dtypes):
+        return X.to_numpy()
+    numbers = np.zeros(X.shape)
+    for j, (name, column) in enumerate(zip(names_of(X), _columns(X), strict=True)):
+        try:
+            numbers[:, j] = _numbers_of(column)
+        except (TypeError, ValueError) as error:
+            kind = _kind(column)
+            if kind in {NUMBER, TEXT, CATEGORY}:
+                message = (
+                    f"Column {name} of X must hold numbers, and holds {kind if kind != NUMBER else 'other values'}."
+                )
+            else:
+                message = refusal(name, kind)
+            raise ValueError(message) from error
+    return numbers
+
+
+def as_categories(X):
+    """The values of a table as objects, None where a value is missing.
+
+    Returns
+    -------
+    values : ndarray of object of shape (n_rows, n_columns)
+    """
+    table = as_table(X)
+    values = np.full(table.shape, None)
+    for j, column in enumerate(_columns(table)):
+        values[:, j] = _objects(column)
+        values[_missing(values[:, j]), j] = None
+    return values
+
+
+def _is_from(package, X):
+    frame = getattr(sys.modules.get(package), "DataFrame", None)
+    return frame is not None and isinstance(X, frame)
+
+
+def _columns(X):
+    if _is_from("pandas", X):
+        return [X.iloc[:, j] for j in range(X.shape[1])]
+    return X.get_columns() if _is_from("polars", X) else list(X.T)
+
+
+def _objects(column):
+    values = np.full(len(column), None)
+    values[:] = column.to_list() if hasattr(column, "to_list") else column.tolist()
+    return values
+
+
+def _missing(values):
+    """Which of some objects stand for a missing value."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        return pandas.isna(values)
+    return np.array([value is None or (isinstance(value, float) and math.isnan(value)) for value in values], dtype=bool)
+
+
+def _kind(column):
+    dtype = column.dtype
+    if hasattr(dtype, "is_numeric"):  # polars
+        if dtype.is_numeric() or str(dtype) in {"Boolean", "Null"}:
+            return NUMBER
+        name = type(dtype).__name__
+        kinds = {"String": TEXT, "Categorical": CATEGORY, "Enum": CATEGORY}
+        if name != "Object":
+            dates = {"Date", "Datetime", "Duration", "Time"}
+            return kinds.get(name) or ("dates or times" if name in dates else f"values of type {dtype}")
+    elif str(dtype) == "category":
+        return CATEGORY
+    elif dtype.kind in "biuf":
+        return NUMBER
+    elif dtype.kind in "mMc":
+        return "complex numbers" if dtype.kind == "c" else "dates or times"
+    values = _objects(column)
+    return _kind_of_types(set(map(type, values[~_missing(values)])))
+
+
+def _kind_of_types(types):
+    """What a column holds, by the types of its values that are not missing."""
+    text = [t for t in types if issubclass(t, str)]
+    numbers = [t for t in types if issubclass(t, Number | np.bool_) and not issubclass(t, complex | np.complexfloating)]
+    if len(numbers) == len(types):
+        return NUMBER
+    if len(text) == len(types):
+        return TEXT
+    if len(text) + len(numbers) == len(types):
+        return "both text and numbers"
+    others = types - {*text, *numbers}
+    if all(
+        issubclass(t, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64)
+        for t in others
+    ):
+        return "dates or times"
+    return "values of type " + " and ".join(sorted(t.__name__ for t in others))
+
+
+def _numbers_of(column):
+    """A column as float64."""
+    if _kind(column) not in {NUMBER, CATEGORY}:
+        raise ValueError("not numbers")
+    dtype = column.dtype
+    if getattr(dtype, "kind", "O") in "biuf" and isinstance(dtype, np.dtype):
+        return np.asarray(column, dtype=np.float64)
+    if hasattr(dtype, "is_numeric") and dtype.is_numeric():
+        return column.to_numpy()
+    if hasattr(dtype, "kind") and hasattr(column, "iloc") and dtype.kind in "biuf":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = _objects(column)
+    values[_missing(values)] = np.nan
+    if any(isinstance(value, str) for value in values):
+        raise ValueError("text")
+    return values.astype(np.float64)

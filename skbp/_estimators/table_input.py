@@ -1,0 +1,98 @@
+"""An estimator that takes a table as it comes: numbers on any scale, categories, gaps."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
+
+from skbp._data.column_scaler import ColumnScaler
+from skbp._data.columns import FROM_DTYPE, categorical_columns, make_preprocessor
+from skbp._data.labels import as_vector
+from skbp._data.tables import as_table, is_mixed
+from skbp._estimators.estimator import NetworkEstimator
+
+FLOATS = (np.float64, np.float32)
+
+
+class TableInput(NetworkEstimator):
+    """An estimator that prepares a table for its networks.
+
+    Attributes
+    ----------
+    preprocessor_ : transformer
+        Its output is what the networks take.
+    """
+
+    preprocessor_: Any
+
+    _parameter_constraints: ClassVar[dict] = {
+        **NetworkEstimator._parameter_constraints,
+        "scale": ["boolean"],
+        "categorical_features": ["array-like", StrOptions({FROM_DTYPE}), None],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.categorical = tags.input_tags.string = True
+        return tags
+
+    def _check_data(self, X, y, resume):  # noqa: ARG002, it never resumes
+        self._check_y(y)
+        table = as_table(X)
+        how = {"accept_sparse": "csr", "multi_output": True, "dtype": FLOATS, "order": self._order}
+        if is_mixed(table):
+            self._check_shape(table, reset=True)
+        else:
+            table, y = validate_data(self, X, y, ensure_all_finite="allow-nan", **how)
+        self.preprocessor_ = make_preprocessor(categorical_columns(table, self.categorical_features), self.scale)
+        self.preprocessor_.fit(table)
+        self._make_names_unique()
+        prepared = self._prepared(table)
+        if is_mixed(table):
+            prepared, y = check_X_y(prepared, y, estimator=self, **how)
+        if not prepared.shape[1]:
+            raise ValueError("X has no value in any column.")
+        return self._cast(prepared, self.dtype or FLOATS, "X"), as_vector(y)
+
+    def _checked_rows(self, X):
+        if self._pass_unchanged(X):
+            return X
+        check_is_fitted(self)
+        table = as_table(X)
+        if is_mixed(table):
+            self._check_shape(table, reset=False)
+            return table
+        return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite="allow-nan", reset=False)
+
+    def _check_shape(self, table, *, reset):
+        """Check names and number of the columns, and that there are rows. The values are checked where they are used."""
+        validate_data(self, table, skip_check_array=True, reset=reset)
+        check_array(np.broadcast_to(0.0, table.shape), estimator=self)
+
+    def _make_names_unique(self):
+        """Give names a prefix if a column is called like a category of another column."""
+        try:
+            self.preprocessor_.get_feature_names_out()
+        except ValueError:
+            self.preprocessor_.set_params(verbose_feature_names_out=True)
+
+    def _row_type(self, X):
+        if isinstance(self.preprocessor_, ColumnScaler) and not is_mixed(X):
+            return X.dtype
+        return self._prepared(X[:1]).dtype
+
+    def _prepared(self, rows):
+        if isinstance(self.preprocessor_, ColumnScaler) and not is_mixed(rows):
+            return self.preprocessor_.scaled(rows)
+        return self.preprocessor_.transform(rows)
+
+    def _give_columns(self, network):
+        """Publish which columns an unfitted network takes."""
+        names = self.preprocessor_.get_feature_names_out()
+        network.n_features_in_ = len(names)
+        if hasattr(self, "feature_names_in_"):
+            network.feature_names_in_ = names

@@ -1,0 +1,126 @@
+"""Columns of numbers: scale, limit of outliers, gaps."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.preprocessing import RobustScaler, StandardScaler
+
+from skbp._data.column_scaler import ColumnScaler
+
+
+def columns(n=501, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return np.column_stack(
+        [
+            rng.normal(1e6, 1.0, n),
+            rng.exponential(1e-5, n),
+            rng.standard_cauchy(n),
+            rng.integers(0, 2, n),
+            np.full(n, 7.0),
+            np.where(np.arange(n) % 10, 0.0, 5.0),
+        ]
+    ).astype(dtype)
+
+
+def by_hand(X):
+    """The formula, with scikit-learn's scalers."""
+    robust = RobustScaler().fit(X)
+    spread = np.where(robust.scale_ == 1.0, np.ptp(X, axis=0) / 2.0, robust.scale_)
+    z = (X - robust.center_) / np.where(spread > 0.0, spread, 1.0)
+    return StandardScaler().fit_transform(z / np.sqrt(1.0 + (z / 3.0) ** 2))
+
+
+def test_the_formula():
+    X = columns()
+    scaled = ColumnScaler().fit_transform(X)
+    expected = by_hand(X)
+    expected[:, 3] = X[:, 3]  # columns of 0 and 1 keep their values
+    assert_allclose(scaled, expected, atol=1e-9)
+    assert_allclose(scaled[:, [0, 1, 2, 5]].mean(axis=0), 0.0, atol=1e-12)
+    assert_allclose(scaled[:, [0, 1, 2, 5]].std(axis=0), 1.0, rtol=1e-12)
+    assert_array_equal(scaled[:, 4], 0.0)
+
+
+def test_the_type_is_that_of_the_rows_and_sums_are_of_float64():
+    X = columns(dtype=np.float32)
+    scaled = ColumnScaler().fit_transform(X)
+    assert scaled.dtype == np.float32
+    assert_allclose(scaled, ColumnScaler().fit_transform(X.astype(np.float64)), rtol=1e-6, atol=1e-7)
+
+
+def test_wild_values_squeeze_no_other_values():
+    X = np.random.default_rng(0).normal(size=(1000, 3))
+    wild = X.copy()
+    wild[:5] = [[1e6, -1e300, np.finfo(np.float64).max]] * 5
+    tame, scaled = ColumnScaler().fit_transform(X)[5:], ColumnScaler().fit_transform(wild)[5:]
+    assert_allclose(scaled, tame, atol=0.2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_numbers_give_finite_results(dtype):
+    limits = np.finfo(dtype)
+    X = np.array([[limits.max, limits.smallest_subnormal], [-limits.max, 0.0], [limits.max, 0.0], [0.0, 1.0]], dtype)
+    with np.errstate(all="raise"):
+        scaler = ColumnScaler().fit(X)
+        assert np.isfinite(scaler.transform(X)).all()
+        assert np.isfinite(scaler.transform(-X)).all()
+
+
+def test_gaps_become_the_median_and_do_not_move_it():
+    X = columns()
+    gappy = np.insert(X, [3, 100, 400], np.nan, axis=0)
+    scaler = ColumnScaler().fit(gappy)
+    medians = np.median(X, axis=0)
+    assert_allclose(scaler.fill_, medians)
+    filled = np.where(np.isnan(gappy), medians, gappy)
+    assert_allclose(scaler.transform(gappy), scaler.transform(filled))
+    # Gaps only at prediction are filled too.
+    assert_allclose(ColumnScaler().fit(X).transform(np.full((1, 6), np.nan))[0, 3], medians[3])
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_a_column_without_values_is_left_out_with_a_warning(scale):
+    X = columns()
+    X[:, [1, 4]] = np.nan
+    scaler = ColumnScaler(scale)
+    with pytest.warns(UserWarning, match="X has columns 1, 4 without a value in any row"):
+        scaler.fit(X)
+    assert_array_equal(scaler.get_feature_names_out(), ["x0", "x2", "x3", "x5"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_allclose(scaler.transform(X), ColumnScaler(scale).fit_transform(X[:, [0, 2, 3, 5]]))
+
+
+def test_without_scaling_numbers_keep_their_bits_and_gaps_are_filled():
+    X = columns()
+    assert ColumnScaler(scale=False).fit(X).scaled(X) is X
+    X[4, 1] = np.nan
+    scaled = ColumnScaler(scale=False).fit_transform(X)
+    assert scaled[4, 1] == np.nanmedian(X[:, 1])
+    assert_array_equal(np.delete(scaled, 4, axis=0), np.delete(X, 4, axis=0))
+
+
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csr_matrix, sp.csc_array])
+def test_sparse_columns_stay_sparse(container):
+    X = np.where(np.random.default_rng(0).random((50, 4)) < 0.7, 0.0, columns(50)[:, [0, 1, 2, 3]])
+    scaled = ColumnScaler().fit_transform(container(X))
+    assert sp.issparse(scaled)
+    assert_allclose(scaled.toarray(), X / np.abs(X).max(axis=0))
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_rows_may_be_sparse_at_prediction_only_or_in_training_only(scale):
+    X = np.where(np.random.default_rng(0).random((50, 6)) < 0.7, 0.0, columns(50))
+    for train, other in ((np.asarray, sp.csr_array), (sp.csr_array, np.asarray)):
+        scaler = ColumnScaler(scale).fit(train(X))
+        one, two = scaler.transform(train(X)), scaler.transform(other(X))
+        one, two = (rows.toarray() if sp.issparse(rows) else rows for rows in (one, two))
+        assert_allclose(one, two, atol=1e-14)
+
+
+def test_infinity_is_refused():
+    with pytest.raises(ValueError, match="infinity"):
+        ColumnScaler().fit([[1.0], [np.inf]])
