@@ -1,13 +1,13 @@
-"""The compiled core, if it is there: value and gradient of one batch, and one step of an update rule.
+"""The compiled core, if it is there: value and gradient of one batch, one step of an update rule, scaled columns.
 
-The NumPy code of `skbp._network` and `skbp._training.updates` is the reference. It computes wherever the core does not:
-where there was no compiler when the package was installed, where the environment variable SKBP_CORE is 0, and for
-activations and losses that a user defines.
+The NumPy code of `skbp._network`, `skbp._training.updates` and `skbp._data.column_scaler` is the reference. It computes
+wherever the core does not: where there was no compiler when the package was installed, where the environment variable
+SKBP_CORE is 0, and for activations and losses that a user defines.
 
 Attributes
 ----------
-BatchKernel, forward, adam, sgd : class and functions
-    See batch.pyx and updates.pyx. None without the core.
+BatchKernel, forward, scale_columns, adam, sgd : class and functions
+    See batch.pyx, columns.pyx and updates.pyx. None without the core.
 ACTIVATIONS : dict
     The names of the activations that the core knows, and its numbers for them.
 TYPES : str
@@ -24,6 +24,7 @@ from typing import Any
 
 BatchKernel: Any = None
 forward: Any = None
+scale_columns: Any = None
 adam: Any = None
 sgd: Any = None
 ACTIVATIONS: dict[str, int] = {}
@@ -32,17 +33,18 @@ TYPES = "fd"
 
 def _find() -> str:
     """Set the attributes above. Returns why there is no core."""
-    global BatchKernel, forward, adam, sgd
+    global BatchKernel, forward, scale_columns, adam, sgd
     if os.environ.get("SKBP_CORE") == "0":
         return "switched off by SKBP_CORE=0"
     try:
-        names = ("batch", "elementwise", "pool", "updates")
-        batch, elementwise, pool, updates = (import_module(f"skbp._core.{name}") for name in names)
+        names = ("batch", "columns", "elementwise", "pool", "updates")
+        batch, columns, elementwise, pool, updates = (import_module(f"skbp._core.{name}") for name in names)
     except ModuleNotFoundError as error:
         return f"not compiled: {error}"
     except (ImportError, TypeError, ValueError) as error:  # Cython raises these if a function or a type has changed
         return f"it does not fit the installed packages: {error}"
-    BatchKernel, forward, adam, sgd = batch.BatchKernel, batch.forward, updates.adam, updates.sgd
+    BatchKernel, forward, scale_columns = batch.BatchKernel, batch.forward, columns.scale_columns
+    adam, sgd = updates.adam, updates.sgd
     ACTIVATIONS.update(elementwise.ACTIVATIONS)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=pool.after_fork)

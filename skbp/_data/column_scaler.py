@@ -19,14 +19,24 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted, validate_data
 
+from skbp import _core
 from skbp._data.tables import as_numbers, listed
 from skbp._notices import note
 
-# Where u levels off, in interquartile ranges.
-BEND = 3.0
+# The rows of `coefficients_`.
+CENTER, FACTOR, GAP, BEND, LARGEST, MEAN, LAST_FACTOR = range(7)
 
-# Beyond this z / 3, u is 3 in any precision, and squares could overflow.
+# Where u levels off, in interquartile ranges.
+LEVEL = 3.0
+
+# Beyond this z, u is at its level in any precision. Squares of larger numbers could overflow.
 FARTHEST = 1e9
+
+# A smaller s would make 1/s overflow.
+SMALLEST = 2.0**-1000
+
+# Smaller deviations of u are rounding.
+SAME = 1e-7
 
 # Rows are scaled in blocks of this many numbers, which stay in the processor's cache.
 BLOCK = 2**15
@@ -47,14 +57,9 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
     ----------
     kept_ : ndarray of int
         The columns that have values.
-    fill_ : ndarray of shape (n_kept,)
-        The median of each of these columns; 0 if the rows are sparse.
-    center_, scale_ : ndarray of shape (n_kept,)
-        m and s.
-    bend_ : ndarray of shape (n_kept,)
-        1/3 for columns that are bent, 0 for those that keep their values.
-    mean_, deviation_ : ndarray of shape (n_kept,)
-        Mean and standard deviation of u.
+    coefficients_ : ndarray of float64 of shape (7, n_kept)
+        For each of these columns m, 1/s, the z that fills gaps, 1/3 (0 for a column that keeps its values), the largest z,
+        the mean of u, and 1 / its standard deviation.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str
@@ -85,70 +90,58 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         return self
 
     def _fit_sparse(self, X):
-        n = X.shape[1]
-        self.kept_ = np.arange(n)
-        self.fill_ = self.center_ = self.bend_ = self.mean_ = np.zeros(n)
-        self.scale_ = self.deviation_ = np.ones(n)
+        self._start(X.shape[1])
         if self.scale:
-            largest = np.zeros(n)
+            largest = np.zeros(X.shape[1])
             np.fmax.at(largest, X.indices, np.abs(X.data))
-            self.scale_ = np.where(largest > 0.0, largest, 1.0)
+            self.coefficients_[FACTOR] = 1.0 / np.where(largest > 0.0, np.maximum(largest, SMALLEST), 1.0)
 
     def _fit_dense(self, X):
-        missing = np.isnan(X) if np.isnan(X.sum()) else None
-        self.kept_ = np.arange(X.shape[1])
-        if missing is not None:
-            empty = missing.all(axis=0)
-            self.kept_ = np.flatnonzero(~empty)
-            if empty.any():
-                names = self._names()[empty]
-                note(f"X has {listed(names)} without a value in any row. A network does not see what is empty.")
+        self._start(X.shape[1])
+        missing = np.isnan(X) if np.isnan(X.sum()) else np.zeros((1, X.shape[1]), dtype=bool)
+        quantiles = np.nanquantile if missing.any() else np.quantile
+        if missing.all(axis=0).any():
+            self._leave_out(missing.all(axis=0))
             X, missing = X[:, self.kept_], missing[:, self.kept_]
-        n = X.shape[1]
-        self.fill_ = self.center_ = self.bend_ = self.mean_ = np.zeros(n)
-        self.scale_ = self.deviation_ = np.ones(n)
-        if not n or (missing is None and not self.scale):
+        if not X.shape[1] or not (self.scale or missing.any()):
             return
-        quantiles = np.quantile if missing is None else np.nanquantile
-        low, self.fill_, high = quantiles(X, [0.25, 0.5, 0.75], axis=0).astype(np.float64)
-        if not self.scale:
-            return
-        bent = ~np.all((X == 0.0) | (X == 1.0) | (False if missing is None else missing), axis=0)
-        # Halves first: the difference of two large numbers could overflow.
-        spread = 2.0 * (high / 2.0 - low / 2.0)
-        half_range = np.fmax.reduce(X, axis=0) / 2.0 - np.fmin.reduce(X, axis=0) / 2.0
-        spread = np.where(spread > 0.0, spread, half_range)
-        self.center_ = np.where(bent, self.fill_, 0.0)
-        self.scale_ = np.where(bent & (spread > 0.0), np.minimum(spread, np.finfo(np.float64).max), 1.0)
-        self.bend_ = np.where(bent, 1.0 / BEND, 0.0)
-        self.mean_, self.deviation_ = self._moments(X, bent)
+        low, median, high = quantiles(X, [0.25, 0.5, 0.75], axis=0).astype(np.float64)
+        self.coefficients_[GAP] = median
+        if self.scale:
+            # Halves first: the difference of two large numbers could overflow.
+            spread = 2.0 * (high / 2.0 - low / 2.0)
+            half_range = np.fmax.reduce(X, axis=0) / 2.0 - np.fmin.reduce(X, axis=0) / 2.0
+            spread = np.where(spread > 0.0, spread, half_range)
+            self._bend(X, ~np.all((X == 0.0) | (X == 1.0) | missing, axis=0), median, spread)
 
-    def _moments(self, X, bent):
-        """The mean and the standard deviation of u. A column of equal values has deviation 1."""
+    def _start(self, n_columns):
+        """Coefficients that leave columns as they are."""
+        self.kept_ = np.arange(n_columns)
+        self.coefficients_ = np.zeros((7, n_columns))
+        self.coefficients_[[FACTOR, LAST_FACTOR]] = 1.0
+        self.coefficients_[LARGEST] = np.inf
+
+    def _leave_out(self, empty):
+        names = np.array(list(map(repr, getattr(self, "feature_names_in_", range(len(empty))))))
+        note(f"X has {listed(names[empty])} without a value in any row. A network does not see what is empty.")
+        self.kept_, self.coefficients_ = np.flatnonzero(~empty), self.coefficients_[:, ~empty]
+
+    def _bend(self, X, bent, median, spread):
+        """Set the coefficients of the columns that are scaled."""
+        coefficients = self.coefficients_
+        coefficients[CENTER, bent] = median[bent]
+        coefficients[FACTOR, bent] = 1.0 / np.where(spread > 0.0, spread.clip(SMALLEST, 1.0 / SMALLEST), 1.0)[bent]
+        coefficients[GAP, bent] = 0.0
+        coefficients[BEND, bent], coefficients[LARGEST, bent] = 1.0 / LEVEL, FARTHEST
         n, total, squares = len(X), 0.0, 0.0
         for block in _blocks(X):
-            u = self._bent(X[block])
+            u = _bent(X[block], coefficients)
             total = total + u.sum(axis=0)
             squares = squares + np.square(u).sum(axis=0)
-        mean = total / n
-        # u is at most 3, so that its square loses few digits.
-        deviation = np.sqrt(np.maximum(squares / n - mean * mean, 0.0))
-        return np.where(bent, mean, 0.0), np.where(bent & (deviation > 1e-7), deviation, 1.0)
-
-    def _bent(self, x, columns=slice(None)):
-        """u of some rows, or of some numbers of these columns."""
-        center, scale, bend = self.center_[columns], self.scale_[columns], self.bend_[columns]
-        z = np.subtract(x, center, dtype=np.float64)
-        z /= scale
-        if np.isnan(z.sum()):
-            np.copyto(z, (self.fill_[columns] - center) / scale, where=np.isnan(z))
-        farthest = FARTHEST / bend
-        np.clip(z, -farthest, farthest, out=z)
-        root = z * bend
-        root *= root
-        root += 1.0
-        z /= np.sqrt(root, out=root)
-        return z
+        # u is at most 3, so that the difference of squares loses few digits. A column of equal values has deviation 0.
+        deviation = np.sqrt(np.maximum(squares / n - np.square(total / n), 0.0))
+        coefficients[MEAN, bent] = (total / n)[bent]
+        coefficients[LAST_FACTOR, bent] = 1.0 / np.where(deviation > SAME, deviation, 1.0)[bent]
 
     def transform(self, X):
         """Scale rows.
@@ -166,28 +159,38 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.scaled(self._numbers(X, reset=False))
 
-    def scaled(self, X):
-        """`transform` of float rows that are already checked."""
+    def scaled(self, X, n_threads=0):
+        """`transform` of float rows that are already checked.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR array} of shape (n_rows, n_features)
+        n_threads : int, default=0
+            The most threads of the compiled core; 0 for NumPy's code.
+        """
         with np.errstate(all="ignore"):
             if len(self.kept_) < X.shape[1]:
                 X = X[:, self.kept_]
-            return self._scaled_sparse(X) if issparse(X) else self._scaled_dense(X)
+            return self._scaled_sparse(X) if issparse(X) else self._scaled_dense(X, n_threads)
 
     def _scaled_sparse(self, X):
-        if self.center_.any() or self.mean_.any():  # 0 does not stay 0
-            return self._scaled_dense(X.toarray())
-        u = self._bent(X.data, X.indices)
-        u /= self.deviation_[X.indices]
-        return type(X)((u.astype(X.dtype, copy=False), X.indices, X.indptr), shape=X.shape, copy=False)
+        if self.coefficients_[[CENTER, MEAN]].any():  # 0 does not stay 0
+            return self._scaled_dense(X.toarray(), 0)
+        coefficients = self.coefficients_[:, X.indices]
+        numbers = _bent(X.data, coefficients) * coefficients[LAST_FACTOR]
+        return type(X)((numbers.astype(X.dtype, copy=False), X.indices, X.indptr), shape=X.shape, copy=False)
 
-    def _scaled_dense(self, X):
+    def _scaled_dense(self, X, n_threads):
         if not self.scale and not np.isnan(X.sum()):
             return X
         out = np.zeros(X.shape, X.dtype)
+        if n_threads and _core.scale_columns is not None and X.dtype.char in _core.TYPES:
+            _core.scale_columns(X, out, self.coefficients_, n_threads)
+            return out
         for block in _blocks(X):
-            u = self._bent(X[block])
-            u -= self.mean_
-            out[block] = np.divide(u, self.deviation_, out=u)
+            u = _bent(X[block], self.coefficients_)
+            u -= self.coefficients_[MEAN]
+            out[block] = np.multiply(u, self.coefficients_[LAST_FACTOR], out=u)
         return out
 
     def get_feature_names_out(self, input_features=None):
@@ -206,9 +209,6 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return np.asarray(_check_feature_names_in(self, input_features), dtype=object)[self.kept_]
 
-    def _names(self):
-        return np.array(list(map(repr, getattr(self, "feature_names_in_", range(self.n_features_in_)))))
-
     def _numbers(self, X, *, reset):
         """Rows as float32 or float64, without inf."""
         validate_data(self, X, reset=reset, skip_check_array=True)
@@ -225,6 +225,20 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.sparse = True
         return tags
+
+
+def _bent(x, coefficients):
+    """u of rows, or of single numbers with their coefficients."""
+    z = np.subtract(x, coefficients[CENTER], dtype=np.float64)
+    z *= coefficients[FACTOR]
+    if np.isnan(z.sum()):
+        np.copyto(z, coefficients[GAP], where=np.isnan(z))
+    np.clip(z, -coefficients[LARGEST], coefficients[LARGEST], out=z)
+    root = z * coefficients[BEND]
+    root *= root
+    root += 1.0
+    z /= np.sqrt(root, out=root)
+    return z
 
 
 def _blocks(X):

@@ -108,7 +108,7 @@ class BackpropClassifierCV(Classes, Ensemble):
         Class labels; for a multilabel target the column numbers.
     preprocessor_ : ColumnTransformer or another transformer
         It scales numbers, fills gaps and encodes categories. The members take its output.
-    members_ : list of BackpropClassifier
+    members_ : list of :class:`BackpropClassifier`
         The fitted networks, each usable alone. A member that was never finite is left out, with a warning.
     temperature_ : float
         T; 1 without folds, if calibration was interrupted, or if logits are beyond the largest number.
@@ -121,23 +121,16 @@ class BackpropClassifierCV(Classes, Ensemble):
     oof_decision_function_, oof_proba_ : ndarray or None
         Out-of-fold predictions for the training rows: at temperature 1, and at T. nan for rows in no fold.
     oof_log_loss_, oof_score_ : float or None
-        Log loss and accuracy of `oof_proba_`, weighted by `sample_weight`. They compare models; they are no final figures.
+        Log loss and accuracy of `oof_proba_`, weighted by `sample_weight`, to compare models.
     n_iter_, n_features_in_, n_outputs_ : int
         Most epochs of a member, number of features, of output units of a member. `feature_names_in_` has names.
     out_activation_ : {"softmax", "logistic"}
         The function of the output layer.
 
-    See Also
-    --------
-    BackpropClassifier : One network.
-    sklearn.calibration.CalibratedClassifierCV : Calibration of any classifier on folds.
-
     Notes
     -----
-    The out-of-fold estimates are too good for a single member (on 26 public sets by 0.024 in log loss and 0.7 points of
-    accuracy) and too bad for the mean of all (by 0.009 in log loss). A member that diverges keeps its best weights, and
-    Ctrl-C keeps the weights so far; both warn. :class:`skbp.UnusedParameterWarning` reports a parameter without effect,
-    :class:`skbp.NothingLearnedWarning` a network no better than a constant.
+    The out-of-fold estimates are too good for one member (26 public sets: by 0.024 in log loss, 0.7 points of accuracy) and
+    too bad for the mean of all (0.009). Ctrl-C keeps the weights so far, and a member that diverges keeps its best ones.
 
     Examples
     --------

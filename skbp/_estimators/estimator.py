@@ -5,6 +5,7 @@ It knows neither classes nor the number of networks.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
 
 from skbp._data.labels import as_vector
 from skbp._data.rows import Rows, chunks
@@ -54,6 +55,9 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
     n_features_in_: int
     feature_names_in_: NDArray[Any]
     n_outputs_: int
+
+    # A member of an ensemble takes what a transformer returns: an array, which has no names.
+    _takes_nameless_rows = False
 
     # The HTML representation links to this page.
     _doc_link_module = "skbp"
@@ -137,8 +141,12 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         if self._pass_unchanged(X):
             return X
         check_is_fitted(self)
+        checked = self
+        if self._takes_nameless_rows and _get_feature_names(X) is None and hasattr(self, "feature_names_in_"):
+            checked = copy.copy(self)
+            del checked.feature_names_in_
         with _columns_named(X):
-            return validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+            return validate_data(checked, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
     def _row_type(self, X):
         """The type of the floats that rows are computed in."""
@@ -161,7 +169,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
             and X.ndim == 2
             and len(X) > 0
             and X.shape[1] == getattr(self, "n_features_in_", None)
-            and not hasattr(self, "feature_names_in_")
+            and (self._takes_nameless_rows or not hasattr(self, "feature_names_in_"))
         ):
             return False
         return math.isfinite(np.add.reduce(X, axis=None))  # if the sum overflows, scikit-learn decides

@@ -14,6 +14,7 @@ from skbp._data.columns import FROM_DTYPE, categorical_columns, make_preprocesso
 from skbp._data.labels import as_vector
 from skbp._data.tables import as_table, is_mixed
 from skbp._estimators.estimator import NetworkEstimator
+from skbp._training.threads import core_threads
 
 FLOATS = (np.float64, np.float32)
 
@@ -87,12 +88,12 @@ class TableInput(NetworkEstimator):
 
     def _prepared(self, rows):
         if isinstance(self.preprocessor_, ColumnScaler) and not is_mixed(rows):
-            return self.preprocessor_.scaled(rows)
+            return self.preprocessor_.scaled(rows, core_threads())
         return self.preprocessor_.transform(rows)
 
     def _give_columns(self, network):
         """Publish which columns an unfitted network takes."""
         names = self.preprocessor_.get_feature_names_out()
-        network.n_features_in_ = len(names)
+        network.n_features_in_, network._takes_nameless_rows = len(names), True
         if hasattr(self, "feature_names_in_"):
             network.feature_names_in_ = names

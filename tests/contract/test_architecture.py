@@ -24,7 +24,7 @@ BELOW = {
     "_notices": set(),
     "_core": set(),
     "_network": {"_core"},
-    "_data": {"_notices", "_network"},
+    "_data": {"_notices", "_core", "_network"},
     "_training": {"_notices", "_core", "_network"},
     "_estimators": {"_notices", "_network", "_data", "_training", "__version__"},
     "inspection": set(),

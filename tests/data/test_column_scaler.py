@@ -8,7 +8,10 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
+from skbp import _core
 from skbp._data.column_scaler import ColumnScaler
+
+needs_core = pytest.mark.skipif(_core.scale_columns is None, reason=f"no compiled core: {_core.why_absent}")
 
 
 def columns(n=501, dtype=np.float64):
@@ -74,7 +77,7 @@ def test_gaps_become_the_median_and_do_not_move_it():
     gappy = np.insert(X, [3, 100, 400], np.nan, axis=0)
     scaler = ColumnScaler().fit(gappy)
     medians = np.median(X, axis=0)
-    assert_allclose(scaler.fill_, medians)
+    assert_allclose(scaler.coefficients_[2], np.where(scaler.coefficients_[3] > 0, 0, medians))
     filled = np.where(np.isnan(gappy), medians, gappy)
     assert_allclose(scaler.transform(gappy), scaler.transform(filled))
     # Gaps only at prediction are filled too.
@@ -124,3 +127,36 @@ def test_rows_may_be_sparse_at_prediction_only_or_in_training_only(scale):
 def test_infinity_is_refused():
     with pytest.raises(ValueError, match="infinity"):
         ColumnScaler().fit([[1.0], [np.inf]])
+
+
+@needs_core
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F", "every other"])
+@pytest.mark.parametrize("n", [1, 3, 5001])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_core_does_the_same(n_threads, n, order, dtype):
+    X = np.hstack([columns(n), np.random.default_rng(1).normal(size=(n, 300))]).astype(dtype)
+    scaler = ColumnScaler().fit(np.hstack([columns(), np.random.default_rng(2).normal(size=(501, 300))]))
+    X[0, :9] = [np.nan, np.finfo(dtype).max, -np.finfo(dtype).max, np.nan, 1e30, 0.0, -0.0, 1e-30, 3.0]
+    X = {"C": X, "F": np.asfortranarray(X), "every other": np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::2, ::2]}[
+        order
+    ]
+    with np.errstate(over="ignore"):
+        expected = scaler.scaled(X)
+    assert_allclose(scaler.scaled(X, n_threads), expected, rtol=1e-6 if dtype == np.float32 else 1e-12, atol=1e-6)
+
+
+@needs_core
+def test_the_core_refuses_what_does_not_fit():
+    X = np.zeros((3, 2))
+    for wrong in (
+        (X[:2], X, np.zeros((7, 2))),
+        (X, X, np.zeros((6, 2))),
+        (X, X, np.zeros((7, 3))),
+        (X, X.astype(np.float32), np.zeros((7, 2))),
+        (X, X, np.zeros((7, 2), np.float32)),
+        (X.astype(np.float16), X.astype(np.float16), np.zeros((7, 2))),
+        (X, np.zeros((2, 3)).T, np.zeros((7, 2))),
+    ):
+        with pytest.raises(TypeError, match="do not fit together"):
+            _core.scale_columns(*wrong, 1)
