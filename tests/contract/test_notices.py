@@ -413,8 +413,8 @@ def test_an_error_gives_no_warnings_and_leaves_the_estimator_as_it_was(cls):
     clf.set_params(power_t=0.3)
 
     def fails():
-        with pytest.raises(ValueError, match="Input X contains NaN"):
-            clf.fit(np.where(X > 2.0, np.nan, X), Y)
+        with pytest.raises(ValueError, match="Input X contains infinity"):
+            clf.fit(np.where(X > 2.0, np.inf, X), Y)
 
     _, caught = recorded(fails)
     assert caught == []

@@ -229,6 +229,12 @@ POOLS = {
             "| pd.NA | [(range(3), [3j])] | 1.0"
         ),
     ),
+    "scale": (["True", "False"], ["np.True_"], NO_FLAGS),
+    "categorical_features": (
+        texts('"from_dtype" | None | [] | [0]'),
+        texts("[True] + [False] * 2 | np.array([0, 1]) | (0,) | [-1] | [10**6] | ['column 0'] | [['a']]"),
+        texts('"auto" | 1 | 0.5 | {} | object() | [0.5] | [None] | [0, "a"] | [1j] | b"from_dtype" | [np.nan] | [pd.NA]'),
+    ),
 }
 
 # For each SciPy method some options that it knows. ODD_OPTIONS holds options that most methods must refuse.
