@@ -18,6 +18,7 @@ ROWS = np.arange(100)
 def small(**params):
     """A small ensemble in float64 on columns as they are. Each member trains for all its epochs."""
     common = {"hidden_layer_sizes": (6,), "max_iter": 6, "random_state": 0, "dtype": "float64", "scale": False}
+    common |= {"cv": 5, "n_repeats": 1, "activation": "relu"}
     if params.get("solver", "adam") in UPDATES:
         common |= {"batch_size": 8, "learning_rate_init": 0.03, "n_iter_no_change": np.inf}
     return BackpropClassifierCV(**{**common, **params})

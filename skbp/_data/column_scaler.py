@@ -45,8 +45,8 @@ BLOCK = 2**15
 class ColumnScaler(TransformerMixin, BaseEstimator):
     """Scale the columns of a table of numbers, and fill their gaps with the median.
 
-    Columns of 0 and 1 keep their values. A column without any value is left out, with a warning. Sparse columns are divided
-    by their largest absolute value, and gaps become 0.
+    A column of two values becomes one of 0 and 1. A column without any value is left out, with a warning. Sparse columns are
+    divided by their largest absolute value, and gaps become 0.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
     kept_ : ndarray of int
         The columns that have values.
     coefficients_ : ndarray of float64 of shape (7, n_kept)
-        For each of these columns m, 1/s, the z that fills gaps, 1/3 (0 for a column that keeps its values), the largest z,
+        For each of these columns m, 1/s, the z that fills gaps, 1/3 (0 for a column of two values), the largest z,
         the mean of u, and 1 / its standard deviation.
     n_features_in_ : int
         Number of columns.
@@ -108,11 +108,14 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         low, median, high = quantiles(X, [0.25, 0.5, 0.75], axis=0).astype(np.float64)
         self.coefficients_[GAP] = median
         if self.scale:
+            least, most = (reduce(X, axis=0).astype(np.float64) for reduce in (np.fmin.reduce, np.fmax.reduce))
             # Halves first: the difference of two large numbers could overflow.
-            spread = 2.0 * (high / 2.0 - low / 2.0)
-            half_range = np.fmax.reduce(X, axis=0) / 2.0 - np.fmin.reduce(X, axis=0) / 2.0
-            spread = np.where(spread > 0.0, spread, half_range)
-            self._bend(X, ~np.all((X == 0.0) | (X == 1.0) | missing, axis=0), median, spread)
+            half_range, spread = most / 2.0 - least / 2.0, 2.0 * (high / 2.0 - low / 2.0)
+            of_two = np.all(missing | (least == X) | (most == X), axis=0)
+            self._set(of_two, CENTER, least)
+            self._set(of_two, FACTOR, 0.5 / _positive(half_range))
+            self._set(of_two, GAP, (median / 2.0 - least / 2.0) / _positive(half_range))
+            self._bend(X, ~of_two, median, np.where(spread > 0.0, spread, half_range))
 
     def _start(self, n_columns):
         """Coefficients that leave columns as they are."""
@@ -126,22 +129,24 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         note(f"X has {listed(names[empty])} without a value in any row. A network does not see what is empty.")
         self.kept_, self.coefficients_ = np.flatnonzero(~empty), self.coefficients_[:, ~empty]
 
+    def _set(self, columns, row, values):
+        self.coefficients_[row, columns] = values[columns]
+
     def _bend(self, X, bent, median, spread):
         """Set the coefficients of the columns that are scaled."""
-        coefficients = self.coefficients_
-        coefficients[CENTER, bent] = median[bent]
-        coefficients[FACTOR, bent] = 1.0 / np.where(spread > 0.0, spread.clip(SMALLEST, 1.0 / SMALLEST), 1.0)[bent]
-        coefficients[GAP, bent] = 0.0
-        coefficients[BEND, bent], coefficients[LARGEST, bent] = 1.0 / LEVEL, FARTHEST
+        self._set(bent, CENTER, median)
+        self._set(bent, FACTOR, 1.0 / _positive(spread))
+        for row, value in ((GAP, 0.0), (BEND, 1.0 / LEVEL), (LARGEST, FARTHEST)):
+            self.coefficients_[row, bent] = value
         n, total, squares = len(X), 0.0, 0.0
         for block in _blocks(X):
-            u = _bent(X[block], coefficients)
+            u = _bent(X[block], self.coefficients_)
             total = total + u.sum(axis=0)
             squares = squares + np.square(u).sum(axis=0)
         # u is at most 3, so that the difference of squares loses few digits. A column of equal values has deviation 0.
         deviation = np.sqrt(np.maximum(squares / n - np.square(total / n), 0.0))
-        coefficients[MEAN, bent] = (total / n)[bent]
-        coefficients[LAST_FACTOR, bent] = 1.0 / np.where(deviation > SAME, deviation, 1.0)[bent]
+        self._set(bent, MEAN, total / n)
+        self._set(bent, LAST_FACTOR, 1.0 / np.where(deviation > SAME, deviation, 1.0))
 
     def transform(self, X):
         """Scale rows.
@@ -225,6 +230,11 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.sparse = True
         return tags
+
+
+def _positive(spread):
+    """Divisors that are neither 0 nor too small or too large for a division by them."""
+    return np.where(spread > 0.0, spread.clip(SMALLEST, 1.0 / SMALLEST), 1.0)
 
 
 def _bent(x, coefficients):

@@ -113,6 +113,10 @@ class Rows:
         parts = self.X[indices], self.y[indices], self.codes[indices], self.target[indices], weight
         return Rows(*parts, self.weight_exponent, self.n_units)
 
+    def with_features(self, X) -> Rows:
+        """The same rows with other features."""
+        return Rows(X, self.y, self.codes, self.target, self.weight, self.weight_exponent, self.n_units)
+
     def for_members(self, sets) -> Rows:
         """The same rows for a stack. Its members train on different sets of them."""
         return Rows(self.X, self.y, self.codes, self.target, self.weight, self.weight_exponent, self.n_units, sets)

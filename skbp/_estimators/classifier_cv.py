@@ -107,7 +107,9 @@ class BackpropClassifierCV(Classes, Ensemble):
     classes_ : ndarray of shape (n_classes,)
         Class labels; for a multilabel target the column numbers.
     preprocessor_ : ColumnTransformer or another transformer
-        It scales numbers, fills gaps and encodes categories. The members take its output.
+        It scales numbers, fills gaps and encodes categories.
+    views_ : list of transformer
+        For each member, what makes its columns of X: `preprocessor_`, or a pipeline of it and quantile bins.
     members_ : list of :class:`BackpropClassifier`
         The fitted networks, each usable alone. A member that was never finite is left out, with a warning.
     temperature_ : float
@@ -147,6 +149,8 @@ class BackpropClassifierCV(Classes, Ensemble):
     _parameter_constraints: ClassVar[dict] = {
         **Ensemble._parameter_constraints,
         "cv": ["cv_object"],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "quantile_bins": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left"), "array-like"],
     }
@@ -154,9 +158,9 @@ class BackpropClassifierCV(Classes, Ensemble):
     def __init__(
         self,
         hidden_layer_sizes: types.Sizes = (64, 64),
-        activation: types.Activations = "relu",
+        activation: types.Activations = "silu",
         *,
-        cv: Any = 5,
+        cv: Any = 4,
         solver: types.Solver = "adam",
         alpha: types.PerLayer = 0.0001,
         batch_size: int | Literal["auto"] = "auto",
@@ -188,6 +192,8 @@ class BackpropClassifierCV(Classes, Ensemble):
         solver_options: types.Options = None,
         scale: bool = True,
         categorical_features: Any = "from_dtype",
+        n_repeats: int = 2,
+        quantile_bins: int | Literal["auto"] = "auto",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -223,6 +229,8 @@ class BackpropClassifierCV(Classes, Ensemble):
         self.solver_options = solver_options
         self.scale = scale
         self.categorical_features = categorical_features
+        self.n_repeats = n_repeats
+        self.quantile_bins = quantile_bins
 
     @fit_context(skip_nested_validation=True)
     def fit(
@@ -284,7 +292,7 @@ class BackpropClassifierCV(Classes, Ensemble):
         proba : ndarray of shape (n_members, n_samples, n_classes)
             Their mean over the first axis is `predict_proba`.
         """
-        return self._predicted(lambda logits: self._linked(logits, self.temperature_), X)
+        return self._predicted(lambda logits: self._linked(logits, self.temperatures_), X)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """The metadata that `fit` takes: sample_weight for itself, and what the splitter asks for, such as groups.
@@ -309,7 +317,7 @@ class BackpropClassifierCV(Classes, Ensemble):
         return self._target.decision_by_proba(lambda sign: self._proba_of(sign * z)).astype(logits.dtype)
 
     def _proba_of(self, logits):
-        return self._linked(logits, self.temperature_).mean(axis=0)
+        return self._mixture(logits)
 
     def _log_proba_of(self, logits):
         proba = self._proba_of(logits)

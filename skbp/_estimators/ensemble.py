@@ -1,78 +1,47 @@
 """An estimator that is several networks: each trained on all folds but one, judged on that one, calibrated, averaged.
 
-With a stochastic solver the members train side by side as one stack: the arrays of a single network with a leading axis.
-With SciPy's methods they train one after another. It knows no classes.
+Half of the members may see a second view of the table: the quantile bins of its numbers. It knows no classes.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_random_state
 
+from skbp._data.quantile_bins import QuantileBins
 from skbp._data.rows import chunks
-from skbp._data.splits import fold_splits
+from skbp._data.splits import fold_rounds
 from skbp._data.weights import checked_weight, of_mean_one, shares
-from skbp._estimators.fitting import after_training, again_if_interrupted, publish_training
+from skbp._estimators.fitting import after_training, again_if_interrupted
+from skbp._estimators.member_training import Member, MemberTraining, Part, Result, Run, of_members, uncalibrated
 from skbp._estimators.out_of_fold import OutOfFold
-from skbp._estimators.publishing import publish, results
-from skbp._estimators.table_input import TableInput
-from skbp._network.objective import Objective
-from skbp._network.parameters import Parameters
+from skbp._estimators.publishing import publish
 from skbp._network.predict import Forward, shrunk
+from skbp._network.sensitivity import sensitivity
 from skbp._notices import NothingLearnedWarning, note
 from skbp._training import diagnosis
-from skbp._training.held_out import HeldOut, HeldOutFolds
-from skbp._training.layers import activation_records, dropout_rates, hidden_units
+from skbp._training.layers import activation_records, hidden_units
 from skbp._training.outcome import NothingTrainedError
 from skbp._training.recipe import Recipe, warn_of_unused_parameters
-from skbp._training.solvers import parameters_of, unused_parameters
 from skbp._training.threads import blas_threads, core_threads
-from skbp._training.train import State, train
 
-# More rows than this are many. Then larger batches at a higher learning rate save time at no loss.
-MANY_ROWS = 5_000
-# Rows in a batch and learning rate for few and for many rows.
-FEW_ROWS_SETTING = (64, 0.01)
-MANY_ROWS_SETTING = (256, 0.02)
-DROPOUT = 0.15
+# Quantile bins pay for fewer classes than this, and while the encoded table has at most so many numbers.
+FEW_CLASSES, MOST_NUMBERS = 10, 2**28
+DEFAULT_BINS = 16
 
-# The folds are looked at once in this many steps. On tiny data each look takes longer than the training before it.
-STEPS_BETWEEN_VALIDATIONS = 8
-
-# Uneven splits deserve a warning if the smallest training set has less than this share of the rows of the largest.
-EVEN_SPLITS = 0.5
+# The sensitivity to each feature is a mean over so many rows.
+SENSITIVITY_ROWS = 600
 
 
-class Members(NamedTuple):
-    """The result of training the members.
-
-    Attributes
-    ----------
-    fitted : dict of int to estimator
-        The trained members by their numbers. A member that was never finite on its fold is left out.
-    warning : str
-        What the user should know of it, or nothing.
-    interrupted : bool
-        Whether the user ended it.
-    watchers : list
-        To be closed when all is published.
-    """
-
-    fitted: dict[int, Any]
-    warning: str
-    interrupted: bool
-    watchers: list[Any]
-
-
-class Ensemble(TableInput):
+class Ensemble(MemberTraining):
     """An estimator that is several networks. A subclass adds what its target needs: see NetworkEstimator.
 
     It has ``_member(params)``, an unfitted estimator of one network with these parameters, which knows the data's classes
@@ -80,6 +49,11 @@ class Ensemble(TableInput):
     """
 
     members_: list[Any]
+    views_: list[Any]
+    temperatures_: NDArray[np.float64]
+    member_weights_: NDArray[np.float64]
+    feature_importances_: NDArray[np.float64]
+    _sensitivity: NDArray[np.float64]
     temperature_: float
     best_iters_: NDArray[np.intp]
     n_iter_: int
@@ -98,198 +72,106 @@ class Ensemble(TableInput):
         deadline = math.inf if self.max_time is None else time.perf_counter() + self.max_time
         warn_of_unused_parameters(self, early_stopping=True, own_validation_data=True)
         rng = check_random_state(self.random_state)
-        hidden = hidden_units(self.hidden_layer_sizes)
-        rows = self._training_rows(X, y, sample_weight, hidden)
+        rows = self._training_rows(X, y, sample_weight, hidden_units(self.hidden_layer_sizes))
         if rows.weight is not None:
             rows.weight, rows.weight_exponent = of_mean_one(rows.weight), 0
-        splits = fold_splits(self.cv, rows, groups, rng)
-        self.temperature_ = 1.0  # for callbacks, who see a fitted estimator after every epoch
-        members = self._new_members(rows, splits, rng)
-        recipe = Recipe.of(members[0].get_params(deep=False)).for_loss(self._target.loss)
-        train_members = self._train_stack if recipe.stochastic else self._train_in_turn
-        trained = train_members(recipe, members, rows, splits, (X, y, sample_weight))
-        warning, n_left_out = trained.warning, len(members) - len(trained.fitted)
-        if n_left_out:
+        rounds = fold_rounds(self.cv, self.n_repeats, rows, groups, rng)
+        splits = [split for splits in rounds for split in splits]
+        networks = self._new_members(rows, splits, rng)
+        n_bins, n_plain = self._n_bins(rows, rounds), len(splits)
+        if n_bins:
+            n_plain = sum(map(len, rounds[: (len(rounds) + 1) // 2]))
+        recipe = Recipe.of(networks[0].get_params(deep=False)).for_loss(self._target.loss)
+        n_tasks = recipe.max_iter * (1 + (n_bins > 0)) if recipe.stochastic else len(splits)
+        run = Run(recipe, self._epoch_callbacks((X, y, sample_weight), None, n_tasks), deadline)
+        plain = Part(rows, splits[:n_plain], networks[:n_plain], self.preprocessor_, len(splits) - n_plain)
+        parts = [(plain, self._train_part(run, plain, []))]
+        self._publish_members(parts, recipe)
+        if n_bins and not parts[0][1].stops:
+            binned = self._binned_part(rows, splits[n_plain:], networks[n_plain:], n_bins)
+            parts.append((binned, self._train_after(run, binned, parts[0][1].members)))
+            self._publish_members(parts)
+        members = [member for _, result in parts for member in result.members]
+        out_of_fold = self._calibrate(recipe, parts, sample_weight, deadline)
+        interrupted = any(result.interrupted for _, result in parts)
+        warning = " ".join(dict.fromkeys(result.warning for _, result in parts if result.warning))
+        if len(members) < len(splits):
+            n_left_out = f"{len(splits) - len(members)} of {len(splits)}"
             warning = (
-                f"Only {len(trained.fitted)} of {len(members)} members have been trained: {n_left_out} of "
-                f"{len(members)} members are left out, which were not reached or never finite. {warning}"
+                f"Only {len(members)} of {len(splits)} members have been trained: {n_left_out} members are left out, which "
+                f"were not reached or never finite. {warning}"
             )
-        again_if_interrupted(lambda: publish(self, _of_members(list(trained.fitted.values()))))
-        folds = [splits[i][1] for i in trained.fitted] if splits[0][1] is not None else []
-        out_of_fold = self._calibrate(recipe, rows, folds, sample_weight, deadline)
         with after_training():
-            for watcher in trained.watchers:
+            watchers = [watcher for _, result in parts for watcher in result.watchers]
+            for watcher in dict.fromkeys([*watchers, *([] if run.callbacks is None else [run.callbacks])]):
                 watcher.close()
             if warning:
                 note(warning, ConvergenceWarning)
-            if not trained.interrupted and out_of_fold is not None:
+            if not interrupted and out_of_fold is not None:
                 self._warn_if_nothing_learned(recipe, rows, out_of_fold)
         return self
 
-    def _new_members(self, rows, splits, rng):
-        """Unfitted networks, one for each split, with the parameters that follow from those of the ensemble."""
-        n_hidden = len(hidden_units(self.hidden_layer_sizes))
-        if not isinstance(self.dropout, str):
-            dropout_rates(self.dropout, n_hidden)  # an error even if the solver does not use it
-        n_rows = min(len(train_set) for train_set, _ in splits)
-        batch_rows, learning_rate_init = FEW_ROWS_SETTING if len(rows) <= MANY_ROWS else MANY_ROWS_SETTING
-        used = parameters_of(self.solver)
-        auto = {
-            "batch_size": math.ceil(n_rows / math.ceil(n_rows / batch_rows)),
-            "learning_rate_init": learning_rate_init,
-            "dropout": DROPOUT if "dropout" in used and n_hidden else 0.0,
-        }
-        unused = unused_parameters(self.solver) - {"n_iter_no_change"} | {"cv", "scale", "categorical_features"}
-        params = {name: value for name, value in self._params().items() if name not in unused}
-        params |= {name: value for name, value in auto.items() if isinstance(params.get(name), str)}
-        if splits[0][1] is not None:
-            params |= {"early_stopping": True, "scoring": "loss"}
-        return [self._member(params | {"random_state": int(rng.randint(np.iinfo(np.int32).max))}) for _ in splits]
+    def _n_bins(self, rows, rounds):
+        """The number of quantile bins that the members of the later rounds see; 0 if all see plain numbers."""
+        wanted, is_auto = self.quantile_bins, isinstance(self.quantile_bins, str)
+        covered = [np.sort(np.concatenate([fold for _, fold in one])) for one in rounds if one[0][1] is not None]
+        if len(covered) < 2 or not all(np.array_equal(one, covered[0]) for one in covered) or rows.sparse:
+            return 0
+        if not is_auto:
+            return int(wanted)
+        binary = np.all((rows.X == 0.0) | (rows.X == 1.0), axis=0)
+        suits = not self._target.multilabel and len(self.classes_) < FEW_CLASSES and not binary.all()
+        return DEFAULT_BINS if suits and rows.X.size * DEFAULT_BINS <= MOST_NUMBERS else 0
 
-    def _train_stack(self, recipe, members, rows, splits, data) -> Members:
-        """Train all members side by side."""
-        train_sets, folds = (list(part) for part in zip(*splits, strict=True))
-        n_rows, most = min(map(len, train_sets)), max(map(len, train_sets))
-        if n_rows < EVEN_SPLITS * most and most - n_rows > recipe.batch_rows(n_rows):
-            note(
-                f"cv makes splits with {n_rows} to {most} rows to train on. Members that train side by side take "
-                "as many steps as the smallest allows, and leave out rows in each epoch: make the splits more even."
-            )
-        rngs = [check_random_state(member.random_state) for member in members]
-        params = self._stack_of_initial_parameters(recipe, rows, rngs)
-        held_out = None
-        if folds[0] is not None:
-            judge = Objective(params, recipe.activations, self._target.loss, alpha=0.0, n_threads=core_threads())
-            held_out = HeldOutFolds(judge, rows, folds, [shares(rows.weight, fold) for fold in folds])
+    def _binned_part(self, rows, splits, networks, n_bins):
+        """The members that see quantile bins, scaled by what the plain members have found relevant."""
+        bins = QuantileBins(n_bins).fit(rows.X, relevance=np.sqrt(self._sensitivity))
+        self._give_columns(bins)
+        for network in networks:
+            self._give_columns(network, bins.get_feature_names_out())
+        view = make_pipeline(self.preprocessor_, bins)
+        return Part(rows.with_features(bins.encoded(rows.X)), splits, networks, view, 0)
 
-        def fitted(params, history):
-            return [
-                self._fitted(member, results(member, params.member(i), history.members[i]))
-                for i, member in enumerate(members)
+    def _train_after(self, run, part, done) -> Result:
+        """Train a part after another one, which is not lost whatever happens."""
+        try:
+            return self._train_part(run, part, done)
+        except NothingTrainedError as error:
+            return Result([], str(error), interrupted=False, stops=False, watchers=[])
+        except KeyboardInterrupt:
+            return Result([], "Training interrupted by user.", interrupted=True, stops=True, watchers=[])
+
+    def _publish_members(self, parts, recipe=None):
+        """Publish the trained members, and after the first part what their output depends on."""
+        members = [member for _, result in parts for member in result.members]
+        again_if_interrupted(lambda: publish(self, of_members(members)))
+        if recipe is not None:
+            again_if_interrupted(lambda: self._publish_importances(parts[0][0].rows, recipe))
+
+    def _publish_importances(self, rows, recipe):
+        step = -(-len(rows) // SENSITIVITY_ROWS)
+        X = rows.features(np.arange(0, len(rows), step))
+        with np.errstate(all="ignore"):
+            found = [
+                sensitivity(network.coefs_, network.intercepts_, recipe.activations, recipe.loss, X)
+                for network in self.members_
             ]
+        mean = np.mean(found, axis=0)
+        self._sensitivity = np.where(np.isfinite(mean), mean, 0.0)
+        self.feature_importances_ = self._by_column_of_X(self._sensitivity * _variance(X))
 
-        callbacks = self._epoch_callbacks(data, lambda *now: _of_members(fitted(*now)), recipe.max_iter)
-        trained = train(
-            recipe,
-            params,
-            rows.for_members(train_sets),
-            held_out,
-            [] if callbacks is None else [callbacks],
-            state=State(rngs),
-            verbose=self.verbose,
-            every=max(1, math.ceil(STEPS_BETWEEN_VALIDATIONS * recipe.batch_rows(n_rows) / n_rows)),
-        )
-        return again_if_interrupted(
-            lambda: self._members_of_stack(recipe, rows, trained, fitted(params, trained.history))
-        )
-
-    def _members_of_stack(self, recipe, rows, trained, networks) -> Members:
-        """The members of a stack that were finite, and what the user should know."""
-        outcome, diverged = trained.outcome, trained.history.diverged
-        kept = {i: network for i, network in enumerate(networks) if _was_finite(network, diverged[i])}
-        if not kept:
-            raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows))
-        warning = trained.warning(recipe, rows)
-        if outcome.status != "diverged" and diverged.any():
-            warning = f"{diverged.sum()} of {len(networks)} members diverged and keep their best weights. {warning}"
-        return Members(kept, warning, outcome.status == "interrupted", trained.watchers)
-
-    def _stack_of_initial_parameters(self, recipe, rows, rngs):
-        dtype = rows.X.dtype
-        units = recipe.units(rows.X.shape[1], self.n_outputs_, dtype)
-        params = Parameters(units, dtype, (len(rngs),))
-        np.stack([recipe.draw(units, dtype, rng).vector for rng in rngs], out=params.vector)
-        return params
-
-    def _train_in_turn(self, recipe, members, rows, splits, data) -> Members:
-        """Train one member after another, each on all of its rows at once."""
-        started = time.perf_counter()
-        done: dict[int, Any] = {}
-        warned: list[str] = []
-        was_interrupted = False
-        callbacks = self._epoch_callbacks(data, None, len(members))
-        try:
-            for i, member in enumerate(members):
-                of_member = self._callbacks_of_member(callbacks, member, done, recipe.max_iter)
-                limited = replace(recipe, max_time=self._share_of_time(started, len(members) - i))
-                try:
-                    outcome = self._train_one(limited, member, rows, splits[i], of_member)
-                except NothingTrainedError as error:
-                    if i == len(members) - 1 and not done:
-                        raise
-                    warned.append(str(error))
-                    continue
-                if _was_finite(member, outcome.status == "diverged"):
-                    done[i] = member
-                if outcome.warning:
-                    warned.append(outcome.warning)
-                was_interrupted = outcome.status == "interrupted"
-                # A callback that ends the iterations of one member does not end those of the others, unless it says so.
-                if was_interrupted or (of_member is not None and of_member.stops):
-                    break
-        except KeyboardInterrupt:
-            if not done:
-                raise
-            warned.append("Training interrupted by user.")
-            was_interrupted = True
-        if not done:
-            raise NothingTrainedError(diagnosis.diverged_at_once(recipe, rows.subset(splits[0][0])))
-        # An interrupt is the last thing that happened, and the first that the user wants to read of.
-        warning = f"{len(warned)} of {len(members)} members: {warned[-was_interrupted]}" if warned else ""
-        return Members(done, warning, was_interrupted, [] if callbacks is None else [callbacks])
-
-    def _callbacks_of_member(self, callbacks, member, done, max_iter):
-        """The callbacks of a member. They see an ensemble of the members that are done and this one."""
-        if callbacks is None:
-            return None
-
-        def attributes_at(params, history):
-            network = self._fitted(member, results(member, params, history))
-            return _of_members([*done.values(), network])
-
-        return callbacks.of_member(attributes_at, max_iter)
-
-    def _share_of_time(self, started, n_left):
-        """Seconds for the next of several members: an equal share of the time that is left."""
-        if self.max_time is None:
-            return None
-        return max(0.0, self.max_time - (time.perf_counter() - started)) / n_left
-
-    def _train_one(self, recipe, member, rows, split, callbacks):
-        """Train a member on its rows and publish its results. Returns how that ended."""
-        train_set, fold = split
-        rng = check_random_state(member.random_state)
-        dtype = rows.X.dtype
-        params = recipe.draw(recipe.units(rows.X.shape[1], self.n_outputs_, dtype), dtype, rng)
-        held_out = None
-        if fold is not None:
-            held_out = HeldOut(rows.subset(fold), self._target, recipe.activations, "loss", None)
-        watchers = [] if callbacks is None else [callbacks]
-        trained = train(
-            recipe, params, rows.subset(train_set), held_out, watchers, state=State([rng]), verbose=self.verbose
-        )
-        publish_training(member, params, trained)
-        with after_training():
-            trained.outcome.warning = trained.warning(recipe, rows)
-            trained.close()
-        return trained.outcome
-
-    def _fitted(self, member, attributes):
-        """A copy of a member with fitted attributes."""
-        network = copy.copy(member)
-        publish(network, attributes)
-        return network
-
-    def _calibrate(self, recipe, rows, folds, sample_weight, deadline) -> OutOfFold | None:
-        """Set the temperature, and publish the predictions of the members for the rows they did not train on."""
-        self.oof_indices_ = list(folds) or None
+    def _calibrate(self, recipe, parts, sample_weight, deadline) -> OutOfFold | None:
+        """Set the temperatures and weights, and publish the predictions for rows that a member did not train on."""
+        members = [(part.rows, member) for part, result in parts for member in result.members]
+        has_folds = members[0][1].fold is not None
+        self.oof_indices_ = [member.fold for _, member in members] if has_folds else None
         self._forget_estimates()
-        if not folds:
+        if not has_folds:
             return None
         try:
-            return self._estimate(recipe, rows, folds, sample_weight, deadline)
+            return self._estimate(recipe, members, len(parts[0][1].members), sample_weight, deadline)
         except KeyboardInterrupt:
-            self.temperature_ = 1.0
+            publish(self, uncalibrated(len(members)))
             self._forget_estimates()
             note(
                 "Calibration interrupted by user: temperature_ is 1, and there are no out-of-fold estimates. The members "
@@ -301,10 +183,12 @@ class Ensemble(TableInput):
     def _forget_estimates(self):
         self.oof_decision_function_ = self.oof_proba_ = self.oof_log_loss_ = self.oof_score_ = None
 
-    def _estimate(self, recipe, rows, folds, sample_weight, deadline):
-        n_rows = len(rows)
-        logits = [self._fold_logits(member, rows, fold) for member, fold in zip(self.members_, folds, strict=True)]
-        out_of_fold = OutOfFold(folds, logits, lambda z: self._linked(z, 1.0), self._target)
+    def _estimate(self, recipe, members, n_plain, sample_weight, deadline):
+        rows, n_members = members[0][0], len(members)
+        logits = (self._fold_logits(member, of_part) for of_part, member in members)
+        folds = [member.fold for _, member in members]
+        out_of_fold = OutOfFold(folds, logits, lambda z: self._linked(z, 1.0), self._target, n_plain)
+        temperatures, second = [1.0, 1.0], 0.5 * (n_plain < n_members)
         if out_of_fold.saturates():
             note(
                 "A member has logits beyond the largest number on its fold: temperature_ is 1. "
@@ -312,19 +196,23 @@ class Ensemble(TableInput):
                 ConvergenceWarning,
             )
         else:
-            self.temperature_ = out_of_fold.temperature(rows.codes, rows.weight, deadline)
-        self.oof_decision_function_ = out_of_fold.mean_decision(n_rows)
-        self.oof_proba_ = out_of_fold.mean_proba(n_rows, 1.0 / self.temperature_)
-        weight = checked_weight(sample_weight, n_rows, "sample_weight")
+            temperatures, second = out_of_fold.calibrate(rows.codes, rows.weight, deadline)
+        is_second = np.arange(n_members) >= n_plain
+        self.temperatures_ = np.where(is_second, temperatures[-1], temperatures[0])
+        self.member_weights_ = np.where(is_second, second / max(1, n_members - n_plain), (1.0 - second) / n_plain)
+        self.temperature_ = temperatures[0]
+        self.oof_decision_function_ = out_of_fold.mean_decision(len(rows), second)
+        self.oof_proba_ = out_of_fold.mean_proba(len(rows), [1.0 / t for t in temperatures], second)
+        weight = checked_weight(sample_weight, len(rows), "sample_weight")
         self.oof_log_loss_, self.oof_score_ = out_of_fold.judge(self.oof_proba_, rows.codes, weight)
         return out_of_fold
 
-    def _fold_logits(self, member, rows, fold):
+    def _fold_logits(self, member: Member, rows):
         """A member's logits of the rows of its fold, in the type of X."""
-        logits = np.zeros((len(fold), self.n_outputs_), rows.X.dtype)
-        network = _forward_of(member, rows.X.dtype)
+        logits = np.zeros((len(member.fold), self.n_outputs_), rows.X.dtype)
+        network = _forward_of(member.network, rows.X.dtype)
         with blas_threads(network.units, rows.rows_at_once, rows.sparse):
-            for chunk, indices in chunks(fold, network.chunk_rows):
+            for chunk, indices in chunks(member.fold, network.chunk_rows):
                 logits[chunk] = network.logits(rows.features(indices))
         return logits
 
@@ -341,26 +229,49 @@ class Ensemble(TableInput):
             )
 
     def _forward(self, dtype):
-        return _ForwardOfMembers([_forward_of(member, dtype) for member in self.members_])
+        groups: list[tuple[Any, list[Forward]]] = []
+        for network, view in zip(self.members_, self.views_, strict=True):
+            bins = view[-1] if isinstance(view, Pipeline) else None
+            if not groups or bins is not groups[-1][0]:
+                groups.append((bins, []))
+            groups[-1][1].append(_forward_of(network, dtype))
+        return _ForwardOfMembers(groups)
 
     def _linked(self, logits, temperature):
-        """Class probabilities of logits with any leading axes."""
+        """Class probabilities of logits with any leading axes. There may be a temperature for each member."""
+        temperature = np.reshape(temperature, (-1,) + (1,) * (logits.ndim - 1)).astype(logits.dtype)
         z = (logits / temperature).reshape(-1, logits.shape[-1])
         if not np.isfinite(z).all():
-            z = shrunk(logits.reshape(z.shape)) / temperature
+            z = (shrunk(logits.reshape(z.shape)).reshape(logits.shape) / temperature).reshape(z.shape)
         proba = self._target.proba(z)
         return proba.reshape(*logits.shape[:-1], -1)
 
+    def _mixture(self, logits):
+        """The weighted mean of the members' probabilities."""
+        proba = self._linked(logits, self.temperatures_)
+        return np.tensordot(self.member_weights_.astype(proba.dtype), proba, 1)
+
 
 class _ForwardOfMembers:
-    """The forward passes of all members. The logits have a leading axis of members."""
+    """The forward passes of all members. The logits have a leading axis of members.
 
-    def __init__(self, forwards):
-        self._forwards = forwards
-        self.units, self.chunk_rows = forwards[0].units, forwards[0].chunk_rows
+    Parameters
+    ----------
+    groups : list of (QuantileBins or None, list of Forward)
+        The members that see the same columns.
+    """
+
+    def __init__(self, groups):
+        self._groups = groups
+        widest = max((forwards[0] for _, forwards in groups), key=lambda one: one.units[0])
+        self.units, self.chunk_rows = widest.units, widest.chunk_rows
 
     def logits(self, X):
-        return np.stack([forward.logits(X) for forward in self._forwards])
+        logits = []
+        for bins, forwards in self._groups:
+            rows = X if bins is None else bins.encoded(X.toarray() if issparse(X) else X)
+            logits += [forward.logits(rows) for forward in forwards]
+        return np.stack(logits)
 
 
 def _forward_of(member, dtype):
@@ -368,20 +279,10 @@ def _forward_of(member, dtype):
     return Forward(member.coefs_, member.intercepts_, activations, dtype, n_threads=core_threads())
 
 
-def _of_members(members):
-    """The fitted attributes that follow from the members."""
-    validates = members[0].validation_loss_curve_ is not None
-    return {
-        "members_": members,
-        "best_iters_": np.array([member.best_iter_ for member in members]),
-        "n_iter_": max(member.n_iter_ for member in members),
-        "validation_loss_curves_": [m.validation_loss_curve_ for m in members] if validates else None,
-    }
-
-
-def _was_finite(network, diverged):
-    """Whether a network was finite: in an epoch of training, and on its fold if it has one."""
-    if diverged and not network.loss_curve_:
-        return False
-    score = network.best_validation_score_
-    return score is None or score > -math.inf or not network.loss_curve_
+def _variance(X):
+    """The variance of each column."""
+    if not issparse(X):
+        return X.var(axis=0, dtype=np.float64)
+    X = X.astype(np.float64)
+    mean = np.asarray(X.mean(axis=0)).ravel()
+    return np.maximum(np.asarray(X.multiply(X).mean(axis=0)).ravel() - mean * mean, 0.0)

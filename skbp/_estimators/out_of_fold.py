@@ -1,4 +1,9 @@
-"""The predictions of an ensemble's members for rows they did not train on, and the temperature that calibrates them.
+"""The predictions of an ensemble's members for rows they did not train on, and what calibrates their mean.
+
+The members see one or two views of the table. A row has an honest prediction by each member with the row in its fold. Their
+mean over a view is
+
+.. math:: p_v(T) = \\operatorname{mean}_r \\operatorname{link}(z_{v,r} / T_v), \\qquad p = (1 - w) \\, p_1 + w \\, p_2
 
 Logits are kept once, in the type of training. Everything that follows from them is computed chunk by chunk. So only the
 memory for the results grows with the rows times the classes.
@@ -8,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import islice
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -15,13 +21,16 @@ from scipy.optimize import minimize_scalar
 from skbp._data.weights import shares
 from skbp._network.predict import ROOM
 
-# The temperature is sought between exp(-2) and exp(2).
+# Temperatures are sought between exp(-2) and exp(2).
 LOG_TEMPERATURES = (-2.0, 2.0)
+
+# The weight of the second view is half of the way from this to the best weight. Those of few rows are inexact.
+EVEN = 0.5
 
 # Elements of a chunk of probabilities: 2 MB.
 CHUNK_ELEMENTS = 2**18
 
-# If the time is up, the temperature is sought on so many logits only. That takes a tenth of a second.
+# If the time is up, the search goes on with so many logits only. That takes a tenth of a second.
 FEW_ELEMENTS = 2**17
 
 
@@ -32,11 +41,13 @@ class OutOfFold:
     ----------
     folds : sequence of ndarray of int
         The rows of each fold.
-    logits : sequence of ndarray of shape (n_rows of the fold, n_outputs)
+    logits : iterable of ndarray of shape (n_rows of the fold, n_outputs)
     link : callable (ndarray of shape (n, n_outputs)) -> ndarray of shape (n, n_classes)
         The probabilities that logits stand for.
     target : Target
         For the log losses of probabilities.
+    n_first : int, default=None
+        How many of the members see the first view; None for all.
 
     Attributes
     ----------
@@ -44,16 +55,25 @@ class OutOfFold:
         The rows that are in a fold, in order.
     """
 
-    def __init__(self, folds, logits, link, target):
-        self._folds, self._logits, self._link, self._target = folds, logits, link, target
+    def __init__(self, folds, logits, link, target, n_first=None):
+        self._link, self._target = link, target
         self.covered = np.unique(np.concatenate(folds))
+        n_first = len(folds) if n_first is None else n_first
+        parts = [folds[:n_first], folds[n_first:]] if 0 < n_first < len(folds) else [folds]
+        each = iter(logits)  # only one array is there at a time
+        self._views = [_View(part, islice(each, len(part)), self.covered) for part in parts]
 
     def saturates(self):
         """Whether a row was scaled down because a logit was beyond the largest number of its type, or nearly so."""
-        return any((np.abs(z) >= 0.25 * ROOM * float(np.finfo(z.dtype).max)).any() for z in self._logits)
+        return any(
+            (np.abs(z) >= 0.25 * ROOM * float(np.finfo(z.dtype).max)).any() for view in self._views for z in view.slots
+        )
 
-    def temperature(self, codes, weight, deadline):
-        """The temperature with the least log loss.
+    def calibrate(self, codes, weight, deadline):
+        """The temperature of each view, and the weight of the second, with the least log loss.
+
+        First each view has a temperature of its own. Then w minimises the log loss of the mixture, and moves half of the way
+        back to 1/2. At last one common factor of both temperatures calibrates the mixture.
 
         Parameters
         ----------
@@ -62,53 +82,46 @@ class OutOfFold:
         weight : ndarray or None
             The weights of all rows.
         deadline : float
-            On the clock of `time.perf_counter`. If it passes during the search, the best temperature so far is taken. If it
-            has passed before, the search uses a sample of the rows.
+            On the clock of `time.perf_counter`. If it passes during a search, the best value so far is taken. If it has
+            passed before, the searches use a sample of the rows.
+
+        Returns
+        -------
+        temperatures : list of float
+        second : float
+            w; 0 for one view.
         """
-        step = 1
-        if time.perf_counter() >= deadline:
-            deadline, step = math.inf, math.ceil(sum(z.size for z in self._logits) / FEW_ELEMENTS)
-        order = np.concatenate([fold[::step] for fold in self._folds])
-        if weight is None or not weight[order].any():
-            weight = np.ones(len(codes))
-        total, best = float(weight[order].sum()), (math.inf, 0.0)
+        search = _Search(self, codes, weight, deadline)
+        if len(self._views) == 1:
+            return [math.exp(search.best(lambda t: [math.exp(-t)], 0.0, LOG_TEMPERATURES))], 0.0
+        alone = [
+            math.exp(
+                search.best(
+                    lambda t, k=k: [math.exp(-t) if k == one else 0.0 for one in (0, 1)], float(k), LOG_TEMPERATURES
+                )
+            )
+            for k in (0, 1)
+        ]
+        factors = [1.0 / t for t in alone]
+        second = 0.5 * (search.best(lambda _: factors, None, (0.0, 1.0)) + EVEN)
+        common = math.exp(search.best(lambda t: [f * math.exp(-t) for f in factors], second, LOG_TEMPERATURES))
+        return [common * t for t in alone], second
 
-        def log_loss(log_temperature):
-            nonlocal best
-            if time.perf_counter() >= deadline:
-                raise _TimeIsUp
-            factor = math.exp(-log_temperature)
-            value = 0.0
-            for indices, z in self._chunks(step):
-                losses = self._target.log_losses(self._link(z * factor), codes[indices])
-                value += float(losses @ weight[indices])
-            best = min(best, (value / total, log_temperature))
-            return value / total
-
-        try:
-            if deadline < math.inf:
-                log_loss(0.0)  # a search that is cut short must not end above it
-            return math.exp(minimize_scalar(log_loss, bounds=LOG_TEMPERATURES, method="bounded").x)
-        except _TimeIsUp:
-            return math.exp(best[1])
-
-    def mean_proba(self, n_rows, factor):
-        """For each row the mean probabilities of its logits times a factor; nan for rows in no fold."""
-        total, count = None, np.zeros((n_rows, 1))
-        for indices, z in self._chunks():
-            proba = self._link(z * factor)
+    def mean_proba(self, n_rows, factors, second=0.0):
+        """For each row the mixture of the probabilities of its logits times a factor; nan for rows in no fold."""
+        total = None
+        for chunk in self._chunks():
+            proba = self.mixture(chunk, factors, second)
             if total is None:
-                total = np.zeros((n_rows, proba.shape[1]))
-            total[indices] += proba
-            count[indices] += 1.0
-        total /= count
+                total = np.full((n_rows, proba.shape[1]), np.nan)
+            total[self.covered[chunk]] = proba
         return total
 
-    def mean_decision(self, n_rows):
-        """For each row the decision function of the mean probabilities; nan for rows in no fold."""
-        means = {1.0: self.mean_proba(n_rows, 1.0)}
+    def mean_decision(self, n_rows, second=0.0):
+        """For each row the decision function of the mixture at temperature 1; nan for rows in no fold."""
+        means = {1.0: self.mean_proba(n_rows, [1.0, 1.0], second)}
         if self._target.multilabel:
-            means[-1.0] = self.mean_proba(n_rows, -1.0)
+            means[-1.0] = self.mean_proba(n_rows, [-1.0, -1.0], second)
         result = means[1.0]
         if len(self._target.classes) <= 2 and not self._target.multilabel:
             result = np.zeros(n_rows)
@@ -127,17 +140,105 @@ class OutOfFold:
             score += float((right.all(axis=1) if truth.ndim == 2 else right) @ share[chunk])
         return log_loss, min(score, 1.0)
 
+    def mixture(self, chunk, factors, second):
+        """The mixture for a slice of the covered rows. A row without a prediction of one view has that of the other."""
+        shares_of_views = (1.0 - second, second)[: len(self._views)] if len(self._views) > 1 else (1.0,)
+        total = share = 0.0
+        for view, factor, part in zip(self._views, factors, shares_of_views, strict=False):
+            if part:
+                proba, has_any = view.proba(chunk, factor, self._link)
+                total, share = total + part * proba, share + part * has_any
+        return total / share
+
     def _chunks(self, step=1):
-        """Rows and their logits, in float64 so that no probability is rounded to 1."""
-        for fold, z in zip(self._folds, self._logits, strict=True):
-            n_rows = step * max(1, CHUNK_ELEMENTS // z.shape[1])
-            for start in range(0, len(fold), n_rows):
-                chunk = slice(start, start + n_rows, step)
-                yield fold[chunk], z[chunk].astype(np.float64)
+        size = step * max(1, CHUNK_ELEMENTS // self._views[0].slots[0].shape[1])
+        return [slice(start, start + size, step) for start in range(0, len(self.covered), size)]
+
+
+class _View:
+    """The logits of the members that see the same columns, row by row.
+
+    Attributes
+    ----------
+    slots : list of ndarray of shape (n_covered, n_outputs)
+        The first honest prediction of each row, the second, and so on; 0 where there is none.
+    """
+
+    def __init__(self, folds, logits, covered):
+        self._n = np.zeros(len(covered), dtype=np.intp)
+        self.slots = []
+        for fold, z in zip(folds, logits, strict=True):
+            at = np.searchsorted(covered, fold)
+            for k in np.unique(self._n[at]):
+                if k == len(self.slots):
+                    self.slots.append(np.zeros((len(covered), z.shape[1]), z.dtype))
+                here = self._n[at] == k
+                self.slots[k][at[here]] = z[here]
+            self._n[at] += 1
+
+    def proba(self, chunk, factor, link):
+        """The mean probabilities of some rows, and which rows have any."""
+        n, total = self._n[chunk, None], 0.0
+        for k, slot in enumerate(self.slots):
+            # In float64 no probability is rounded to 1.
+            total = total + np.where(n > k, link(slot[chunk].astype(np.float64) * factor), 0.0)
+        return total / np.maximum(n, 1), n > 0
+
+
+class _Search:
+    """Searches for the least log loss, until the time is up."""
+
+    def __init__(self, out_of_fold, codes, weight, deadline):
+        self._of, self._codes = out_of_fold, codes[out_of_fold.covered]
+        self._deadline, self._step = deadline, 1
+        if time.perf_counter() >= deadline:
+            size = sum(z.size for view in out_of_fold._views for z in view.slots)
+            self._deadline, self._step = math.inf, math.ceil(size / FEW_ELEMENTS)
+        weight = None if weight is None else weight[out_of_fold.covered]
+        if weight is None or not weight[:: self._step].any():
+            weight = np.ones(len(self._codes))
+        self._weight = weight
+
+    def best(self, factors_at, second, bounds):
+        """Where the log loss is least.
+
+        Parameters
+        ----------
+        factors_at : callable (float) -> factors of the logits
+        second : float or None
+            The weight of the second view; None if that is sought.
+        bounds : (float, float)
+            A search that is cut short does not end above the loss at 0 or, of weights, at 1/2.
+        """
+        best = (math.inf, 0.0)
+
+        def log_loss(x):
+            nonlocal best
+            if time.perf_counter() >= self._deadline:
+                raise _TimeIsUp
+            value = self._log_loss(factors_at(x), x if second is None else second)
+            best = min(best, (value, x))
+            return value
+
+        start = EVEN if second is None else 0.0
+        try:
+            if self._deadline < math.inf:
+                log_loss(start)
+            return float(minimize_scalar(log_loss, bounds=bounds, method="bounded").x)
+        except _TimeIsUp:
+            return best[1] if math.isfinite(best[0]) else start
+
+    def _log_loss(self, factors, second):
+        value = total = 0.0
+        for chunk in self._of._chunks(self._step):
+            proba, weight = self._of.mixture(chunk, factors, second), self._weight[chunk]
+            value += float(self._of._target.log_losses(proba, self._codes[chunk]) @ weight)
+            total += float(weight.sum())
+        return value / total
 
 
 class _TimeIsUp(Exception):
-    """Ends the search of the temperature."""
+    """Ends a search."""
 
 
 def _row_chunks(n_rows, n_columns):

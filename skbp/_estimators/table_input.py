@@ -91,9 +91,26 @@ class TableInput(NetworkEstimator):
             return self.preprocessor_.scaled(rows, core_threads())
         return self.preprocessor_.transform(rows)
 
-    def _give_columns(self, network):
-        """Publish which columns an unfitted network takes."""
-        names = self.preprocessor_.get_feature_names_out()
-        network.n_features_in_, network._takes_nameless_rows = len(names), True
+    def _give_columns(self, estimator, names=None):
+        """Publish which columns a network or a transformer takes: by default those of `preprocessor_`."""
+        names = self.preprocessor_.get_feature_names_out() if names is None else names
+        estimator.n_features_in_, estimator._takes_nameless_rows = len(names), True
         if hasattr(self, "feature_names_in_"):
-            network.feature_names_in_ = names
+            estimator.feature_names_in_ = names
+
+    def _by_column_of_X(self, values):
+        """The sums of the values of the prepared columns that come from the same column of X, as shares of all."""
+        total = np.zeros(self.n_features_in_)
+        np.add.at(total, self._column_of_X(), values)
+        return total / total.sum() if total.any() else total
+
+    def _column_of_X(self):
+        """The column of X that each prepared column comes from."""
+        if isinstance(self.preprocessor_, ColumnScaler):
+            return self.preprocessor_.kept_
+        (_, scaler, numbers), (_, encoder, categories) = self.preprocessor_.transformers_[:2]
+        one_hot = encoder[-1]
+        # Rare categories share one column.
+        rare = [0 if one is None else len(one) - 1 for one in one_hot.infrequent_categories_]
+        widths = [len(one) - n_rare for one, n_rare in zip(one_hot.categories_, rare, strict=True)]
+        return np.concatenate([numbers[scaler.kept_], np.repeat(categories, widths)])

@@ -75,6 +75,10 @@ class Loss(ABC):
         """Multiply each row's Hessian of the loss by the logits with the row of `tangent`. Write the product to `out`."""
 
     @abstractmethod
+    def fisher_root(self, logits, coefficients):
+        """Each row's product R c of a root of the Hessian of the loss by the logits, R R' = H, with one vector c."""
+
+    @abstractmethod
     def of_frequencies(self, frequencies):
         """The least mean loss of one prediction for all rows, if each output is true with these frequencies in [0, 1]."""
 
@@ -171,6 +175,12 @@ class SoftmaxLoss(Loss):
         np.subtract(tangent, mean, out=out)
         return np.multiply(out, p, out=out)
 
+    def fisher_root(self, logits, coefficients):
+        # Column k of R is sqrt(p_k) (e_k - p).
+        p = self.proba(logits)
+        scaled = np.sqrt(p) * coefficients
+        return scaled - p * np.sum(scaled, axis=-1, keepdims=True)
+
     def of_frequencies(self, frequencies):
         # The entropy of the smoothed mean target.
         smoothed = (1.0 - self.label_smoothing) * frequencies + self.label_smoothing / len(frequencies)
@@ -225,6 +235,9 @@ class LogisticLoss(Loss):
         # The Hessian is diagonal: sigma(z) sigma(-z). Neither factor is a difference.
         np.multiply(tangent, np.exp(log_sigmoid(logits)), out=out)
         return np.multiply(out, np.exp(log_sigmoid(-logits)), out=out)
+
+    def fisher_root(self, logits, coefficients):
+        return np.exp(0.5 * (log_sigmoid(logits) + log_sigmoid(-logits))) * coefficients
 
     def of_frequencies(self, frequencies):
         smoothed = (1.0 - self.label_smoothing) * frequencies + 0.5 * self.label_smoothing

@@ -67,6 +67,11 @@ class EpochCallbacks:
             self._epoch.call_on_fit_task_end(estimator=self._estimator)
         self.stops = self._context.call_on_fit_task_end(estimator=self._estimator, **self._at_end, **self._data)
 
+    def show(self, attributes_at) -> EpochCallbacks:
+        """From now on take the fitted attributes from this function."""
+        self._attributes_at = attributes_at
+        return self
+
     def of_member(self, attributes_at, max_subtasks) -> EpochCallbacks:
         """The callbacks for one of several networks that train one after another: a subtask with epochs of its own."""
         context = self._context.subcontext(task_name="member", max_subtasks=max_subtasks)

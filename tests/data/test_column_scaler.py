@@ -23,7 +23,7 @@ def columns(n=501, dtype=np.float64):
             rng.standard_cauchy(n),
             rng.integers(0, 2, n),
             np.full(n, 7.0),
-            np.where(np.arange(n) % 10, 0.0, 5.0),
+            np.where(np.arange(n) % 10, 0.0, np.arange(n) % 3 + 5.0),
         ]
     ).astype(dtype)
 
@@ -45,6 +45,16 @@ def test_the_formula():
     assert_allclose(scaled[:, [0, 1, 2, 5]].mean(axis=0), 0.0, atol=1e-12)
     assert_allclose(scaled[:, [0, 1, 2, 5]].std(axis=0), 1.0, rtol=1e-12)
     assert_array_equal(scaled[:, 4], 0.0)
+
+
+def test_columns_of_two_values_become_0_and_1():
+    X = np.random.default_rng(0).integers(0, 2, (40, 4)) * [1.0, 2.0, -1e300, 1e-310] + [0.0, 1.0, 5e299, 0.0]
+    X[3, 1] = np.nan
+    scaled = ColumnScaler().fit_transform(X)
+    expected = (np.nanmin(X, axis=0) < X).astype(float)
+    expected[3, 1] = (np.nanmedian(X[:, 1]) - 1.0) / 2.0
+    assert_allclose(scaled[:, :3], expected[:, :3])
+    assert_allclose(scaled[:, 3] > 0.0, expected[:, 3])
 
 
 def test_the_type_is_that_of_the_rows_and_sums_are_of_float64():
@@ -77,7 +87,6 @@ def test_gaps_become_the_median_and_do_not_move_it():
     gappy = np.insert(X, [3, 100, 400], np.nan, axis=0)
     scaler = ColumnScaler().fit(gappy)
     medians = np.median(X, axis=0)
-    assert_allclose(scaler.coefficients_[2], np.where(scaler.coefficients_[3] > 0, 0, medians))
     filled = np.where(np.isnan(gappy), medians, gappy)
     assert_allclose(scaler.transform(gappy), scaler.transform(filled))
     # Gaps only at prediction are filled too.

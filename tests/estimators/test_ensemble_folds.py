@@ -77,10 +77,10 @@ def test_as_many_folds_as_rows_of_the_largest_class_give_no_warning():
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_cv_none_means_five_folds(target):
+def test_cv_none_means_four_folds(target):
     X, y = even_folds(target)
-    none, five = (small(cv=cv, max_iter=1).fit(X, y) for cv in (None, 5))
-    for fold, expected in zip(none.oof_indices_, five.oof_indices_, strict=True):
+    none, four = (small(cv=cv, max_iter=1).fit(X, y) for cv in (None, 4))
+    for fold, expected in zip(none.oof_indices_, four.oof_indices_, strict=True):
         assert_array_equal(fold, expected)
 
 

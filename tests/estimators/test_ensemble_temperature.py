@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 from sklearn.model_selection import (
     RepeatedStratifiedKFold,
 )
@@ -57,11 +60,23 @@ def test_class_weights_have_an_effect_on_the_temperature():
     assert abs(losses_by_temperature(clf, X, y)[1] - best) > 0.015
 
 
-def test_rows_in_several_folds_count_several_times_in_the_temperature():
+def test_honest_predictions_of_repeated_splits_are_averaged_before_the_temperature():
     X, y = even_folds()
-    clf = small(cv=RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)).fit(X, y)
+    splitter = RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)
+    clf = small(cv=splitter, quantile_bins=0).fit(X, y)
     assert len(clf.members_) == 4
-    assert_minimises(clf, X, y)
+    assert_array_equal(clf.temperatures_, clf.temperature_)
+    assert_array_equal(clf.member_weights_, 0.25)
+
+    def mean_proba(temperature):
+        proba = np.zeros((100, 3))
+        for member, fold in zip(clf.members_, clf.oof_indices_, strict=True):
+            proba[fold] += softmax(member.decision_function(X[fold]) / temperature, axis=1) / 2.0
+        return proba
+
+    assert_allclose(clf.oof_proba_, mean_proba(clf.temperature_), rtol=1e-10)
+    losses = [log_loss(y, mean_proba(clf.temperature_ * factor)) for factor in (0.99, 1.0, 1.01)]
+    assert losses[1] < min(losses[0], losses[2])
 
 
 def test_the_temperature_is_above_1_for_overconfident_and_below_1_for_underconfident_networks():

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from skbp import BackpropClassifier, BackpropClassifierCV
-from skbp._estimators import ensemble, fitting, publishing
+from skbp._estimators import ensemble, fitting, member_training, publishing
 from skbp._estimators.fitting import one_fit, unchanged_on_error
 from skbp._estimators.publishing import CURVES
 from skbp._notices import note
@@ -173,8 +173,8 @@ def interrupt_once(monkeypatch, module, name, after=0):
         (partial(BackpropClassifier, solver="lbfgs"), publishing, "layers"),
         (BackpropClassifier, Trained, "close"),
         (partial(BackpropClassifierCV, solver="lbfgs"), Trained, "close"),
-        (BackpropClassifierCV, ensemble, "_of_members"),
-        (BackpropClassifierCV, ensemble, "_was_finite"),
+        (BackpropClassifierCV, ensemble, "of_members"),
+        (BackpropClassifierCV, member_training, "_was_finite"),
     ],
 )
 def test_an_interrupt_after_training_loses_nothing(make, module, name, monkeypatch):

@@ -93,7 +93,8 @@ def folds_of(n, n_folds=3, seed=0):
 
 
 def found(kind, folds, logits, codes, weight=None, deadline=math.inf):
-    return out_of_fold(kind, folds, logits).temperature(codes, weight, deadline)
+    (temperature,), _ = out_of_fold(kind, folds, logits).calibrate(codes, weight, deadline)
+    return temperature
 
 
 # The temperature
@@ -113,19 +114,80 @@ def test_the_temperature_is_that_of_the_least_log_loss(dtype, temperature, weigh
     assert_allclose(math.log(found(kind, folds, logits, codes, weight)), best, atol=2e-5)
 
 
+def mean_loss_of_means(kind, folds, logits, codes, weight):
+    """The mean log loss of the mean probabilities of each row, as a function of the temperature."""
+
+    def loss(temperature):
+        sums = None
+        counts = np.zeros((len(codes), 1))
+        for fold, z in zip(folds, logits, strict=True):
+            p = link(kind)(z.astype(np.float64) / temperature)
+            sums = np.zeros((len(codes), p.shape[1])) if sums is None else sums
+            sums[fold] += p
+            counts[fold] += 1
+        covered = np.flatnonzero(counts)
+        p, y = (sums / np.maximum(counts, 1))[covered], codes[covered]
+        if kind == "multilabel":
+            losses = -np.where(y == 1, np.log(p), np.log1p(-p)).sum(axis=1)
+        else:
+            losses = -np.log(p[np.arange(len(y)), y])
+        return np.average(losses, weights=weight[covered])
+
+    return loss
+
+
 @every_kind
-def test_a_row_counts_once_for_every_fold_and_rows_in_no_fold_do_not_count(kind):
+def test_the_honest_predictions_of_a_row_are_averaged_and_rows_in_no_fold_do_not_count(kind):
     rng = np.random.RandomState(0)
     z, codes = make_logits(kind, 300)
     folds = [rng.permutation(200)[:90] for _ in range(4)]  # the folds overlap and leave out the last third
     logits = [z[fold] + rng.normal(size=z[fold].shape).astype(z.dtype) for fold in folds]
     weight = rng.exponential(size=300)
-    loss = mean_log_loss(kind, folds, logits, codes, weight)
+    loss = mean_loss_of_means(kind, folds, logits, codes, weight)
     assert_allclose(math.log(found(kind, folds, logits, codes, weight)), brute_force(loss), atol=2e-5)
     weight[200:] = 1e6
     assert found(kind, folds, logits, codes, weight) == found(
         kind, folds, logits, codes, np.where(weight > 1e5, 0.0, weight)
     )
+
+
+@every_kind
+def test_two_views_have_a_temperature_each_and_a_weight_half_way_to_the_best(kind):
+    rng = np.random.RandomState(5)
+    z, codes = make_logits(kind, 600, temperature=1.0, dtype=np.float64)
+    # The second view is better and too timid, the first is noisy and too sure.
+    one, two = 2.0 * (z + 1.5 * rng.normal(size=z.shape)), 0.7 * (z + 0.7 * rng.normal(size=z.shape))
+    folds = [*folds_of(600), *folds_of(600, seed=1)]
+    logits = [*(one[fold] for fold in folds[:3]), *(two[fold] for fold in folds[3:])]
+    judged = OutOfFold(folds, logits, link(kind), target(kind, z.shape[1]), 3)
+    temperatures, second = judged.calibrate(codes, None, math.inf)
+    everything, weight = [np.arange(600)], np.ones(600)
+    alone = [math.exp(brute_force(mean_loss_of_means(kind, everything, [view], codes, weight))) for view in (one, two)]
+
+    def loss(w, factor):
+        p = (1.0 - w) * link(kind)(one / (alone[0] * factor)) + w * link(kind)(two / (alone[1] * factor))
+        if kind == "multilabel":
+            return -np.where(codes == 1, np.log(p), np.log1p(-p)).sum(axis=1).mean()
+        return -np.log(p[np.arange(600), codes]).mean()
+
+    best = minimize_scalar(lambda w: loss(w, 1.0), bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-9}).x
+    assert best > 0.6
+    assert_allclose(second, (best + 0.5) / 2.0, atol=1e-4)
+    common = math.exp(brute_force(lambda factor: loss(second, factor)))
+    assert_allclose(temperatures, np.multiply(alone, common), rtol=1e-3)
+    proba = judged.mean_proba(600, [1.0 / t for t in temperatures], second)
+    expected = (1.0 - second) * link(kind)(one / temperatures[0]) + second * link(kind)(two / temperatures[1])
+    assert_allclose(proba, expected, rtol=1e-12)
+
+
+@every_kind
+def test_a_row_without_a_prediction_of_one_view_has_that_of_the_other(kind):
+    z, _ = make_logits(kind, 4, dtype=np.float64)
+    judged = OutOfFold([np.array([0, 1]), np.array([1, 2])], [z[:2], z[1:3]], link(kind), target(kind, z.shape[1]), 1)
+    with np.errstate(invalid="ignore"):
+        proba = judged.mean_proba(4, [1.0, 1.0], 0.3)
+    assert_allclose(proba[:3], link(kind)(z[:3]), rtol=1e-12)
+    assert np.isnan(proba[3]).all()
 
 
 @every_kind
@@ -171,7 +233,7 @@ def test_chunks_have_no_effect_on_the_result(kind):
     loss = mean_log_loss(kind, folds, logits, codes, None)
     temperature = found(kind, folds, logits, codes)
     assert loss(temperature) <= min(loss(temperature * 1.001), loss(temperature / 1.001))
-    proba = out_of_fold(kind, folds, logits).mean_proba(len(codes), 0.5)
+    proba = out_of_fold(kind, folds, logits).mean_proba(len(codes), [0.5])
     expected = np.zeros_like(proba)
     for fold, z in zip(folds, logits, strict=True):
         expected[fold] = link(kind)(0.5 * z.astype(np.float64))
@@ -193,7 +255,7 @@ def test_mean_proba_of_rows_in_several_folds_and_in_none(kind):
     n_outputs = 1 if kind == "binary" else 3
     logits = [rng.normal(size=(len(fold), n_outputs)).astype(np.float32) for fold in folds]
     with np.errstate(invalid="ignore"):
-        proba = out_of_fold(kind, folds, logits).mean_proba(6, 0.7)
+        proba = out_of_fold(kind, folds, logits).mean_proba(6, [0.7])
     assert proba.dtype == np.float64
     by_row = [[] for _ in range(6)]
     for fold, z in zip(folds, logits, strict=True):
@@ -232,7 +294,7 @@ def test_the_mean_decision_is_that_of_the_mean_probabilities(kind):
     folds, logits, _ = overlapping(kind)
     judged = out_of_fold(kind, folds, logits)
     with np.errstate(invalid="ignore"):
-        proba, decision = judged.mean_proba(6, 1.0), judged.mean_decision(6)
+        proba, decision = judged.mean_proba(6, [1.0]), judged.mean_decision(6)
     assert np.isnan(decision[4]).all()
     p = proba[judged.covered]
     expected = {"binary": lambda: logit(p[:, 1]), "multiclass": lambda: np.log(p), "multilabel": lambda: logit(p)}[
@@ -254,7 +316,7 @@ def test_the_figures_are_the_weighted_log_loss_and_accuracy_of_the_covered_rows(
     judged = out_of_fold(kind, folds, logits)
     weight = np.array([1.0, 0.0, 2.0, 0.5, 100.0, 3.0]) if weighted else None
     with np.errstate(invalid="ignore"):
-        proba = judged.mean_proba(6, 0.7)
+        proba = judged.mean_proba(6, [0.7])
     p, truth = proba[judged.covered], codes[judged.covered]
     share = None if weight is None else weight[judged.covered]
     if kind == "multilabel":
@@ -302,7 +364,7 @@ def test_a_search_that_the_deadline_ends_is_not_worse_than_temperature_1(n_looks
         return softmax(logits, axis=1)
 
     searched = out_of_fold("multiclass", [np.arange(300)], [z], slow)
-    temperature = searched.temperature(codes, None, time.perf_counter() + (n_looks - 0.5) * seconds)
+    (temperature,), _ = searched.calibrate(codes, None, time.perf_counter() + (n_looks - 0.5) * seconds)
     assert len(calls) <= n_looks + 1
     loss = mean_log_loss("multiclass", [np.arange(300)], [z], codes, None)
     assert loss(temperature) <= loss(1.0) + 1e-6
@@ -339,6 +401,8 @@ def small(**params):
         "random_state": 0,
         "learning_rate_init": 0.02,
         "scale": False,
+        "n_repeats": 1,
+        "activation": "relu",
     }
     return BackpropClassifierCV(**given | params)
 

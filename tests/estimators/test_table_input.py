@@ -12,6 +12,7 @@ import scipy.sparse as sp
 import skops.io
 from copies import skops_name
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -22,6 +23,7 @@ from sklearn.utils import get_tags
 from skbp import BackpropClassifier, BackpropClassifierCV
 from skbp._data.column_scaler import ColumnScaler
 from skbp._data.columns import Categories
+from skbp._data.quantile_bins import QuantileBins
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -56,9 +58,10 @@ def test_a_raw_table_is_learned():
     assert_array_equal(clf.feature_names_in_, X.columns)
     names = ["income", "member", "age", "town_north", "town_south", "town_west", "grade_a", "grade_b"]
     assert list(clf.preprocessor_.get_feature_names_out()) == names
-    for member in clf.members_:
-        assert_array_equal(member.feature_names_in_, names)
-        assert member.n_features_in_ == len(names)
+    for member, view in zip(clf.members_, clf.views_, strict=True):
+        assert_array_equal(member.feature_names_in_, view.get_feature_names_out())
+        assert member.n_features_in_ == view.transform(X).shape[1] == len(member.coefs_[0])
+    assert [view is clf.preprocessor_ for view in clf.views_] == [True] * 3 + [False] * 3
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -93,15 +96,15 @@ def test_many_rows_of_a_table_equal_few_rows():
 
 def test_each_member_predicts_alone():
     X, y = table()
-    clf = small().fit(X, y)
-    rows = clf.preprocessor_.transform(X)
-    named = pd.DataFrame(rows, columns=clf.preprocessor_.get_feature_names_out())
-    for member in clf.members_:
+    clf, alone = small().fit(X, y), []
+    for member, view, temperature in zip(clf.members_, clf.views_, clf.temperatures_, strict=True):
+        rows = view.transform(X)
+        named = pd.DataFrame(rows, columns=view.get_feature_names_out())
         assert_array_equal(member.predict_proba(rows), member.predict_proba(named))
-        assert_array_equal(make_pipeline(clf.preprocessor_, member).predict_proba(X), member.predict_proba(rows))
-    alone = [member.decision_function(rows) / clf.temperature_ for member in clf.members_]
-    expected = np.mean([1.0 / (1.0 + np.exp(-z)) for z in alone], axis=0)
-    assert_allclose(clf.predict_proba(X)[:, 1], expected, rtol=1e-10)
+        assert_array_equal(make_pipeline(view, member).predict_proba(X), member.predict_proba(rows))
+        alone.append(expit(member.decision_function(rows) / temperature))
+    assert_allclose(clf.predict_proba_members(X)[:, :, 1], alone, rtol=1e-10)
+    assert_allclose(clf.predict_proba(X)[:, 1], clf.member_weights_ @ np.array(alone), rtol=1e-10)
 
 
 def test_gaps_and_new_categories_only_at_prediction():
@@ -212,9 +215,9 @@ def test_wild_values_cost_little():
 
 def test_without_scaling_members_are_networks_on_the_raw_columns():
     X, y = load_wine(return_X_y=True)
-    clf = small(scale=False).fit(X, y)
+    clf = small(scale=False, quantile_bins=0).fit(X, y)
     rows = np.stack([member.predict_proba(X) for member in clf.members_])
-    assert_allclose(clf.set_params().predict_proba_members(X).argmax(axis=2), rows.argmax(axis=2))
+    assert_array_equal(clf.predict_proba_members(X).argmax(axis=2), rows.argmax(axis=2))
     assert clf.preprocessor_.transform(X) is X
 
 
@@ -233,7 +236,7 @@ def test_copies_predict_the_same():
     clf = small().fit(X, y)
     dumped = skops.io.dumps(clf)
     trusted = skops.io.get_untrusted_types(data=dumped)
-    ours = (BackpropClassifier, BackpropClassifierCV, ColumnScaler, Categories)
+    ours = (BackpropClassifier, BackpropClassifierCV, ColumnScaler, Categories, QuantileBins)
     assert set(trusted) <= set(map(skops_name, ours))
     for again in (pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf), skops.io.loads(dumped, trusted=trusted)):
         assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
