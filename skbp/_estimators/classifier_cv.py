@@ -21,24 +21,24 @@ from skbp._estimators.publishing import publish, start_history
 
 
 class BackpropClassifierCV(Classes, Ensemble):
-    r"""Networks on cross-validation folds, calibrated and averaged: strong without tuning.
+    r"""Networks on cross-validation folds, calibrated and averaged: strong on a table as it comes, without tuning.
 
-    Each member trains on all folds but one and keeps the weights of the epoch with the lowest log loss on that one. One
-    temperature T calibrates the logits z_i that members give to the rows of their folds; the prediction is the mean
+    Each member trains on all folds but one and keeps the weights of the epoch with the lowest log loss on that one. Half of
+    the members see the numbers of the table, the others their quantile bins. The prediction is a weighted mean
 
-    .. math:: T = \arg\min_T \sum_i s_i \, c(z_i / T, y_i), \qquad p(x) = \frac1M \sum_m \operatorname{link}(z_m(x) / T)
+    .. math:: p(x) = \sum_m w_m \operatorname{link}(z_m(x) / T_m)
 
-    with the weight s_i of row i, the loss c and M members. :doc:`/guide/parameters` describes each parameter and
-    attribute in full, :doc:`/cross_validated_ensemble` the method. "sgd" and "adam" train all members as one stack.
+    with the weights w and temperatures T that fit the rows that members did not train on. :doc:`/guide/parameters` describes
+    each parameter and attribute in full, :doc:`/cross_validated_ensemble` the method, :doc:`/guide/tables` the columns.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         Number of units of each hidden layer. An int is a single hidden layer; ``()`` is none: logistic regression.
-    activation : str, Activation or list of them, default="relu"
+    activation : str, Activation or list of them, default="silu"
         Function f of the hidden layers, or one for each: 13 names, or an :class:`skbp.Activation` of your own.
-    cv : int, cross-validation generator, iterable or None, default=5
-        How the rows are split: number of folds (None is 5), a splitter, or pairs (train, test). One member for each.
+    cv : int, cross-validation generator, iterable or None, default=4
+        How the rows are split: number of folds (None is 4), a splitter, or pairs (train, test). One member for each.
     solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
         Method that minimises F: "sgd" and "adam" by mini-batches, methods of SciPy on all rows at once.
     alpha : float or list of float, default=0.0001
@@ -101,19 +101,25 @@ class BackpropClassifierCV(Classes, Ensemble):
         Whether to scale columns of numbers by their median and interquartile range, with a smooth limit for outliers.
     categorical_features : "from_dtype", array-like of bool, int or str, or None, default="from_dtype"
         The columns that are categories: a mask, numbers or names. "from_dtype": those of text or of a categorical type.
+    n_repeats : int, default=2
+        How often the rows are split anew into `cv` folds, if that is a number.
+    quantile_bins : int or "auto", default="auto"
+        Bins of each number that the second half of the repeats sees; 0 for none. "auto" is 16 where they are known to pay.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels; for a multilabel target the column numbers.
-    preprocessor_ : ColumnTransformer or another transformer
-        It scales numbers, fills gaps and encodes categories.
-    views_ : list of transformer
-        For each member, what makes its columns of X: `preprocessor_`, or a pipeline of it and quantile bins.
+    preprocessor_, views_ : transformer, list of transformer
+        What makes the columns of plain members of X, and those of each member.
     members_ : list of :class:`BackpropClassifier`
         The fitted networks, each usable alone. A member that was never finite is left out, with a warning.
-    temperature_ : float
-        T; 1 without folds, if calibration was interrupted, or if logits are beyond the largest number.
+    temperature_, temperatures_ : float, ndarray of shape (n_members,)
+        T of the plain members, and of each member; 1 without folds, or if calibration was interrupted.
+    member_weights_ : ndarray of shape (n_members,)
+        w. The sum is 1, and members that see the same columns have the same weight.
+    feature_importances_ : ndarray of shape (n_features,)
+        How much the probabilities of the plain members depend on each column of X. The sum is 1.
     best_iters_ : ndarray of shape (n_members,)
         The epoch, counted from 1, with the weights that a member keeps.
     validation_loss_curves_ : list of list of float, or None
@@ -124,15 +130,8 @@ class BackpropClassifierCV(Classes, Ensemble):
         Out-of-fold predictions for the training rows: at temperature 1, and at T. nan for rows in no fold.
     oof_log_loss_, oof_score_ : float or None
         Log loss and accuracy of `oof_proba_`, weighted by `sample_weight`, to compare models.
-    n_iter_, n_features_in_, n_outputs_ : int
-        Most epochs of a member, number of features, of output units of a member. `feature_names_in_` has names.
-    out_activation_ : {"softmax", "logistic"}
-        The function of the output layer.
-
-    Notes
-    -----
-    The out-of-fold estimates are too good for one member (26 public sets: by 0.024 in log loss, 0.7 points of accuracy) and
-    too bad for the mean of all (0.009). Ctrl-C keeps the weights so far, and a member that diverges keeps its best ones.
+    n_iter_, n_features_in_, n_outputs_, out_activation_ : int, str
+        Most epochs of a member, number of columns of X, of output units, and their function: "softmax" or "logistic".
 
     Examples
     --------
@@ -290,7 +289,7 @@ class BackpropClassifierCV(Classes, Ensemble):
         Returns
         -------
         proba : ndarray of shape (n_members, n_samples, n_classes)
-            Their mean over the first axis is `predict_proba`.
+            Their mean over the first axis, weighted by `member_weights_`, is `predict_proba`.
         """
         return self._predicted(lambda logits: self._linked(logits, self.temperatures_), X)
 

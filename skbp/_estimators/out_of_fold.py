@@ -166,7 +166,7 @@ class _View:
 
     def __init__(self, folds, logits, covered):
         self._n = np.zeros(len(covered), dtype=np.intp)
-        self.slots = []
+        self.slots: list[np.ndarray] = []
         for fold, z in zip(folds, logits, strict=True):
             at = np.searchsorted(covered, fold)
             for k in np.unique(self._n[at]):
@@ -178,7 +178,7 @@ class _View:
 
     def proba(self, chunk, factor, link):
         """The mean probabilities of some rows, and which rows have any."""
-        n, total = self._n[chunk, None], 0.0
+        n, total = self._n[chunk, None], np.zeros(())
         for k, slot in enumerate(self.slots):
             # In float64 no probability is rounded to 1.
             total = total + np.where(n > k, link(slot[chunk].astype(np.float64) * factor), 0.0)

@@ -108,9 +108,15 @@ class TableInput(NetworkEstimator):
         """The column of X that each prepared column comes from."""
         if isinstance(self.preprocessor_, ColumnScaler):
             return self.preprocessor_.kept_
-        (_, scaler, numbers), (_, encoder, categories) = self.preprocessor_.transformers_[:2]
+        scaler, numbers = self._of_kind("numbers")
+        encoder, categories = self._of_kind("categories")
         one_hot = encoder[-1]
         # Rare categories share one column.
         rare = [0 if one is None else len(one) - 1 for one in one_hot.infrequent_categories_]
         widths = [len(one) - n_rare for one, n_rare in zip(one_hot.categories_, rare, strict=True)]
-        return np.concatenate([numbers[scaler.kept_], np.repeat(categories, widths)])
+        kept = numbers[scaler.kept_] if len(numbers) else numbers  # a transformer of no columns is not fitted
+        return np.concatenate([kept, np.repeat(categories, widths)])
+
+    def _of_kind(self, name):
+        """The transformer of the numbers or of the categories, and their columns."""
+        return next((one, columns) for of, one, columns in self.preprocessor_.transformers_ if of == name)

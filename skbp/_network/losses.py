@@ -74,9 +74,14 @@ class Loss(ABC):
     def hessian_product(self, logits, tangent, out):
         """Multiply each row's Hessian of the loss by the logits with the row of `tangent`. Write the product to `out`."""
 
-    @abstractmethod
     def fisher_root(self, logits, coefficients):
         """Each row's product R c of a root of the Hessian of the loss by the logits, R R' = H, with one vector c."""
+        basis = np.eye(logits.shape[-1], dtype=logits.dtype)
+        columns = [
+            self.hessian_product(logits, np.broadcast_to(one, logits.shape), np.zeros_like(logits)) for one in basis
+        ]
+        values, vectors = np.linalg.eigh(np.stack(columns, axis=-1))
+        return (vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]) @ coefficients
 
     @abstractmethod
     def of_frequencies(self, frequencies):

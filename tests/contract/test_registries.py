@@ -192,7 +192,9 @@ def test_labels_have_the_probabilities_of_the_loss():
 
 
 def test_an_ensemble_trains_with_them_as_a_stack():
-    ensemble = BackpropClassifierCV((8,), cv=3, random_state=0, max_iter=40, scale=False, **NEW).fit(X, NAMES)
+    ensemble = BackpropClassifierCV((8,), cv=3, random_state=0, max_iter=40, scale=False, n_repeats=1, **NEW).fit(
+        X, NAMES
+    )
     assert ensemble.score(X, NAMES) > 0.9
     mean = np.mean(
         [probabilities("tempered", m.decision_function(X) / ensemble.temperature_) for m in ensemble.members_], axis=0

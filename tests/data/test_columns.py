@@ -83,6 +83,12 @@ def test_numbers_are_scaled_and_categories_are_one_hot():
     ]
 
 
+def test_a_table_of_categories_only():
+    X = pd.DataFrame({"town": ["a", "b"] * 5})
+    transformer = make_preprocessor(np.array([True]), scale=True).fit(X)
+    assert_array_equal(transformer.transform(X), np.tile(np.eye(2), (5, 1)))
+
+
 def test_rare_and_new_categories_share_a_column():
     X = pd.DataFrame({"town": ["a"] * 10 + ["b"] * 10 + ["c", "d", None]})
     transformer = make_preprocessor(np.array([True]), scale=True).fit(X)

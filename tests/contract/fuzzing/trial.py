@@ -472,8 +472,8 @@ class Trial:
             if reply.error is not None:
                 self._judge_error(reply, "predict_proba_members")
                 return
-            off = np.abs(reply.value.mean(axis=0) - proba).max()
-            self._hold(off <= 1e-5, "predict_proba is no mean over the members", f"rows: {view}", off)
+            off = np.abs(np.tensordot(self._names["clf"].member_weights_, reply.value, 1) - proba).max()
+            self._hold(off <= 1e-5, "predict_proba is no weighted mean over the members", f"rows: {view}", off)
             return
         layers = texts('-1 | 0 | -1 | 0 | np.int64(0) | 5 | "a" | None | 10**400 | 0.0')
         reply = self.call(f"clf.hidden_features(rows, {layers[self.setting.number % len(layers)]})")

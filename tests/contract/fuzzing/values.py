@@ -230,6 +230,12 @@ POOLS = {
         ),
     ),
     "scale": (["True", "False"], ["np.True_"], NO_FLAGS),
+    "n_repeats": (texts("1 | 2"), texts("3 | np.int64(2) | True"), [*NO_NUMBERS, "0", "1.5", "2.0"]),
+    "quantile_bins": (
+        texts('"auto" | 0 | 4 | 16'),
+        texts("1 | np.int64(3) | True | 300"),
+        [*NO_NUMBERS, "1.5", '"all"'],
+    ),
     "categorical_features": (
         texts('"from_dtype" | None | [] | [0]'),
         texts("[True] + [False] * 2 | np.array([0, 1]) | (0,) | [-1] | [10**6] | ['column 0'] | [['a']]"),

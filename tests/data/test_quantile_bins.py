@@ -1,0 +1,81 @@
+"""Quantile bins: the formula, columns of two values, relevance, names."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skbp._data.quantile_bins import QuantileBins
+
+
+def columns(n=400, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    numbers = [rng.normal(size=n), rng.integers(0, 2, n), rng.integers(0, 3, n), np.full(n, 2.5)]
+    return np.column_stack(numbers).astype(dtype)
+
+
+def by_hand(column, n_bins):
+    edges = np.unique(np.quantile(column, np.linspace(0.0, 1.0, n_bins + 1)))
+    bins = [np.interp(column, pair, [0.0, 1.0]) for pair in pairwise(edges)]
+    return np.array(bins).T - np.mean(bins, axis=1)
+
+
+@pytest.mark.parametrize("n_bins", [1, 2, 16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_formula(dtype, n_bins):
+    X = columns(dtype=dtype)
+    bins = QuantileBins(n_bins).fit(X)
+    encoded = bins.transform(X)
+    assert encoded.dtype == dtype
+    expected = np.hstack([by_hand(X[:, 0].astype(np.float64), n_bins), X[:, [1]], by_hand(X[:, 2], n_bins)])
+    assert_allclose(encoded, expected, rtol=1e-5, atol=1e-6)  # a column of one value has no bin
+    assert_array_equal(bins.feature_, [0] * n_bins + [1] + [2] * (encoded.shape[1] - n_bins - 1))
+
+
+def test_values_beyond_the_training_rows_are_those_at_its_ends():
+    X = columns()
+    bins = QuantileBins(4).fit(X)
+    far = np.array([[1e300, 1.0, 9.0, 0.0], [-1e300, 0.0, -9.0, 0.0]])
+    assert_array_equal(bins.transform(far), bins.transform(np.array([X.max(axis=0), X.min(axis=0)])))
+
+
+def test_columns_are_multiplied_by_the_relevance_of_their_feature():
+    X = columns()
+    plain = QuantileBins(4).fit(X)
+    bins = QuantileBins(4).fit(X, relevance=[3.0, 1.0, 2.0, 1.0])
+    size = np.sqrt(np.mean(np.square([3.0, 1.0, 2.0, 1.0])))
+    assert_allclose(bins.transform(X), plain.transform(X) * (np.array([3.0, 1.0, 2.0, 1.0]) / size)[plain.feature_])
+
+
+def test_no_feature_counts_more_than_four_times_as_much_as_one_of_ordinary_relevance():
+    X = np.random.default_rng(0).normal(size=(50, 100))
+    relevance = np.ones(100)
+    relevance[0] = 1e6
+    factors = QuantileBins(1).fit(X, relevance=relevance).relevance_
+    assert_allclose(np.mean(np.square(factors)), 1.0)
+    # 10 in place of 1, cut off at 4, and then brought to a mean square of 1.
+    assert_allclose(factors[0] / factors[1], 4.0 / (1e6 / np.sqrt(1e10 + 0.99) / 1e6))
+
+
+def test_relevance_without_information_is_the_same_for_all():
+    X = columns()
+    assert_array_equal(QuantileBins().fit(X, relevance=np.zeros(4)).relevance_, 1.0)
+
+
+def test_names_tell_where_a_bin_starts():
+    X = np.arange(9.0)[:, None] * [1.0, 0.0] + [0.0, 1.0]
+    X[4:, 1] = 0.0
+    bins = QuantileBins(4).fit(X)
+    assert list(bins.get_feature_names_out(["size", "open"])) == [
+        "size > 0",
+        "size > 2",
+        "size > 4",
+        "size > 6",
+        "open",
+    ]
+
+
+def test_rows_with_another_number_of_columns_are_refused():
+    with pytest.raises(ValueError, match="X has 2 columns, but QuantileBins is fitted on 4"):
+        QuantileBins().fit(columns()).transform(np.zeros((3, 2)))

@@ -1,0 +1,199 @@
+"""Members that see two views train in two parts. Whatever happens to the second, the first is not lost."""
+
+import time
+
+import numpy as np
+import pytest
+from interrupting import interrupt_at
+from numpy.testing import assert_allclose, assert_array_equal
+from recording import Recorder, around, epochs, with_callbacks
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit
+from small_ensembles import SOLVER_KINDS, assert_same_network
+
+from skbp import BackpropClassifier, BackpropClassifierCV
+from skbp._data.quantile_bins import QuantileBins
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def rows(n_classes=3, n_features=5):
+    return make_classification(
+        90, n_features, n_informative=4, n_redundant=0, n_classes=n_classes, n_clusters_per_class=1, random_state=0
+    )
+
+
+def two_views(**params):
+    given = {"hidden_layer_sizes": (6,), "cv": 3, "max_iter": 5, "n_iter_no_change": np.inf, "random_state": 0}
+    if params.get("solver", "adam") != "adam":
+        given.pop("n_iter_no_change")
+    return BackpropClassifierCV(**given | params)
+
+
+def is_binned(clf):
+    return [view is not clf.preprocessor_ for view in clf.views_]
+
+
+@pytest.mark.parametrize("solver", SOLVER_KINDS)
+def test_the_second_half_of_the_members_are_networks_on_quantile_bins(solver):
+    X, y = rows()
+    clf = two_views(solver=solver, dtype="float64", alpha=0.1, label_smoothing=0.0).fit(X, y)
+    assert is_binned(clf) == [False] * 3 + [True] * 3
+    plain = two_views(solver=solver, dtype="float64", alpha=0.1, label_smoothing=0.0, quantile_bins=0).fit(X, y)
+    for member, other in zip(clf.members_[:3], plain.members_[:3], strict=True):
+        assert_same_network(member, other)
+    for k in (3, 4, 5):
+        member, fold = clf.members_[k], clf.oof_indices_[k]
+        train = np.setdiff1d(np.arange(len(X)), fold)
+        Z = clf.views_[k].transform(X)
+        alone = BackpropClassifier(**member.get_params()).fit(Z[train], y[train], X_val=Z[fold], y_val=y[fold])
+        assert_same_network(member, alone)
+    # The folds of the second half are others.
+    assert_array_equal(np.sort(np.concatenate(clf.oof_indices_[3:])), np.arange(len(X)))
+    assert not np.array_equal(clf.oof_indices_[0], clf.oof_indices_[3])
+
+
+def test_the_relevance_follows_from_what_the_plain_members_depend_on():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(400, 6)) * 10.0 ** np.arange(6)
+    y = (X[:, 1] / 10.0 + 0.3 * rng.normal(size=400) > 0.0).astype(int)
+    clf = two_views(max_iter=50).fit(X, y)
+    assert clf.feature_importances_.shape == (6,)
+    assert_allclose(clf.feature_importances_.sum(), 1.0)
+    assert clf.feature_importances_.argmax() == 1
+    assert clf.feature_importances_[1] > 0.8
+    bins = clf.views_[-1][-1]
+    relevance = np.array([bins.relevance_[bins.feature_ == j][0] for j in range(6)])
+    assert relevance.argmax() == 1
+    assert_allclose(np.mean(np.square(relevance)), 1.0)
+
+
+def test_importances_belong_to_the_columns_of_the_table():
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.RandomState(0)
+    X = pandas.DataFrame(
+        {
+            "noise": rng.normal(size=300),
+            "town": rng.choice(["a", "b", "c", "rare"], 300, p=[0.4, 0.3, 0.29, 0.01]),
+            "empty": np.nan,
+            "size": rng.normal(size=300),
+        }
+    )
+    y = (X["town"] == "a") ^ (X["size"] > 1.0)
+    with pytest.warns(UserWarning, match="without a value"):
+        clf = two_views(max_iter=100).fit(X, y)
+    only = two_views(max_iter=3).fit(X[["town"]], y)
+    assert_array_equal(only.feature_importances_, [1.0])
+    noise, town, empty, size = clf.feature_importances_
+    assert empty == 0.0
+    assert town > size > noise
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, [False] * 3 + [True] * 3),
+        ({"n_repeats": 1}, [False] * 3),
+        ({"n_repeats": 3}, [False] * 6 + [True] * 3),
+        ({"quantile_bins": 0}, [False] * 6),
+        ({"quantile_bins": 3}, [False] * 3 + [True] * 3),
+        ({"cv": KFold(3)}, [False] * 3),
+        ({"cv": RepeatedKFold(n_splits=2, n_repeats=2, random_state=0)}, [False] * 2 + [True] * 2),
+        ({"cv": ShuffleSplit(4, random_state=0)}, [False] * 4),
+        ({"cv": [*KFold(2).split(np.zeros(90)), *KFold(3).split(np.zeros(90))]}, [False] * 2 + [True] * 3),
+    ],
+    ids=str,
+)
+def test_which_members_see_bins(params, expected):
+    clf = two_views(max_iter=2, **params).fit(*rows())
+    assert is_binned(clf) == expected
+    assert_allclose(clf.member_weights_.sum(), 1.0)
+    n_plain = expected.count(False)
+    assert len({*clf.member_weights_[:n_plain]}) == len({*clf.temperatures_[:n_plain]}) == 1
+    if params.get("quantile_bins") == 3:
+        assert clf.views_[-1].transform(rows()[0]).shape[1] == 15
+
+
+def test_bins_are_left_out_where_they_do_not_pay():
+    X, y = rows()
+    rng = np.random.RandomState(0)
+    many_classes = np.arange(90) % 10
+    labels = rng.randint(0, 2, (90, 3))
+    for data, target in ((X, many_classes), (X, labels), ((X > 0.0).astype(float), y)):
+        clf = two_views(max_iter=2).fit(data, target)
+        assert len(clf.members_) == 6
+        assert is_binned(clf) == [False] * 6
+    assert any(is_binned(two_views(max_iter=2, quantile_bins=4).fit(X, many_classes)))
+
+
+@pytest.mark.parametrize("solver", SOLVER_KINDS)
+def test_an_interrupt_in_the_second_part_keeps_the_first_and_what_is_trained_since(solver):
+    X, y = rows()
+    whole = two_views(solver=solver).fit(X, y)
+    # The epoch in which the interrupt comes is counted in each part. The third line 2 is that of the second part.
+    n = 2 if solver == "adam" else 5
+    clf = two_views(solver=solver, verbose=1)
+    with interrupt_at(2, n), pytest.warns(ConvergenceWarning, match=r"[Ii]nterrupted"):
+        clf.fit(X, y)
+    assert len(clf.members_) == (6 if solver == "adam" else 5)
+    for member, other in zip(clf.members_[:3], whole.members_[:3], strict=True):
+        assert_same_network(member, other, rtol=0.0, atol=0.0)
+    assert clf.members_[-1].n_iter_ == 2
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_an_interrupt_before_the_second_part_keeps_the_first(monkeypatch):
+    X, y = rows()
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    clf = two_views()
+    monkeypatch.setattr(QuantileBins, "encoded", interrupt)
+    with pytest.warns(ConvergenceWarning, match="interrupted by user"):
+        clf.fit(X, y)
+    assert is_binned(clf) == [False] * 3
+    assert_allclose(clf.member_weights_, 1.0 / 3.0)
+
+
+def test_max_time_is_shared_by_both_parts():
+    X, y = rows()
+    clf = two_views(max_time=0.6, max_iter=10**6, tol=0.0)
+    started = time.process_time()
+    with pytest.warns(ConvergenceWarning, match="max_time"):
+        clf.fit(X, y)
+    assert time.process_time() - started < 10.0
+    assert is_binned(clf) == [False] * 3 + [True] * 3
+    assert min(member.n_iter_ for member in clf.members_) >= 1
+
+
+@with_callbacks
+def test_the_epochs_of_both_parts_are_subtasks_of_one_fit():
+    X, y = rows()
+    recorder = Recorder()
+    clf = two_views(max_iter=3).set_callbacks(recorder).fit(X, y)
+    assert recorder.calls == around(*epochs(6))
+    assert recorder.given[0]["context"].max_subtasks == 6
+    assert [len(shown.members_) for shown in recorder.shown()] == [3] * 3 + [6] * 3
+    for shown in recorder.shown():
+        proba = shown.predict_proba_members(X)
+        assert_allclose(shown.predict_proba(X), proba.mean(axis=0), rtol=1e-10)
+    assert_array_equal(recorder.shown("fit")[0].predict_proba(X), clf.predict_proba(X))
+
+
+@with_callbacks
+def test_a_callback_that_ends_the_first_part_ends_training():
+    X, y = rows()
+    recorder = Recorder(lambda context: context.task_name == "epoch" and context.task_id == 1)
+    clf = two_views().set_callbacks(recorder).fit(X, y)
+    assert len(clf.members_) == 3
+    assert clf.n_iter_ == 2
+    assert recorder.calls == around(*epochs(2))
+
+
+def test_parameters_of_the_ensemble_are_validated():
+    X, y = rows()
+    for params in ({"n_repeats": 0}, {"n_repeats": 1.5}, {"quantile_bins": -1}, {"quantile_bins": "many"}):
+        with pytest.raises(ValueError, match=next(iter(params))):
+            two_views(**params).fit(X, y)
