@@ -6,8 +6,8 @@ SKBP_CORE is 0, and for activations and losses that a user defines.
 
 Attributes
 ----------
-BatchKernel, forward, scale_columns, adam, sgd : class and functions
-    See batch.pyx, columns.pyx and updates.pyx. None without the core.
+BatchKernel, forward, scale_columns, draw_factors, adam, sgd : class and functions
+    See batch.pyx, columns.pyx, dropout.pyx and updates.pyx. None without the core.
 ACTIVATIONS : dict
     The names of the activations that the core knows, and its numbers for them.
 TYPES : str
@@ -25,6 +25,7 @@ from typing import Any
 BatchKernel: Any = None
 forward: Any = None
 scale_columns: Any = None
+draw_factors: Any = None
 adam: Any = None
 sgd: Any = None
 ACTIVATIONS: dict[str, int] = {}
@@ -33,18 +34,18 @@ TYPES = "fd"
 
 def _find() -> str:
     """Set the attributes above. Returns why there is no core."""
-    global BatchKernel, forward, scale_columns, adam, sgd
+    global BatchKernel, forward, scale_columns, draw_factors, adam, sgd
     if os.environ.get("SKBP_CORE") == "0":
         return "switched off by SKBP_CORE=0"
     try:
-        names = ("batch", "columns", "elementwise", "pool", "updates")
-        batch, columns, elementwise, pool, updates = (import_module(f"skbp._core.{name}") for name in names)
+        names = ("batch", "columns", "dropout", "elementwise", "pool", "updates")
+        batch, columns, dropout, elementwise, pool, updates = (import_module(f"skbp._core.{name}") for name in names)
     except ModuleNotFoundError as error:
         return f"not compiled: {error}"
     except (ImportError, TypeError, ValueError) as error:  # Cython raises these if a function or a type has changed
         return f"it does not fit the installed packages: {error}"
     BatchKernel, forward, scale_columns = batch.BatchKernel, batch.forward, columns.scale_columns
-    adam, sgd = updates.adam, updates.sgd
+    draw_factors, adam, sgd = dropout.draw_factors, updates.adam, updates.sgd
     ACTIVATIONS.update(elementwise.ACTIVATIONS)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=pool.after_fork)

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from skbp import _core
+
 # Random numbers of 16 bits are compared with the rate, which is rounded to a multiple of 1 / N_LEVELS. One draw of 64 bits
 # gives four of them. The raw output of SFC64 takes a sixth of the time of RandomState.
 N_LEVELS = 2**16
@@ -52,15 +54,23 @@ class Dropout:
         for generator, state in zip(self._generators, states, strict=True):
             generator.state = state
 
-    def draw(self, tape):
-        """Draw the factors on the tape: 0 for a unit that is left out, 1 / (1 - rate) for the others."""
+    def draw(self, tape, n_threads=0):
+        """Draw the factors on the tape: 0 for a unit that is left out, 1 / (1 - rate) for the others.
+
+        `n_threads` is the most threads of the compiled core; with 0 NumPy computes. Both draw the same.
+        """
         if not any(self.layers):
             return
         if not self._generators:
             self._generators = [np.random.SFC64(rng.randint(2**32, dtype=np.uint32)) for rng in self._rngs]
         for factor, level in zip(tape.factor[1:], self._levels, strict=False):
-            if factor is not None:
+            if factor is None:
+                continue
+            kept = N_LEVELS / (N_LEVELS - level)
+            if n_threads:
+                _core.draw_factors(self._generators, factor, level, kept, n_threads)
+            else:
                 for generator, member in zip(self._generators, factor.reshape(len(self._rngs), -1), strict=True):
                     noise = generator.random_raw(-(-member.size // 4)).view(np.uint16)[: member.size]
                     np.greater_equal(noise, level, out=member)
-                np.multiply(factor, N_LEVELS / (N_LEVELS - level), out=factor)
+                np.multiply(factor, kept, out=factor)

@@ -112,7 +112,7 @@ class Objective:
             if batch.rows is not self._rows:
                 self._bind(batch.rows)
             if self._dropout is not None:
-                self._dropout.draw(self._tape_for(batch.n_rows))
+                self._dropout.draw(self._tape_for(batch.n_rows), self._n_threads)
             elif self._tape is None or batch.n_rows > self._tape.n_rows:
                 self._tape_for(batch.n_rows)
             value += kernel.value_and_gradient(batch.indices, batch.total, further, few)

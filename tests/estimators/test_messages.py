@@ -695,9 +695,3 @@ def test_partial_fit_warns_of_parameters_without_effect_in_the_first_call_only()
     clf = small(momentum=0.5)
     assert len(warned(lambda: clf.partial_fit(X, y, classes=[0, 1, 2]), skbp.UnusedParameterWarning)) == 1
     assert not warned(lambda: clf.partial_fit(X, y), skbp.UnusedParameterWarning)
-
-
-@pytest.mark.parametrize("classes", [{}, {1: 2}, object()])
-def test_classes_that_are_no_list_are_refused_by_name(classes):
-    with pytest.raises(ValueError, match="classes must be a list or an array of labels"):
-        small().partial_fit(X, y, classes=classes)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skbp import _core
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.curvature import Curvature
 from skbp._network.dropout import N_LEVELS, Dropout
@@ -36,6 +37,25 @@ def factors_of(rates, rngs, n_rows=1000, width=20, dtype=np.float64):
     tape = Tape(n_rows, [3, *[width] * len(rates), 2], dtype, drops=dropout.layers)
     dropout.draw(tape)
     return [None if factor is None else factor.copy() for factor in tape.factor[1:-1]]
+
+
+@pytest.mark.skipif(_core.draw_factors is None, reason=f"no compiled core: {_core.why_absent}")
+@some_rates
+@both_dtypes
+@pytest.mark.parametrize(("n_members", "n_rows"), [(None, 50), (1, 7), (3, 50), (5, 1)])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_core_draws_the_same(n_threads, n_members, n_rows, dtype, rate):
+    drawn = []
+    for threads in (0, n_threads):
+        dropout = Dropout([rate, 0.3], [np.random.RandomState(k) for k in range(n_members or 1)])
+        members = () if n_members is None else (n_members,)
+        tape = Tape(n_rows, [3, 7, 5, 2], np.dtype(dtype), drops=dropout.layers, members=members)
+        for _ in range(2):
+            dropout.draw(tape, threads)
+            drawn.append([factor.copy() for factor in tape.factor[1:-1]])
+    for one, other in zip(drawn[:2], drawn[2:], strict=True):
+        for numpys, cores in zip(one, other, strict=True):
+            assert_array_equal(numpys, cores)
 
 
 # What it draws
