@@ -7,7 +7,7 @@ anything and none stops early. All classifiers train with the same architecture,
 the same run and in turns:
 
 - MLPClassifier and BackpropClassifier on float64 data, on float32 data, and BackpropClassifier with dtype="float32" on
-  float64 data. The five networks of BackpropClassifierCV train as a stack on five folds; MLPClassifier trains on the same
+  float64 data. Five networks of BackpropClassifierCV train as a stack on five folds; MLPClassifier trains on the same
   folds one after the other.
 - A plain PyTorch loop in float32, with a fused update and as many threads as there are cores. skorch runs on some lines
   only, because it is slow. Both take part if they are installed: pip install ".[bench]".

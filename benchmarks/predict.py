@@ -2,7 +2,7 @@
 
     python benchmarks/predict.py [--quick] [--repeats N] [--csv FILE] [--plot FILE]
 
-predict_proba of MLPClassifier, BackpropClassifier and BackpropClassifierCV (with all its five members) on float64 and on
+predict_proba of MLPClassifier, BackpropClassifier and BackpropClassifierCV (with all its eight members) on float64 and on
 float32 rows, after training on rows of the same type; and a PyTorch module in inference mode, with softmax and the
 conversions from and to NumPy, if PyTorch is installed. The weights are those after one epoch: their values do not change
 the time.

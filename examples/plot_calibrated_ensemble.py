@@ -4,8 +4,8 @@ A calibrated ensemble
 =====================
 
 A network that is trained until it fits its rows is overconfident: of the cases to which it gives a probability of 90%,
-fewer than 90% come true. ``BackpropClassifierCV`` trains five networks, each without one fifth of the rows. From these
-fifths it learns how confident the networks may be, and it averages the five. This gives three things, which this
+fewer than 90% come true. ``BackpropClassifierCV`` trains eight networks, each without one quarter of the rows. From these
+quarters it learns how confident the networks may be, and it averages the eight. This gives three things, which this
 example shows one after the other: calibrated probabilities, a measure of doubt, and an estimate of the error on new
 rows.
 """
