@@ -136,7 +136,13 @@ def backprop(data_type, dtype=None):
 
         # The peer's five fits have no dropout, no label smoothing and no schedule. The one difference that remains is that
         # the ensemble looks at its folds after every epoch.
-        plain = {"cv": KFold(N_FOLDS), "scale": False, "dropout": 0.0, "label_smoothing": 0.0, "learning_rate": "constant"}
+        plain = {
+            "cv": KFold(N_FOLDS),
+            "scale": False,
+            "dropout": 0.0,
+            "label_smoothing": 0.0,
+            "learning_rate": "constant",
+        }
         plain |= {"learning_rate_init": 0.001}
 
         def run(epochs):

@@ -6,7 +6,7 @@ SKBP_CORE is 0, and for activations and losses that a user defines.
 
 Attributes
 ----------
-BatchKernel, forward, scale_columns, draw_factors, adam, sgd : class and functions
+BatchKernel, forward, scale_columns, encode_bins, draw_factors, adam, sgd : class and functions
     See batch.pyx, columns.pyx, dropout.pyx and updates.pyx. None without the core.
 ACTIVATIONS : dict
     The names of the activations that the core knows, and its numbers for them.
@@ -25,6 +25,7 @@ from typing import Any
 BatchKernel: Any = None
 forward: Any = None
 scale_columns: Any = None
+encode_bins: Any = None
 draw_factors: Any = None
 adam: Any = None
 sgd: Any = None
@@ -34,7 +35,7 @@ TYPES = "fd"
 
 def _find() -> str:
     """Set the attributes above. Returns why there is no core."""
-    global BatchKernel, forward, scale_columns, draw_factors, adam, sgd
+    global BatchKernel, forward, scale_columns, encode_bins, draw_factors, adam, sgd
     if os.environ.get("SKBP_CORE") == "0":
         return "switched off by SKBP_CORE=0"
     try:
@@ -44,7 +45,8 @@ def _find() -> str:
         return f"not compiled: {error}"
     except (ImportError, TypeError, ValueError) as error:  # Cython raises these if a function or a type has changed
         return f"it does not fit the installed packages: {error}"
-    BatchKernel, forward, scale_columns = batch.BatchKernel, batch.forward, columns.scale_columns
+    BatchKernel, forward = batch.BatchKernel, batch.forward
+    scale_columns, encode_bins = columns.scale_columns, columns.encode_bins
     draw_factors, adam, sgd = dropout.draw_factors, updates.adam, updates.sgd
     ACTIVATIONS.update(elementwise.ACTIVATIONS)
     if hasattr(os, "register_at_fork"):  # not on Windows

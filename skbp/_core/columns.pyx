@@ -1,8 +1,8 @@
-"""Columns of numbers, scaled in one pass: the formula of `skbp._data.column_scaler`.
+"""Columns of numbers, scaled or encoded in one pass: `skbp._data.column_scaler` and `skbp._data.quantile_bins`.
 
-Rows are done in pieces of a few hundred numbers. Each step is a loop over one piece in local memory, which the compiler turns
-into vector instructions. Distances to the median are taken in float64. What follows is of ordinary size, and has the type of
-the result.
+Rows are scaled in pieces of a few hundred numbers. Each step is a loop over one piece in local memory, which the compiler
+turns into vector instructions. Distances are taken in float64. What follows is of ordinary size, and has the type of the
+result.
 """
 
 from libc.math cimport sqrt, sqrtf
@@ -87,6 +87,101 @@ cdef void _scale(Scaling *job, Py_ssize_t begin, Py_ssize_t end, real *like) noe
             for j in range(n):
                 out[j] = (piece[j] - <real>center[j]) * <real>factor[j]
             first += PIECE
+
+
+cdef struct Encoding:
+    Py_ssize_t n_rows
+    Py_ssize_t n_out
+    Py_ssize_t task_rows
+    int size
+    char *X
+    Py_ssize_t row_step
+    Py_ssize_t column_step
+    char *out
+    # The column of X of each column of the result, and rows of n_out numbers: e_i, e_{i+1} - e_i, the mean, the factor.
+    Py_ssize_t *feature
+    double *lower
+    double *width
+    double *mean
+    double *factor
+
+
+cdef void _encode(Encoding *job, Py_ssize_t begin, Py_ssize_t end, real *like) noexcept nogil:
+    cdef Py_ssize_t i, first, last, j
+    cdef double x, b
+    cdef double *lower = job.lower
+    cdef double *width = job.width
+    cdef double *mean = job.mean
+    cdef double *factor = job.factor
+    cdef char *row
+    cdef real *out
+    for i in range(begin, end):
+        row, out = job.X + i * job.row_step, <real *>job.out + i * job.n_out
+        first = 0
+        while first < job.n_out:
+            last = first + 1
+            while last < job.n_out and job.feature[last] == job.feature[first]:
+                last += 1
+            x = (<real *>(row + job.feature[first] * job.column_step))[0]
+            for j in range(first, last):
+                b = (x - lower[j]) / width[j]
+                b = b if b > 0 else 0.0
+                b = b if b < 1 else 1.0
+                out[j] = <real>((b - mean[j]) * factor[j])
+            first = last
+
+
+cdef void _encode_task(void *task, int number) noexcept nogil:
+    cdef Encoding *job = <Encoding *>task
+    cdef Py_ssize_t begin = number * job.task_rows, end = min(job.n_rows, begin + job.task_rows)
+    if job.size == sizeof(float):
+        _encode(job, begin, end, <float *>NULL)
+    else:
+        _encode(job, begin, end, <double *>NULL)
+
+
+def encode_bins(cnp.ndarray X, cnp.ndarray out, cnp.ndarray feature, cnp.ndarray coefficients, int n_threads):
+    """Encode the columns of some rows by quantile bins.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+        float32 or float64.
+    out : ndarray of shape (n_rows, n_out) of the type of X, in C order
+    feature : ndarray of intp of shape (n_out,)
+        The column of X of each column of `out`. Equal ones follow each other.
+    coefficients : ndarray of float64 of shape (4, n_out), in C order
+        e_i, e_{i+1} - e_i, the mean, the factor.
+    n_threads : int
+    """
+    cdef Encoding job
+    cdef Py_ssize_t n_tasks
+    cdef double *numbers = <double *>cnp.PyArray_DATA(coefficients)
+    cdef bint fits = cnp.PyArray_NDIM(X) == 2 and cnp.PyArray_NDIM(out) == 2 and cnp.PyArray_NDIM(coefficients) == 2
+    fits = fits and cnp.PyArray_TYPE(X) == cnp.PyArray_TYPE(out) and cnp.PyArray_TYPE(coefficients) == cnp.NPY_DOUBLE
+    fits = fits and (cnp.PyArray_TYPE(X) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(X) == cnp.NPY_DOUBLE)
+    fits = fits and cnp.PyArray_TYPE(feature) == cnp.NPY_INTP and cnp.PyArray_NDIM(feature) == 1
+    fits = fits and cnp.PyArray_ISBEHAVED_RO(X) and cnp.PyArray_ISCARRAY(out) and cnp.PyArray_ISCARRAY_RO(coefficients)
+    fits = fits and cnp.PyArray_ISCARRAY_RO(feature) and cnp.PyArray_DIM(X, 0) == cnp.PyArray_DIM(out, 0)
+    fits = fits and cnp.PyArray_DIM(feature, 0) == cnp.PyArray_DIM(out, 1) == cnp.PyArray_DIM(coefficients, 1)
+    fits = fits and cnp.PyArray_DIM(coefficients, 0) == 4
+    if fits and cnp.PyArray_SIZE(feature):
+        fits = 0 <= feature.min() and feature.max() < cnp.PyArray_DIM(X, 1)
+    if not fits:
+        raise TypeError("the rows, the result and the coefficients do not fit together")
+    job.n_rows, job.n_out, job.size = cnp.PyArray_DIM(X, 0), cnp.PyArray_DIM(out, 1), X.itemsize
+    job.X, job.out = <char *>cnp.PyArray_DATA(X), <char *>cnp.PyArray_DATA(out)
+    job.row_step, job.column_step = cnp.PyArray_STRIDE(X, 0), cnp.PyArray_STRIDE(X, 1)
+    job.feature, job.lower, job.width = <Py_ssize_t *>cnp.PyArray_DATA(feature), numbers, numbers + job.n_out
+    job.mean, job.factor = numbers + 2 * job.n_out, numbers + 3 * job.n_out
+    if not (job.n_rows and job.n_out):
+        return
+    job.task_rows = max(LEAST_NUMBERS // job.n_out + 1, job.n_rows // MOST_TASKS + 1)
+    n_tasks = (job.n_rows + job.task_rows - 1) // job.task_rows
+    if n_threads > 1 and n_tasks > 1:
+        pool.start(n_threads)
+    with nogil:
+        pool.run_tasks(_encode_task, &job, <int>n_tasks, n_threads)
 
 
 cdef void _scale_task(void *task, int number) noexcept nogil:

@@ -21,6 +21,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted, validate_data
 
+from skbp import _core
+
+# The rows of `coefficients_`.
+LOWER, WIDTH, MEAN, FACTOR = range(4)
+
 # A feature counts at most this many times as much as one of ordinary relevance.
 MOST_RELEVANT = 4.0
 
@@ -40,12 +45,9 @@ class QuantileBins(TransformerMixin, BaseEstimator):
     ----------
     feature_ : ndarray of int of shape (n_columns_out,)
         The column of X that each column comes from.
-    lower_, width_ : ndarray of shape (n_columns_out,)
-        e_i and e_{i+1} - e_i. A column of 0 and 1 is a bin from 0 to 1.
-    mean_ : ndarray of shape (n_columns_out,)
-        The mean of b_i; 0 for a column of 0 and 1.
-    relevance_ : ndarray of shape (n_columns_out,)
-        The factor of each column. Its mean square over the columns of X is 1.
+    coefficients_ : ndarray of shape (4, n_columns_out)
+        For each column e_i, e_{i+1} - e_i, the mean of b_i, and the factor. A column of 0 and 1 is a bin from 0 to 1 with
+        mean 0. The mean square of the factors over the columns of X is 1.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str
@@ -82,16 +84,15 @@ class QuantileBins(TransformerMixin, BaseEstimator):
             lower += edges[:-1].tolist()
             upper += edges[1:].tolist()
         self.feature_ = np.array(features, dtype=np.intp)
-        self.lower_ = np.array(lower, dtype=np.float64)
-        self.width_ = np.array(upper, dtype=np.float64) - self.lower_
-        self.relevance_ = _relevance(relevance, X.shape[1])[self.feature_]
-        self.mean_ = np.zeros(len(features))
+        factors = _relevance(relevance, X.shape[1])[self.feature_]
+        starts, ends = np.array(lower, dtype=np.float64), np.array(upper, dtype=np.float64)
+        self.coefficients_ = np.stack([starts, ends - starts, np.zeros(len(starts)), factors])
         binary = np.bincount(self.feature_, minlength=X.shape[1])[self.feature_] == 1
-        binary &= (self.lower_ == 0.0) & (self.width_ == 1.0)
+        binary &= (starts == 0.0) & (ends == 1.0)
         total = np.zeros(len(features))
         for block in self._blocks(X):
             total += self._bins(X[block]).sum(axis=0)
-        self.mean_ = np.where(binary, 0.0, total / len(X))
+        self.coefficients_[MEAN] = np.where(binary, 0.0, total / len(X))
         return self
 
     def transform(self, X):
@@ -113,13 +114,19 @@ class QuantileBins(TransformerMixin, BaseEstimator):
             raise ValueError(f"X has {X.shape[1]} columns, but QuantileBins is fitted on {self.n_features_in_}.")
         return self.encoded(X)
 
-    def encoded(self, X):
-        """`transform` of float rows that are already checked."""
+    def encoded(self, X, n_threads=0):
+        """`transform` of float rows that are already checked.
+
+        `n_threads` is the most threads of the compiled core; with 0 NumPy computes.
+        """
         out = np.zeros((len(X), len(self.feature_)), X.dtype)
+        if n_threads and _core.encode_bins is not None and X.dtype.char in _core.TYPES:
+            _core.encode_bins(X, out, self.feature_, self.coefficients_, n_threads)
+            return out
         for block in self._blocks(X):
             b = self._bins(X[block])
-            b -= self.mean_
-            out[block] = np.multiply(b, self.relevance_, out=b)
+            b -= self.coefficients_[MEAN]
+            out[block] = np.multiply(b, self.coefficients_[FACTOR], out=b)
         return out
 
     def get_feature_names_out(self, input_features=None):
@@ -139,14 +146,18 @@ class QuantileBins(TransformerMixin, BaseEstimator):
         names = _check_feature_names_in(self, input_features)[self.feature_]
         single = np.bincount(self.feature_)[self.feature_] == 1
         return np.array(
-            [name if one else f"{name} > {e:.4g}" for name, one, e in zip(names, single, self.lower_, strict=True)],
+            [
+                name if one else f"{name} > {e:.4g}"
+                for name, one, e in zip(names, single, self.coefficients_[LOWER], strict=True)
+            ],
             dtype=object,
         )
 
     def _bins(self, X):
         b = X.take(self.feature_, axis=1).astype(np.float64)
-        b -= self.lower_
-        b /= self.width_
+        with np.errstate(over="ignore"):
+            b -= self.coefficients_[LOWER]
+            b /= self.coefficients_[WIDTH]
         return np.clip(b, 0.0, 1.0, out=b)
 
     def _blocks(self, X):

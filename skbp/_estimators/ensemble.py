@@ -88,8 +88,9 @@ class Ensemble(MemberTraining):
         parts = [(plain, self._train_part(run, plain, []))]
         self._publish_members(parts, recipe)
         if n_bins and not parts[0][1].stops:
-            binned = self._binned_part(rows, splits[n_plain:], networks[n_plain:], n_bins)
-            parts.append((binned, self._train_after(run, binned, parts[0][1].members)))
+            parts.append(
+                self._train_second(run, plain, parts[0][1].members, splits[n_plain:], networks[n_plain:], n_bins)
+            )
             self._publish_members(parts)
         members = [member for _, result in parts for member in result.members]
         out_of_fold = self._calibrate(recipe, parts, sample_weight, deadline)
@@ -123,6 +124,17 @@ class Ensemble(MemberTraining):
         suits = not self._target.multilabel and len(self.classes_) < FEW_CLASSES and not binary.all()
         return DEFAULT_BINS if suits and rows.X.size * DEFAULT_BINS <= MOST_NUMBERS else 0
 
+    def _train_second(self, run, plain, done, splits, networks, n_bins) -> tuple[Part, Result]:
+        """Train members on quantile bins. The plain members that are done are not lost, whatever happens."""
+        nothing = Result([], "", interrupted=False, stops=False, watchers=[])
+        try:
+            part = self._binned_part(plain.rows, splits, networks, n_bins)
+            return part, self._train_part(run, part, done)
+        except NothingTrainedError as error:
+            return plain, nothing._replace(warning=str(error))
+        except KeyboardInterrupt:
+            return plain, nothing._replace(warning="Training interrupted by user.", interrupted=True)
+
     def _binned_part(self, rows, splits, networks, n_bins):
         """The members that see quantile bins, scaled by what the plain members have found relevant."""
         bins = QuantileBins(n_bins).fit(rows.X, relevance=np.sqrt(self._sensitivity))
@@ -130,16 +142,7 @@ class Ensemble(MemberTraining):
         for network in networks:
             self._give_columns(network, bins.get_feature_names_out())
         view = make_pipeline(self.preprocessor_, bins)
-        return Part(rows.with_features(bins.encoded(rows.X)), splits, networks, view, 0)
-
-    def _train_after(self, run, part, done) -> Result:
-        """Train a part after another one, which is not lost whatever happens."""
-        try:
-            return self._train_part(run, part, done)
-        except NothingTrainedError as error:
-            return Result([], str(error), interrupted=False, stops=False, watchers=[])
-        except KeyboardInterrupt:
-            return Result([], "Training interrupted by user.", interrupted=True, stops=True, watchers=[])
+        return Part(rows.with_features(bins.encoded(rows.X, core_threads())), splits, networks, view, 0)
 
     def _publish_members(self, parts, recipe=None):
         """Publish the trained members, and after the first part what their output depends on."""
@@ -269,7 +272,7 @@ class _ForwardOfMembers:
     def logits(self, X):
         logits = []
         for bins, forwards in self._groups:
-            rows = X if bins is None else bins.encoded(X.toarray() if issparse(X) else X)
+            rows = X if bins is None else bins.encoded(X.toarray() if issparse(X) else X, core_threads())
             logits += [forward.logits(rows) for forward in forwards]
         return np.stack(logits)
 

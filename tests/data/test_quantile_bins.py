@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skbp import _core
 from skbp._data.quantile_bins import QuantileBins
 
 
@@ -52,7 +53,7 @@ def test_no_feature_counts_more_than_four_times_as_much_as_one_of_ordinary_relev
     X = np.random.default_rng(0).normal(size=(50, 100))
     relevance = np.ones(100)
     relevance[0] = 1e6
-    factors = QuantileBins(1).fit(X, relevance=relevance).relevance_
+    factors = QuantileBins(1).fit(X, relevance=relevance).coefficients_[3]
     assert_allclose(np.mean(np.square(factors)), 1.0)
     # 10 in place of 1, cut off at 4, and then brought to a mean square of 1.
     assert_allclose(factors[0] / factors[1], 4.0 / (1e6 / np.sqrt(1e10 + 0.99) / 1e6))
@@ -60,7 +61,7 @@ def test_no_feature_counts_more_than_four_times_as_much_as_one_of_ordinary_relev
 
 def test_relevance_without_information_is_the_same_for_all():
     X = columns()
-    assert_array_equal(QuantileBins().fit(X, relevance=np.zeros(4)).relevance_, 1.0)
+    assert_array_equal(QuantileBins().fit(X, relevance=np.zeros(4)).coefficients_[3], 1.0)
 
 
 def test_names_tell_where_a_bin_starts():
@@ -79,3 +80,37 @@ def test_names_tell_where_a_bin_starts():
 def test_rows_with_another_number_of_columns_are_refused():
     with pytest.raises(ValueError, match="X has 2 columns, but QuantileBins is fitted on 4"):
         QuantileBins().fit(columns()).transform(np.zeros((3, 2)))
+
+
+needs_core = pytest.mark.skipif(_core.encode_bins is None, reason=f"no compiled core: {_core.why_absent}")
+
+
+@needs_core
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("n", [1, 3, 5001])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_core_does_the_same(n_threads, n, order, dtype):
+    X = np.asarray(columns(n, dtype), order=order)
+    bins = QuantileBins().fit(columns(), relevance=[3.0, 1.0, 2.0, 1.0])
+    X[0, 0] = np.finfo(dtype).max
+    assert_allclose(
+        bins.encoded(X, n_threads), bins.encoded(X), rtol=1e-6 if dtype == np.float32 else 1e-14, atol=1e-15
+    )
+
+
+@needs_core
+def test_the_core_refuses_what_does_not_fit():
+    X, out, feature, coefficients = np.zeros((3, 2)), np.zeros((3, 4)), np.array([0, 0, 1, 1]), np.ones((4, 4))
+    for wrong in (
+        (X[:2], out, feature, coefficients),
+        (X.astype(np.float32), out, feature, coefficients),
+        (X, out, feature + 1, coefficients),
+        (X, out, feature - 1, coefficients),
+        (X, out, feature[:3], coefficients),
+        (X, out, feature.astype(np.int16), coefficients),
+        (X, out, feature, coefficients[:3]),
+        (X, out.T, feature, coefficients),
+    ):
+        with pytest.raises(TypeError, match="do not fit together"):
+            _core.encode_bins(*wrong, 1)

@@ -64,7 +64,7 @@ def test_the_relevance_follows_from_what_the_plain_members_depend_on():
     assert clf.feature_importances_.argmax() == 1
     assert clf.feature_importances_[1] > 0.8
     bins = clf.views_[-1][-1]
-    relevance = np.array([bins.relevance_[bins.feature_ == j][0] for j in range(6)])
+    relevance = np.array([bins.coefficients_[3, bins.feature_ == j][0] for j in range(6)])
     assert relevance.argmax() == 1
     assert_allclose(np.mean(np.square(relevance)), 1.0)
 
