@@ -124,7 +124,7 @@ class Run:
         """The recipe with an equal share of the time that is left, for the next of `n_left` trainings."""
         if self.deadline == math.inf or (first and n_left == 1):
             return self.recipe
-        return replace(self.recipe, max_time=max(0.0, self.deadline - time.perf_counter()) / n_left)
+        return replace(self.recipe, share_of_time=max(0.0, self.deadline - time.perf_counter()) / n_left)
 
     def of_training(self, attributes_at):
         """The callbacks of one training."""

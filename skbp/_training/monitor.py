@@ -29,6 +29,8 @@ class Monitor:
 
     Attributes
     ----------
+    limit : float or None
+        Seconds after which training stops: max_time, or a share of it if several networks train one after another.
     stop_reason : {"", "stopped", "max_time"}
         Why training should stop whether or not it has stalled: a callback asked for it, or the time is up.
     seconds : float
@@ -37,6 +39,7 @@ class Monitor:
 
     def __init__(self, history, held_out=None, watchers=(), max_time=None, max_iter=None, every=1):
         self.history, self.max_time = history, max_time
+        self.limit = max_time
         self._held_out, self._watchers = held_out, watchers
         self._max_iter, self._every = max_iter, every
         self._nothing = history.no_figures
@@ -89,7 +92,7 @@ class Monitor:
         for watcher in self._watchers:
             if watcher.end_epoch(loss, params, learning_rate, figures, self):
                 self.stop_reason = "stopped"
-        if not self.stop_reason and self.max_time is not None and self.seconds >= self.max_time:
+        if not self.stop_reason and self.limit is not None and self.seconds >= self.limit:
             self.stop_reason = "max_time"
 
     def _looks_after(self, n_iter):

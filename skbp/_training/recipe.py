@@ -53,6 +53,8 @@ class Recipe:
         `max_iter`, the whole of training for the schedules. A call of `partial_fit` is one epoch of it.
     loss : Loss or None
         With label smoothing. It is known when the labels are.
+    share_of_time : float or None
+        Seconds of `max_time` for this training, if several follow each other.
     """
 
     solver: str
@@ -82,6 +84,7 @@ class Recipe:
     solver_options: dict | None
     of_rule: dict
     loss: Loss | None = None
+    share_of_time: float | None = None
 
     @classmethod
     def of(cls, params, **changed) -> Recipe:

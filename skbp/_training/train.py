@@ -124,6 +124,8 @@ def train(recipe, params, rows, held_out=None, watchers=(), *, state, verbose=0,
     if verbose:
         watchers = [Printer(verbose, recipe.scoring == "loss"), *watchers]
     monitor = Monitor(history, held_out, watchers, recipe.max_time, recipe.max_iter, every)
+    if recipe.share_of_time is not None:
+        monitor.limit = recipe.share_of_time
     by_scipy = not recipe.stochastic
     rows_at_once = rows.rows_at_once if by_scipy else min(solver.batch_size, rows.rows_at_once)
     try:

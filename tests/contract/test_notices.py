@@ -248,7 +248,7 @@ def test_fits_in_threads_leave_the_filters_as_they_were(grouped):
 
     def fit(seed):
         together.wait(30)
-        return small(BackpropClassifierCV, cv=5, random_state=seed).fit(X, RARE, groups=groups)
+        return small(BackpropClassifierCV, cv=5, n_repeats=1, random_state=seed).fit(X, RARE, groups=groups)
 
     with ThreadPoolExecutor(8) as pool:
         fitted = list(pool.map(fit, range(8)))
