@@ -1,6 +1,6 @@
 """The effect of the choices behind BackpropClassifierCV, the accuracy of its own estimates, and the effect of calibration.
 
-    python benchmarks/ensemble.py [--seeds N] [--sets NAME ...] [--csv FILE]
+    python benchmarks/ensemble.py [--seeds N] [--tables NAME ...] [--csv FILE]
 
 It runs on the public tables of quality.py, with the same folds and preprocessing, and downloads them as quality.py does. It
 prints three tables, all for five plain members on one split:
@@ -20,7 +20,7 @@ import warnings
 import numpy as np
 import pandas as pd
 from measure import Table, versions, with_error
-from quality import MOST_ROWS, folds_of, options_of_tables, scores
+from quality import MOST_ROWS, PANELS, folds_of, options_of_tables, scores
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -74,7 +74,8 @@ def measure(names, seeds):
     """A row of figures for every set, seed, fold and choice."""
     rows = []
     for name in names:
-        for key, (X_train, y_train, X_test, y_test) in folds_of(name, seeds, MOST_ROWS):
+        for key, fold in folds_of(name, seeds, MOST_ROWS):
+            (X_train, X_test), y_train, y_test = fold.prepared, fold.y_train, fold.y_test
             for choice, parameters in {"default": {}, **(CHOICES if key["seed"] == 0 else {})}.items():
                 clf = BackpropClassifierCV(random_state=key["seed"], **SETTINGS | parameters).fit(X_train, y_train)
                 rows.append({**key, "choice": choice, **figures(clf, y_train, X_test, y_test)})
@@ -83,13 +84,13 @@ def measure(names, seeds):
 
 
 def print_choices(table):
-    by_set = table.query("seed == 0").groupby(["choice", "set"]).mean(numeric_only=True)
-    default = by_set.loc["default"]
+    by_table = table.query("seed == 0").groupby(["choice", "table"]).mean(numeric_only=True)
+    default = by_table.loc["default"]
     of_choices = {
         "one of the five members": (default, "member"),
         "temperature 1": (default, "ensemble at 1"),
-        "no label smoothing and temperature 1": (by_set.loc["no label smoothing"], "ensemble at 1"),
-        **{choice: (by_set.loc[choice], "ensemble") for choice in CHOICES},
+        "no label smoothing and temperature 1": (by_table.loc["no label smoothing"], "ensemble at 1"),
+        **{choice: (by_table.loc[choice], "ensemble") for choice in CHOICES},
     }
     print()
     lines = Table(("instead of the default", "<42"), ("log loss", ">19"), ("accuracy, %", ">15"))
@@ -99,15 +100,15 @@ def print_choices(table):
         lines.line(choice, of_loss, of_accuracy)
 
 
-def print_estimates(by_set):
+def print_estimates(by_table):
     parts = {
-        "log loss": (by_set, "log loss", 4),
-        "accuracy, %": (by_set, "accuracy", 2),
-        "log loss, < 700 rows": (by_set.query("rows < 700"), "log loss", 4),
-        "          700 to 1,999": (by_set.query("700 <= rows < 1999"), "log loss", 4),
-        "          2,000": (by_set.query("rows >= 1999"), "log loss", 4),
-        "          two classes": (by_set.query("classes == 2"), "log loss", 4),
-        "          more classes": (by_set.query("classes > 2"), "log loss", 4),
+        "log loss": (by_table, "log loss", 4),
+        "accuracy, %": (by_table, "accuracy", 2),
+        "log loss, < 700 rows": (by_table.query("rows < 700"), "log loss", 4),
+        "          700 to 1,999": (by_table.query("700 <= rows < 1999"), "log loss", 4),
+        "          2,000": (by_table.query("rows >= 1999"), "log loss", 4),
+        "          two classes": (by_table.query("classes == 2"), "log loss", 4),
+        "          more classes": (by_table.query("classes > 2"), "log loss", 4),
     }
     print("\nOut-of-fold estimates and the values on test rows, then the differences value - estimate:\n")
     columns = [("", "<24"), ("sets", ">4"), ("estimate", ">9"), ("member", ">9"), ("ensemble", ">9")]
@@ -119,13 +120,13 @@ def print_estimates(by_set):
             lines.line(part, len(sets), *means, *(with_error(values - estimate, digits) for values in found))
 
 
-def print_calibration(by_set):
+def print_calibration(by_table):
     print()
     columns = [("", "<16"), ("log loss", ">9.4f"), ("calibration error, %", ">21.2f"), ("confidence - accuracy", ">25")]
     lines = Table(*columns)
     for name in ("member at 1", "member", "ensemble at 1", "ensemble"):
-        loss, error = by_set[f"{name} log loss"].mean(), by_set[f"{name} calibration error"].mean()
-        lines.line(name, loss, error, with_error(by_set[f"{name} overconfidence"], 2))
+        loss, error = by_table[f"{name} log loss"].mean(), by_table[f"{name} calibration error"].mean()
+        lines.line(name, loss, error, with_error(by_table[f"{name} overconfidence"], 2))
 
 
 def main():
@@ -134,11 +135,11 @@ def main():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "batch_size=", UserWarning)  # some tables have fewer rows than a batch
         print(f"{versions()}\n")
-        table = measure(args.sets, args.seeds)
-    by_set = table.query("choice == 'default'").groupby("set").mean(numeric_only=True)
+        table = measure(args.tables or PANELS[args.panel], args.seeds)
+    by_table = table.query("choice == 'default'").groupby("table").mean(numeric_only=True)
     print_choices(table)
-    print_estimates(by_set)
-    print_calibration(by_set)
+    print_estimates(by_table)
+    print_calibration(by_table)
     if args.csv:
         table.to_csv(args.csv, index=False, float_format="%.6g")
     return 0

@@ -205,16 +205,18 @@ def whole_fits(quick, clock):
     try:
         import quality
 
-        folder = quality.folder()
+        quality.load("banana")
     except (ImportError, OSError, subprocess.CalledProcessError) as error:
         print(f"\nThe public tables are left out: {type(error).__name__}: {error}")
         return None
-    names = list(quality.SETS)[:: 9 if quick else 1]
+    names = quality.PANELS["public"][:: 9 if quick else 1]
     total = {"BackpropClassifierCV": 0.0, "MLPClassifier": 0.0}
     for name in names:
-        X, y, *_ = next(quality.folds(*quality.load(folder / quality.SETS[name]), quality.MOST_ROWS, 0))
+        fold = next(quality.folds(name, quality.MOST_ROWS, 0))
         for classifier in total:
-            total[classifier] += timed(quality.CLASSIFIERS[classifier](0).fit, X, y, clock=clock)[0]
+            total[classifier] += timed(
+                quality.CLASSIFIERS[classifier](0).fit, fold.prepared[0], fold.y_train, clock=clock
+            )[0]
     seconds = ", ".join(f"{classifier} {figure:.1f}" for classifier, figure in total.items())
     print(f"\nWhole fits of {len(names)} public tables, seconds: {seconds}")
     return ratio(total, "BackpropClassifierCV", "MLPClassifier")

