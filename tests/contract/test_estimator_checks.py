@@ -152,7 +152,7 @@ def test_default_classifier_passes_every_check_with_none_excused_and_none_skippe
 
 # BackpropClassifierCV
 
-QUICK_ENSEMBLE = {"max_iter": 20, "hidden_layer_sizes": (20,)}
+QUICK_ENSEMBLE = {"max_iter": 20, "hidden_layer_sizes": (20,), "n_repeats": 1}
 ENSEMBLE_CONFIGURATIONS = [
     {"max_iter": 10},
     QUICK_ENSEMBLE | {"solver": "sgd", "learning_rate_init": 0.1},
@@ -164,6 +164,7 @@ ENSEMBLE_CONFIGURATIONS = [
     QUICK_ENSEMBLE | {"out_activation": "softmax"},
     QUICK_ENSEMBLE | {"out_activation": "logistic", "learning_rate": "cosine"},
     QUICK_ENSEMBLE | {"hidden_layer_sizes": ()},
+    QUICK_ENSEMBLE | {"n_repeats": 2, "quantile_bins": 3, "scale": False},
 ]
 
 

@@ -69,6 +69,7 @@ def small(**params):
 
 def small_cv(**params):
     given = {"hidden_layer_sizes": (5,), "cv": 3, "max_iter": 5, "random_state": 0, "dtype": "float64", "scale": False}
+    given |= {"n_repeats": 1, "activation": "relu"}
     given |= params
     return BackpropClassifierCV(**given)
 

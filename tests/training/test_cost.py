@@ -65,7 +65,7 @@ def operations_of_a_step(n_folds=None, **parameters):
     more, fewer = 300, 100
     if n_folds is not None:
         more, fewer = (n_rows * n_folds // (n_folds - 1) for n_rows in (more, fewer))
-        parameters |= {"classifier": BackpropClassifierCV, "cv": n_folds}
+        parameters |= {"classifier": BackpropClassifierCV, "cv": n_folds, "n_repeats": 1, "activation": "relu"}
     return (operations_of_an_epoch(more, **parameters) - operations_of_an_epoch(fewer, **parameters)) / 20
 
 

@@ -255,6 +255,7 @@ def test_scipy_methods_with_every_activation(activation, dtype):
 def ensemble(splits, **params):
     given = {"hidden_layer_sizes": (8,), "max_iter": 10, "batch_size": 5, "learning_rate_init": 0.01, "random_state": 0}
     given |= {"dtype": "float64", "n_iter_no_change": np.inf, "dropout": 0.0, "scale": False}
+    given |= {"n_repeats": 1, "activation": "relu"}
     return BackpropClassifierCV(cv=splits, **given | params)
 
 

@@ -31,7 +31,7 @@ Y = (X[:, 0] > 0).astype(int)
 
 
 def small(cls, **params):
-    extra = {"cv": 2} if cls is BackpropClassifierCV else {}
+    extra = {"cv": 2, "n_repeats": 1} if cls is BackpropClassifierCV else {}
     return cls(**{"hidden_layer_sizes": 4, "max_iter": 2, "random_state": 0, **extra, **params})
 
 
@@ -288,6 +288,7 @@ VALUES = {
     "validation_fraction": 0.25,
     "power_t": 0.25,
     "alpha": 0.5,
+    "quantile_bins": 4,
 }
 # The other parameters that a parameter needs to have an effect.
 WITH = {
@@ -295,6 +296,7 @@ WITH = {
     "momentum": {"solver": "sgd"},
     "max_fun": {"solver": "lbfgs"},
     "validation_fraction": {"early_stopping": True},
+    "quantile_bins": {"n_repeats": 2},
 }
 
 

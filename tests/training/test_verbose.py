@@ -36,7 +36,7 @@ BOTH = pytest.mark.parametrize("Net", NETS)
 
 def small(Net=BackpropClassifier, **params):
     params = {"hidden_layer_sizes": (3,), "max_iter": 4, "random_state": 0, "verbose": 1, "tol": 0.0, **params}
-    return Net(**params | ({"cv": 3} if Net is BackpropClassifierCV else {}))
+    return Net(**params | ({"cv": 3, "n_repeats": 1} if Net is BackpropClassifierCV else {}))
 
 
 class Terminal(io.StringIO):
