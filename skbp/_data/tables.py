@@ -12,6 +12,7 @@ from numbers import Number
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils.validation import _get_feature_names
 
 NUMBER, TEXT, CATEGORY = "number", "text", "category"
 
@@ -34,6 +35,24 @@ def as_table(X):
 def is_frame(X) -> bool:
     """Whether X is a frame of pandas or polars."""
     return _is_from("pandas", X) or _is_from("polars", X)
+
+
+class _Names:
+    """The names and the shape of a frame, for versions of scikit-learn that do not know its type."""
+
+    def __init__(self, frame):
+        self._names, self.shape = list(frame.columns), frame.shape
+
+    def __dataframe__(self):
+        return self
+
+    def column_names(self):
+        return self._names
+
+
+def for_names(X):
+    """What scikit-learn reads the names and the number of the columns from."""
+    return _Names(X) if is_frame(X) and _get_feature_names(X) is None else X
 
 
 def is_mixed(X) -> bool:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 from skbp._data.column_scaler import ColumnScaler
 from skbp._data.columns import FROM_DTYPE, categorical_columns, make_preprocessor
 from skbp._data.labels import as_vector
-from skbp._data.tables import as_table, is_mixed
+from skbp._data.tables import as_table, for_names, is_mixed
 from skbp._estimators.estimator import NetworkEstimator
 from skbp._training.threads import core_threads
 
@@ -71,7 +71,7 @@ class TableInput(NetworkEstimator):
 
     def _check_shape(self, table, *, reset):
         """Check names and number of the columns, and that there are rows. The values are checked where they are used."""
-        validate_data(self, table, skip_check_array=True, reset=reset)
+        validate_data(self, for_names(table), skip_check_array=True, reset=reset)
         check_array(np.broadcast_to(0.0, table.shape), estimator=self)
 
     def _make_names_unique(self):
