@@ -38,6 +38,8 @@ def check_labels(y, name="y"):
         labels = np.asarray(y)
     except ValueError as error:
         raise ValueError(f"{name} is no array of labels: {error}") from error
+    if labels.ndim == 0 and labels.dtype == object and name != "y":
+        raise ValueError(f"{name} must be a list or an array of labels. Got {y!r}.")
     if labels.dtype != object or labels.ndim == 0 or labels.size == 0:
         return
     values = labels.ravel().tolist()

@@ -191,3 +191,9 @@ def test_another_number_of_labels_is_refused(labels):
 def test_text_and_numbers_do_not_mix(known, given, labels):
     with pytest.raises(ValueError, match=r"^y has labels of type .*, but those known, .*, are of type "):
         check_known_labels(labels[given], fit_binarizer(labels[known]), False)
+
+
+@pytest.mark.parametrize("classes", [{}, {1: 2}, object()])
+def test_classes_that_are_no_list_are_refused_by_name(classes):
+    with pytest.raises(ValueError, match="classes must be a list or an array of labels"):
+        check_labels(classes, "classes")
