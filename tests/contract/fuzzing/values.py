@@ -233,7 +233,9 @@ POOLS = {
     "categorical_features": (
         texts('"from_dtype" | None | [] | [0]'),
         texts("[True] + [False] * 2 | np.array([0, 1]) | (0,) | [-1] | [10**6] | ['column 0'] | [['a']]"),
-        texts('"auto" | 1 | 0.5 | {} | object() | [0.5] | [None] | [0, "a"] | [1j] | b"from_dtype" | [np.nan] | [pd.NA]'),
+        texts(
+            '"auto" | 1 | 0.5 | {} | object() | [0.5] | [None] | [0, "a"] | [1j] | b"from_dtype" | [np.nan] | [pd.NA]'
+        ),
     ),
 }
 
