@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted, validate_data
 
 from skbp import _core
-from skbp._data.tables import as_numbers, for_names, listed
+from skbp._data.tables import as_numbers, listed
 from skbp._notices import note
 
 # The rows of `coefficients_`.
@@ -211,7 +211,7 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
 
     def _numbers(self, X, *, reset):
         """Rows as float32 or float64, without inf."""
-        validate_data(self, for_names(X), reset=reset, skip_check_array=True)
+        validate_data(self, X, reset=reset, skip_check_array=True)
         return check_array(
             as_numbers(X),
             accept_sparse="csr",

@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbp._data.column_scaler import ColumnScaler
-from skbp._data.tables import CATEGORY, NUMBER, TEXT, as_categories, for_names, is_mixed, kinds_of, names_of, refusal
+from skbp._data.tables import CATEGORY, NUMBER, TEXT, as_categories, is_mixed, kinds_of, names_of, refusal
 
 # Categories with fewer rows than this share a column, also with those that are new at prediction.
 LEAST_ROWS_OF_A_CATEGORY = 5
@@ -53,7 +53,7 @@ class Categories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self : Categories
             The fitted transformer itself.
         """
-        validate_data(self, for_names(X), skip_check_array=True)
+        validate_data(self, X, skip_check_array=True)
         return self
 
     def transform(self, X):
@@ -70,7 +70,7 @@ class Categories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             str, numbers, or None.
         """
         check_is_fitted(self, "n_features_in_")
-        validate_data(self, for_names(X), reset=False, skip_check_array=True)
+        validate_data(self, X, reset=False, skip_check_array=True)
         return as_categories(X)
 
     def __sklearn_tags__(self):
