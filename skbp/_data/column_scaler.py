@@ -133,7 +133,7 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         coefficients[FACTOR, bent] = 1.0 / np.where(spread > 0.0, spread.clip(SMALLEST, 1.0 / SMALLEST), 1.0)[bent]
         coefficients[GAP, bent] = 0.0
         coefficients[BEND, bent], coefficients[LARGEST, bent] = 1.0 / LEVEL, FARTHEST
-        n, total, squares = len(X), 0.0, 0.0
+        n, total, squares = len(X), np.zeros(X.shape[1]), np.zeros(X.shape[1])
         for block in _blocks(X):
             u = _bent(X[block], coefficients)
             total = total + u.sum(axis=0)

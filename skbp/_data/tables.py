@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import sys
+from importlib import import_module
 from numbers import Number
 
 import numpy as np
@@ -64,13 +65,12 @@ def _known(X):
     """A frame of polars in a form that every version of scikit-learn knows."""
     columns = {name: _objects(column) for name, column in zip(X.columns, _columns(X), strict=True)}
     try:
-        from pandas import DataFrame  # noqa: PLC0415, it may not be there
+        return import_module("pandas").DataFrame(columns)
     except ImportError:
         values = np.full(X.shape, None)
         for j, column in enumerate(columns.values()):
             values[:, j] = column
         return values
-    return DataFrame(columns)
 
 
 def _is_unknown(X):
