@@ -323,7 +323,7 @@ class Ensemble(TableInput):
         """A member's logits of the rows of its fold, in the type of X."""
         logits = np.zeros((len(fold), self.n_outputs_), rows.X.dtype)
         network = _forward_of(member, rows.X.dtype)
-        with blas_threads(network.units, rows.rows_at_once, rows.sparse):
+        with blas_threads(network.units, rows.rows_at_once, rows.sparse, by_core=network.by_core):
             for chunk, indices in chunks(fold, network.chunk_rows):
                 logits[chunk] = network.logits(rows.features(indices))
         return logits
@@ -357,7 +357,7 @@ class _ForwardOfMembers:
 
     def __init__(self, forwards):
         self._forwards = forwards
-        self.units, self.chunk_rows = forwards[0].units, forwards[0].chunk_rows
+        self.units, self.chunk_rows, self.by_core = forwards[0].units, forwards[0].chunk_rows, forwards[0].by_core
 
     def logits(self, X):
         return np.stack([forward.logits(X) for forward in self._forwards])
