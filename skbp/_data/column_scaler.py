@@ -138,7 +138,7 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         self._set(bent, FACTOR, 1.0 / _positive(spread))
         for row, value in ((GAP, 0.0), (BEND, 1.0 / LEVEL), (LARGEST, FARTHEST)):
             self.coefficients_[row, bent] = value
-        n, total, squares = len(X), 0.0, 0.0
+        n, total, squares = len(X), np.zeros(X.shape[1]), np.zeros(X.shape[1])
         for block in _blocks(X):
             u = _bent(X[block], self.coefficients_)
             total = total + u.sum(axis=0)

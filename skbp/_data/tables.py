@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import sys
+from importlib import import_module
 from numbers import Number
 
 import numpy as np
@@ -25,9 +26,14 @@ _OTHER_REMEDY = "give numbers or text in its place"
 
 
 def as_table(X):
-    """A frame or a sparse matrix as it is, anything else as an array. Numbers beside text stay numbers."""
-    if issparse(X) or is_frame(X):
+    """A frame or a sparse matrix as it is, anything else as an array. Numbers beside text stay numbers.
+
+    A frame of polars becomes one of pandas, or else an array, for versions of scikit-learn that do not know its type.
+    """
+    if issparse(X):
         return X
+    if is_frame(X):
+        return _known(X) if _is_unknown(X) else X
     array = np.asarray(X)
     return np.asarray(X, dtype=object) if array.dtype.kind in "USMm" else array
 
@@ -52,7 +58,24 @@ class _Names:
 
 def for_names(X):
     """What scikit-learn reads the names and the number of the columns from."""
-    return _Names(X) if is_frame(X) and _get_feature_names(X) is None else X
+    return _Names(X) if _is_unknown(X) else X
+
+
+def _known(X):
+    """A frame of polars in a form that every version of scikit-learn knows."""
+    columns = {name: _objects(column) for name, column in zip(X.columns, _columns(X), strict=True)}
+    try:
+        return import_module("pandas").DataFrame(columns)
+    except ImportError:
+        values = np.full(X.shape, None)
+        for j, column in enumerate(columns.values()):
+            values[:, j] = column
+        return values
+
+
+def _is_unknown(X):
+    """Whether X is a frame of polars that this version of scikit-learn does not know."""
+    return _is_from("polars", X) and _get_feature_names(X) is None
 
 
 def is_mixed(X) -> bool:

@@ -46,7 +46,7 @@ class TableInput(NetworkEstimator):
         table = as_table(X)
         how = {"accept_sparse": "csr", "multi_output": True, "dtype": FLOATS, "order": self._order}
         if is_mixed(table):
-            self._check_shape(table, reset=True)
+            self._check_shape(X, table.shape, reset=True)
         else:
             table, y = validate_data(self, X, y, ensure_all_finite="allow-nan", **how)
         self.preprocessor_ = make_preprocessor(categorical_columns(table, self.categorical_features), self.scale)
@@ -65,14 +65,14 @@ class TableInput(NetworkEstimator):
         check_is_fitted(self)
         table = as_table(X)
         if is_mixed(table):
-            self._check_shape(table, reset=False)
+            self._check_shape(X, table.shape, reset=False)
             return table
         return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite="allow-nan", reset=False)
 
-    def _check_shape(self, table, *, reset):
+    def _check_shape(self, X, shape, *, reset):
         """Check names and number of the columns, and that there are rows. The values are checked where they are used."""
-        validate_data(self, for_names(table), skip_check_array=True, reset=reset)
-        check_array(np.broadcast_to(0.0, table.shape), estimator=self)
+        validate_data(self, for_names(X), skip_check_array=True, reset=reset)
+        check_array(np.broadcast_to(0.0, shape), estimator=self)
 
     def _make_names_unique(self):
         """Give names a prefix if a column is called like a category of another column."""

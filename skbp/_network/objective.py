@@ -70,6 +70,11 @@ class Objective:
         self._rows = None
         self._n_threads = n_threads
 
+    @property
+    def by_core(self) -> bool:
+        """Whether the compiled core computes."""
+        return self._kernel is not None
+
     def value_and_gradient(self, batches):
         """F at ``params`` on the rows of some batches. Its gradient goes to ``gradient``.
 

@@ -67,6 +67,11 @@ class Forward:
             most = min(MOST_ROWS, MOST_MULTIPLICATIONS // multiplications, MOST_LOGITS // self.units[-1])
             self.chunk_rows = max(CHUNK_ROWS, most)
 
+    @property
+    def by_core(self) -> bool:
+        """Whether the compiled core computes, where no sum overflows."""
+        return self._numbers is not None
+
     def logits(self, X):
         """The logits of one chunk of rows.
 

@@ -17,6 +17,7 @@ from skbp._training.minibatch import MiniBatchSolver
 from skbp._training.monitor import Monitor
 from skbp._training.outcome import NothingTrainedError, Outcome, SolverError, interrupted
 from skbp._training.printer import Printer
+from skbp._training.scipy_methods import SCIPY_METHODS
 from skbp._training.threads import blas_threads
 
 
@@ -128,8 +129,10 @@ def train(recipe, params, rows, held_out=None, watchers=(), *, state, verbose=0,
         monitor.limit = recipe.share_of_time
     by_scipy = not recipe.stochastic
     rows_at_once = rows.rows_at_once if by_scipy else min(solver.batch_size, rows.rows_at_once)
+    # NumPy computes products with the Hessian.
+    by_core = objective.by_core and not (by_scipy and SCIPY_METHODS[recipe.solver].hessian)
     try:
-        with blas_threads(params.units, rows_at_once, rows.sparse, by_scipy, most_rows=rows.rows_at_once):
+        with blas_threads(params.units, rows_at_once, rows.sparse, by_scipy, rows.rows_at_once, by_core):
             monitor.start(params, state.trained)
             outcome = solver.run(objective, rows, monitor, recipe.max_iter)
     except SolverError as error:

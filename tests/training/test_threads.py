@@ -46,6 +46,12 @@ def test_large_products_keep_their_threads(blas):
     assert blas.n_threads() == {2}
 
 
+def test_large_products_of_the_core_have_the_processors_for_themselves(blas):
+    with blas_threads(**blas.LARGE, by_core=True):
+        assert blas.n_threads() == {1 if core_threads() > 1 else 2}
+    assert blas.n_threads() == {2}
+
+
 @pytest.mark.parametrize("units", [(20, 64, 64, 1), (64, 100, 10), (3, 2), (3,), ()])
 def test_nothing_is_limited_for_tiny_products(units, blas):
     with blas_threads(units, n_rows=1):
