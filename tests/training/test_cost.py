@@ -80,9 +80,9 @@ endless = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarn
         (320, 64, {"hidden_layer_sizes": (8, 8, 8)}),
         (212, 64, {"n_classes": 2}),
         (195, 46, {"solver": "sgd"}),
-        (239, 79, {"dropout": 0.5}),
+        (239, 72, {"dropout": 0.5}),
         (231, 77, {"max_grad_norm": 1.0, "weight_decay": 0.1, "learning_rate": "cosine"}),
-        (352, 101, {"n_folds": 2}),
+        (352, 72, {"n_folds": 2}),
     ],
     ids=str,
 )

@@ -62,7 +62,15 @@ def small(**params):
 
 def small_cv(**params):
     return BackpropClassifierCV(
-        **{"hidden_layer_sizes": (20,), "max_iter": 50, "random_state": 0, "scale": False, "n_repeats": 1, **params}
+        **{
+            "hidden_layer_sizes": (20,),
+            "max_iter": 50,
+            "random_state": 0,
+            "scale": False,
+            "n_repeats": 1,
+            "activation": "relu",
+            **params,
+        }
     )
 
 
