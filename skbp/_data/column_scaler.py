@@ -126,7 +126,7 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
 
     def _leave_out(self, empty):
         names = np.array(list(map(repr, getattr(self, "feature_names_in_", range(len(empty))))))
-        note(f"X has {listed(names[empty])} without a value in any row. A network does not see what is empty.")
+        note(f"X has {listed(names[empty])} without a value in any row. Empty columns are left out.")
         self.kept_, self.coefficients_ = np.flatnonzero(~empty), self.coefficients_[:, ~empty]
 
     def _set(self, columns, row, values):

@@ -63,13 +63,10 @@ def for_names(X):
 
 def _known(X):
     """A frame of polars in a form that every version of scikit-learn knows."""
-    columns = {name: _objects(column) for name, column in zip(X.columns, _columns(X), strict=True)}
+    values = _all_objects(X)
     try:
-        return import_module("pandas").DataFrame(columns)
+        return import_module("pandas").DataFrame(values, columns=X.columns)
     except ImportError:
-        values = np.full(X.shape, None)
-        for j, column in enumerate(columns.values()):
-            values[:, j] = column
         return values
 
 
@@ -156,11 +153,9 @@ def as_categories(X):
     -------
     values : ndarray of object of shape (n_rows, n_columns)
     """
-    table = as_table(X)
-    values = np.full(table.shape, None)
-    for j, column in enumerate(_columns(table)):
-        values[:, j] = _objects(column)
-        values[_missing(values[:, j]), j] = None
+    values = _all_objects(as_table(X))
+    for column in values.T:
+        column[_missing(column)] = None
     return values
 
 
@@ -178,6 +173,14 @@ def _columns(X):
 def _objects(column):
     values = np.full(len(column), None)
     values[:] = column.to_list() if hasattr(column, "to_list") else column.tolist()
+    return values
+
+
+def _all_objects(X):
+    """The values of all columns as one array of objects."""
+    values = np.full(X.shape, None)
+    for j, column in enumerate(_columns(X)):
+        values[:, j] = _objects(column)
     return values
 
 

@@ -113,9 +113,8 @@ class SingleNetwork(NetworkEstimator):
 
     def _warn_if_nothing_learned(self, recipe, params, rows, held_out):
         """Compare the fitted network with a constant prediction."""
-        objective = recipe.make_objective(params, rows)
-        with blas_threads(params.units, rows.rows_at_once, rows.sparse, by_core=objective.by_core):
-            figures = diagnosis.nothing_learned(objective, rows, self.n_outputs_)
+        with blas_threads(params.units, rows.rows_at_once, rows.sparse):
+            figures = diagnosis.nothing_learned(recipe.make_objective(params, rows), rows, self.n_outputs_)
         if figures is not None:
             mean, constant = figures
             note(

@@ -44,8 +44,9 @@ class TableInput(NetworkEstimator):
     def _check_data(self, X, y, resume):  # noqa: ARG002, it never resumes
         self._check_y(y)
         table = as_table(X)
+        mixed = is_mixed(table)
         how = {"accept_sparse": "csr", "multi_output": True, "dtype": FLOATS, "order": self._order}
-        if is_mixed(table):
+        if mixed:
             self._check_shape(X, table.shape, reset=True)
         else:
             table, y = validate_data(self, X, y, ensure_all_finite="allow-nan", **how)
@@ -53,7 +54,7 @@ class TableInput(NetworkEstimator):
         self.preprocessor_.fit(table)
         self._make_names_unique()
         prepared = self._prepared(table)
-        if is_mixed(table):
+        if mixed:
             prepared, y = check_X_y(prepared, y, estimator=self, **how)
         if not prepared.shape[1]:
             raise ValueError("X has no value in any column.")
@@ -82,12 +83,14 @@ class TableInput(NetworkEstimator):
             self.preprocessor_.set_params(verbose_feature_names_out=True)
 
     def _row_type(self, X):
-        if isinstance(self.preprocessor_, ColumnScaler) and not is_mixed(X):
-            return X.dtype
-        return self._prepared(X[:1]).dtype
+        return X.dtype if self._only_scales(X) else self._prepared(X[:1]).dtype
+
+    def _only_scales(self, rows):
+        """Whether checked rows are numbers that need no step but the scaler."""
+        return isinstance(self.preprocessor_, ColumnScaler) and not is_mixed(rows)
 
     def _prepared(self, rows):
-        if isinstance(self.preprocessor_, ColumnScaler) and not is_mixed(rows):
+        if self._only_scales(rows):
             return self.preprocessor_.scaled(rows, core_threads())
         return self.preprocessor_.transform(rows)
 
