@@ -214,7 +214,7 @@ class Ensemble(MemberTraining):
         """A member's logits of the rows of its fold, in the type of X."""
         logits = np.zeros((len(member.fold), self.n_outputs_), rows.X.dtype)
         network = _forward_of(member.network, rows.X.dtype)
-        with blas_threads(network.units, rows.rows_at_once, rows.sparse, by_core=network.by_core):
+        with blas_threads(network.units, rows.rows_at_once, rows.sparse, uses_core=network.uses_core):
             for chunk, indices in chunks(member.fold, network.chunk_rows):
                 logits[chunk] = network.logits(rows.features(indices))
         return logits
@@ -267,7 +267,7 @@ class _ForwardOfMembers:
     def __init__(self, groups):
         self._groups = groups
         widest = max((forwards[0] for _, forwards in groups), key=lambda one: one.units[0])
-        self.units, self.chunk_rows, self.by_core = widest.units, widest.chunk_rows, widest.by_core
+        self.units, self.chunk_rows, self.uses_core = widest.units, widest.chunk_rows, widest.uses_core
 
     def logits(self, X):
         logits = []

@@ -123,7 +123,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
             X = self._checked_rows(X)
             network, n_rows = (make_forward or self._forward)(self._row_type(X)), X.shape[0]
             chunk_rows = max(network.chunk_rows, FRAME_CHUNK_ROWS if is_frame(X) else 0)
-            with blas_threads(network.units, min(n_rows, chunk_rows), issparse(X), by_core=network.by_core):
+            with blas_threads(network.units, min(n_rows, chunk_rows), issparse(X), uses_core=network.uses_core):
                 if n_rows <= chunk_rows:
                     return make(network.logits(self._prepared(X)))
                 parts = chunks(X, chunk_rows)

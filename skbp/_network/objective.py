@@ -71,7 +71,7 @@ class Objective:
         self._n_threads = n_threads
 
     @property
-    def by_core(self) -> bool:
+    def uses_core(self) -> bool:
         """Whether the compiled core computes."""
         return self._kernel is not None
 

@@ -68,7 +68,7 @@ class Forward:
             self.chunk_rows = max(CHUNK_ROWS, most)
 
     @property
-    def by_core(self) -> bool:
+    def uses_core(self) -> bool:
         """Whether the compiled core computes, where no sum overflows."""
         return self._numbers is not None
 

@@ -297,7 +297,7 @@ _NO_LIMIT = nullcontext()
 
 
 def blas_threads(
-    units, n_rows, sparse=False, by_scipy=False, most_rows=0, by_core=False
+    units, n_rows, sparse=False, by_scipy=False, most_rows=0, uses_core=False
 ) -> AbstractContextManager[None]:
     """A context in which BLAS uses as many threads as suit a network.
 
@@ -316,7 +316,7 @@ def blas_threads(
         Whether a method of SciPy asks for the products. Such a method also computes with its own vectors, by SciPy's BLAS.
     most_rows : int, default=0
         Rows in other products within the context, if those have more. The limit is left out only if all products are tiny.
-    by_core : bool, default=False
+    uses_core : bool, default=False
         Whether the compiled core computes all large products. Its threads call SciPy's copy. NumPy's copy has one thread
         too: after a product of two long vectors, its second thread would keep a processor from the core for as long as a
         step takes.
@@ -332,7 +332,7 @@ def blas_threads(
         largest = max(largest, n_rows * weights)
     if total < TINY_PRODUCTS and not by_scipy:
         return _NO_LIMIT
-    if largest < SMALL_PRODUCT or (by_core and core_threads() > 1):
+    if largest < SMALL_PRODUCT or (uses_core and core_threads() > 1):
         return _Limit((_numpys, _scipys))
     if core_threads() > 1:
         # The compiled core calls SciPy's copy from threads of its own. SciPy may share that copy with NumPy.

@@ -130,9 +130,9 @@ def train(recipe, params, rows, held_out=None, watchers=(), *, state, verbose=0,
     by_scipy = not recipe.stochastic
     rows_at_once = rows.rows_at_once if by_scipy else min(solver.batch_size, rows.rows_at_once)
     # NumPy computes products with the Hessian.
-    by_core = objective.by_core and not (by_scipy and SCIPY_METHODS[recipe.solver].hessian)
+    uses_core = objective.uses_core and not (by_scipy and SCIPY_METHODS[recipe.solver].hessian)
     try:
-        with blas_threads(params.units, rows_at_once, rows.sparse, by_scipy, rows.rows_at_once, by_core):
+        with blas_threads(params.units, rows_at_once, rows.sparse, by_scipy, rows.rows_at_once, uses_core):
             monitor.start(params, state.trained)
             outcome = solver.run(objective, rows, monitor, recipe.max_iter)
     except SolverError as error:

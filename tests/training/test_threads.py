@@ -47,7 +47,7 @@ def test_large_products_keep_their_threads(blas):
 
 
 def test_large_products_of_the_core_have_the_processors_for_themselves(blas):
-    with blas_threads(**blas.LARGE, by_core=True):
+    with blas_threads(**blas.LARGE, uses_core=True):
         assert blas.n_threads() == {1 if core_threads() > 1 else 2}
     assert blas.n_threads() == {2}
 
