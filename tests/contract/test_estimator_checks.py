@@ -163,7 +163,7 @@ ENSEMBLE_CONFIGURATIONS = [
     QUICK_ENSEMBLE | {"class_weight": "balanced"},
     QUICK_ENSEMBLE | {"out_activation": "softmax"},
     QUICK_ENSEMBLE | {"out_activation": "logistic", "learning_rate": "cosine"},
-    QUICK_ENSEMBLE | {"hidden_layer_sizes": ()},
+    QUICK_ENSEMBLE | {"hidden_layer_sizes": (), "max_iter": 40},
     QUICK_ENSEMBLE | {"n_repeats": 2, "quantile_bins": 3, "scale": False},
 ]
 

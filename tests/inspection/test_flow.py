@@ -222,7 +222,7 @@ def test_values_that_are_not_finite_are_an_error_that_names_them():
 
 
 def test_an_estimator_without_objective_is_an_error():
-    ensemble = BackpropClassifierCV(3, cv=2, max_iter=2, random_state=0).fit(X, y)
+    ensemble = BackpropClassifierCV(3, cv=2, n_repeats=1, max_iter=2, random_state=0).fit(X, y)
     with pytest.raises(TypeError, match="BackpropClassifierCV, which is 2 networks: pass one of its members_"):
         GradientFlowDisplay.from_estimator(ensemble, X, y)
     for estimator in (BackpropClassifierCV(3), MLPClassifier(3, max_iter=2).fit(X, y)):

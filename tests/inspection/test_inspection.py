@@ -163,7 +163,7 @@ def test_an_object_that_is_no_network_is_refused_with_a_remedy(name, kind):
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "LossCurveDisplay"])
 def test_the_error_for_an_ensemble_says_to_pass_a_member(name):
-    ensemble = BackpropClassifierCV(3, cv=2, max_iter=2, random_state=0).fit(X, y)
+    ensemble = BackpropClassifierCV(3, cv=2, n_repeats=1, max_iter=2, random_state=0).fit(X, y)
     message = r"BackpropClassifierCV, which is 2 networks: pass one of its members_, such as members_\[0\]\."
     with pytest.raises(TypeError, match=rf"^{argument_of(name)} is of type {message}"):
         FUNCTIONS[name](ensemble, X, y)

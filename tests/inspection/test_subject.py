@@ -39,7 +39,7 @@ def test_the_network_of_a_classifier_or_a_pipeline():
 
 
 def test_the_networks_of_an_ensemble_are_its_members():
-    ensemble = BackpropClassifierCV(3, cv=3, max_iter=2, random_state=0).fit(X, y)
+    ensemble = BackpropClassifierCV(3, cv=3, n_repeats=1, max_iter=2, random_state=0).fit(X, y)
     assert _subject.fitted_networks(ensemble) == ensemble.members_
     for given in (ensemble, make_pipeline(StandardScaler(), ensemble)):
         with pytest.raises(TypeError, match=r"BackpropClassifierCV, which is 3 networks.*such as members_\[0\]"):

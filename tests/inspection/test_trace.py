@@ -210,7 +210,7 @@ def test_class_weights_dropout_and_float32_have_no_effect():
 
 
 def test_members_of_an_ensemble_can_be_traced():
-    ensemble = BackpropClassifierCV(4, cv=3, max_iter=2, random_state=0).fit(X, y)
+    ensemble = BackpropClassifierCV(4, cv=3, n_repeats=1, max_iter=2, random_state=0).fit(X, y)
     member = ensemble.members_[1]
     assert_allclose(trace(member, X[0], y[0]).proba, member.predict_proba(X[:1])[0], rtol=1e-6)
     with pytest.raises(TypeError, match=r"is 3 networks: pass one of its members_"):

@@ -420,9 +420,10 @@ def test_the_probabilities_of_members_are_finite_and_their_mean_is_the_predictio
     X = far_rows(informative(kind)[0], dtype)
     of_members = clf.predict_proba_members(X)
     assert of_members.dtype == dtype
-    assert of_members.shape[:2] == (3, len(X))
+    assert of_members.shape[:2] == (6, len(X))
     assert np.isfinite(of_members).all()
-    assert_allclose(of_members.mean(axis=0), clf.predict_proba(X), rtol=1e-5, atol=0.0)
+    mean = np.tensordot(clf.member_weights_, of_members, 1)
+    assert_allclose(mean, clf.predict_proba(X), rtol=1e-5, atol=0.0)
 
 
 # Networks that are not finite
