@@ -98,12 +98,11 @@ cdef struct Encoding:
     Py_ssize_t row_step
     Py_ssize_t column_step
     char *out
-    # The column of X of each column of the result, and rows of n_out numbers: e_i, e_{i+1} - e_i, the mean, the factor.
+    # The column of X of each column of the result, and rows of n_out numbers: e_i, e_{i+1} - e_i, the mean.
     Py_ssize_t *feature
     double *lower
     double *width
     double *mean
-    double *factor
 
 
 cdef void _encode(Encoding *job, Py_ssize_t begin, Py_ssize_t end, real *like) noexcept nogil:
@@ -112,7 +111,6 @@ cdef void _encode(Encoding *job, Py_ssize_t begin, Py_ssize_t end, real *like) n
     cdef double *lower = job.lower
     cdef double *width = job.width
     cdef double *mean = job.mean
-    cdef double *factor = job.factor
     cdef char *row
     cdef real *out
     for i in range(begin, end):
@@ -127,7 +125,7 @@ cdef void _encode(Encoding *job, Py_ssize_t begin, Py_ssize_t end, real *like) n
                 b = (x - lower[j]) / width[j]
                 b = b if b > 0 else 0.0
                 b = b if b < 1 else 1.0
-                out[j] = <real>((b - mean[j]) * factor[j])
+                out[j] = <real>(b - mean[j])
             first = last
 
 
@@ -150,8 +148,8 @@ def encode_bins(cnp.ndarray X, cnp.ndarray out, cnp.ndarray feature, cnp.ndarray
     out : ndarray of shape (n_rows, n_out) of the type of X, in C order
     feature : ndarray of intp of shape (n_out,)
         The column of X of each column of `out`. Equal ones follow each other.
-    coefficients : ndarray of float64 of shape (4, n_out), in C order
-        e_i, e_{i+1} - e_i, the mean, the factor.
+    coefficients : ndarray of float64 of shape (3, n_out), in C order
+        e_i, e_{i+1} - e_i, the mean.
     n_threads : int
     """
     cdef Encoding job
@@ -164,7 +162,7 @@ def encode_bins(cnp.ndarray X, cnp.ndarray out, cnp.ndarray feature, cnp.ndarray
     fits = fits and cnp.PyArray_ISBEHAVED_RO(X) and cnp.PyArray_ISCARRAY(out) and cnp.PyArray_ISCARRAY_RO(coefficients)
     fits = fits and cnp.PyArray_ISCARRAY_RO(feature) and cnp.PyArray_DIM(X, 0) == cnp.PyArray_DIM(out, 0)
     fits = fits and cnp.PyArray_DIM(feature, 0) == cnp.PyArray_DIM(out, 1) == cnp.PyArray_DIM(coefficients, 1)
-    fits = fits and cnp.PyArray_DIM(coefficients, 0) == 4
+    fits = fits and cnp.PyArray_DIM(coefficients, 0) == 3
     if fits and cnp.PyArray_SIZE(feature):
         fits = 0 <= feature.min() and feature.max() < cnp.PyArray_DIM(X, 1)
     if not fits:
@@ -173,7 +171,7 @@ def encode_bins(cnp.ndarray X, cnp.ndarray out, cnp.ndarray feature, cnp.ndarray
     job.X, job.out = <char *>cnp.PyArray_DATA(X), <char *>cnp.PyArray_DATA(out)
     job.row_step, job.column_step = cnp.PyArray_STRIDE(X, 0), cnp.PyArray_STRIDE(X, 1)
     job.feature, job.lower, job.width = <Py_ssize_t *>cnp.PyArray_DATA(feature), numbers, numbers + job.n_out
-    job.mean, job.factor = numbers + 2 * job.n_out, numbers + 3 * job.n_out
+    job.mean = numbers + 2 * job.n_out
     if not (job.n_rows and job.n_out):
         return
     job.task_rows = max(LEAST_NUMBERS // job.n_out + 1, job.n_rows // MOST_TASKS + 1)

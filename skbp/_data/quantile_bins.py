@@ -5,9 +5,7 @@ A column with the distinct quantiles e_0 < e_1 < ... < e_B becomes B columns
 .. math:: b_i = \operatorname{clip}\left( \frac{x - e_i}{e_{i+1} - e_i}, 0, 1 \right)
 
 (Gorishniy, Rubachev and Babenko, 2022). A network on them can bend at each quantile from the start, and a network on plain
-numbers is smooth. The two make different errors, so their mean is better than either.
-
-All columns of a feature are multiplied by its relevance. So the network starts from what another one has found.
+numbers is smooth. The two make different errors, so their mean is better than either. The columns are centred.
 
 References
 ----------
@@ -24,10 +22,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 from skbp import _core
 
 # The rows of `coefficients_`.
-LOWER, WIDTH, MEAN, FACTOR = range(4)
-
-# A feature counts at most this many times as much as one of ordinary relevance.
-MOST_RELEVANT = 4.0
+LOWER, WIDTH, MEAN = range(3)
 
 # Rows are encoded in blocks of this many numbers.
 BLOCK = 2**17
@@ -45,9 +40,8 @@ class QuantileBins(TransformerMixin, BaseEstimator):
     ----------
     feature_ : ndarray of int of shape (n_columns_out,)
         The column of X that each column comes from.
-    coefficients_ : ndarray of shape (4, n_columns_out)
-        For each column e_i, e_{i+1} - e_i, the mean of b_i, and the factor. A column of 0 and 1 is a bin from 0 to 1 with
-        mean 0. The mean square of the factors over the columns of X is 1.
+    coefficients_ : ndarray of shape (3, n_columns_out)
+        For each column e_i, e_{i+1} - e_i, and the mean of b_i. A column of 0 and 1 is a bin from 0 to 1 with mean 0.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str
@@ -57,7 +51,7 @@ class QuantileBins(TransformerMixin, BaseEstimator):
     def __init__(self, n_bins=16):
         self.n_bins = n_bins
 
-    def fit(self, X, y=None, relevance=None):  # noqa: ARG002, scikit-learn passes y
+    def fit(self, X, y=None):  # noqa: ARG002, scikit-learn passes y
         """Find the quantiles.
 
         Parameters
@@ -66,8 +60,6 @@ class QuantileBins(TransformerMixin, BaseEstimator):
             Finite numbers.
         y : None
             Ignored.
-        relevance : array-like of shape (n_columns,), default=None
-            How much each column counts, on any scale; None for all the same.
 
         Returns
         -------
@@ -84,9 +76,8 @@ class QuantileBins(TransformerMixin, BaseEstimator):
             lower += edges[:-1].tolist()
             upper += edges[1:].tolist()
         self.feature_ = np.array(features, dtype=np.intp)
-        factors = _relevance(relevance, X.shape[1])[self.feature_]
         starts, ends = np.array(lower, dtype=np.float64), np.array(upper, dtype=np.float64)
-        self.coefficients_ = np.stack([starts, ends - starts, np.zeros(len(starts)), factors])
+        self.coefficients_ = np.stack([starts, ends - starts, np.zeros(len(starts))])
         binary = np.bincount(self.feature_, minlength=X.shape[1])[self.feature_] == 1
         binary &= (starts == 0.0) & (ends == 1.0)
         total = np.zeros(len(features))
@@ -124,9 +115,7 @@ class QuantileBins(TransformerMixin, BaseEstimator):
             _core.encode_bins(X, out, self.feature_, self.coefficients_, n_threads)
             return out
         for block in self._blocks(X):
-            b = self._bins(X[block])
-            b -= self.coefficients_[MEAN]
-            out[block] = np.multiply(b, self.coefficients_[FACTOR], out=b)
+            out[block] = self._bins(X[block]) - self.coefficients_[MEAN]
         return out
 
     def get_feature_names_out(self, input_features=None):
@@ -163,12 +152,3 @@ class QuantileBins(TransformerMixin, BaseEstimator):
     def _blocks(self, X):
         step = max(1, BLOCK // max(1, len(self.feature_)))
         return [slice(start, start + step) for start in range(0, len(X), step)]
-
-
-def _relevance(relevance, n_columns):
-    """Factors with a mean square of 1, none far above the others."""
-    factors = np.ones(n_columns) if relevance is None else np.asarray(relevance, dtype=np.float64)
-    for most in (MOST_RELEVANT, np.inf):
-        size = np.sqrt(np.mean(np.square(factors)))
-        factors = np.minimum(factors / size, most) if size > 0.0 else np.ones(n_columns)
-    return factors

@@ -50,35 +50,13 @@ def hold_out(strata, n_rows, validation_fraction, rng):
         return plain()
 
 
-def fold_rounds(cv, n_repeats, rows, groups, rng):
-    """Splits for the members of an ensemble, in rounds: no row is in two folds of one round.
-
-    Parameters
-    ----------
-    cv, rows, groups, rng
-        As `fold_splits` takes them.
-    n_repeats : int
-        How often the rows are split, if `cv` is a number of folds.
-
-    Returns
-    -------
-    rounds : list of list of (ndarray of int, ndarray of int or None)
-    """
-    first = fold_splits(cv, rows, groups, rng)
-    if first[0][1] is None:
-        return [first]
-    if isinstance(cv, Integral | None):
-        return [first, *(fold_splits(cv, rows, groups, rng) for _ in range(n_repeats - 1))]
-    rounds: list[list] = []
-    seen: list[np.ndarray] = []
-    for train, fold in first:
-        k = next((k for k, rows_of_round in enumerate(seen) if not rows_of_round[fold].any()), len(rounds))
-        if k == len(rounds):
-            rounds.append([])
-            seen.append(np.zeros(len(rows), dtype=bool))
-        rounds[k].append((train, fold))
-        seen[k][fold] = True
-    return rounds
+def repeated_splits(cv, n_repeats, rows, groups, rng):
+    """Splits as `fold_splits` makes them, `n_repeats` times anew if `cv` is a number of folds."""
+    splits = fold_splits(cv, rows, groups, rng)
+    if splits[0][1] is not None and isinstance(cv, Integral | None):
+        for _ in range(n_repeats - 1):
+            splits += fold_splits(cv, rows, groups, rng)
+    return splits
 
 
 def fold_splits(cv, rows, groups, rng):

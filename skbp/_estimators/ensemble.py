@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,24 +19,34 @@ from sklearn.utils import check_random_state
 
 from skbp._data.quantile_bins import QuantileBins
 from skbp._data.rows import chunks
-from skbp._data.splits import fold_rounds
+from skbp._data.splits import repeated_splits
 from skbp._data.weights import checked_weight, of_mean_one, shares
 from skbp._estimators.fitting import after_training, again_if_interrupted
-from skbp._estimators.member_training import Member, MemberTraining, Part, Result, Run, of_members, uncalibrated
+from skbp._estimators.member_training import (
+    INTERRUPTED,
+    Member,
+    MemberTraining,
+    Part,
+    Result,
+    Run,
+    of_members,
+    uncalibrated,
+)
 from skbp._estimators.out_of_fold import OutOfFold
 from skbp._estimators.publishing import publish
 from skbp._network.predict import Forward, shrunk
-from skbp._network.sensitivity import sensitivity
-from skbp._notices import NothingLearnedWarning, note
+from skbp._network.sensitivity import relevance, sensitivity
+from skbp._notices import NothingLearnedWarning, UnusedParameterWarning, note
 from skbp._training import diagnosis
 from skbp._training.layers import activation_records, hidden_units
 from skbp._training.outcome import NothingTrainedError
 from skbp._training.recipe import Recipe, warn_of_unused_parameters
 from skbp._training.threads import blas_threads, core_threads
 
-# Quantile bins pay for fewer classes than this, and while the encoded table has at most so many numbers.
-FEW_CLASSES, MOST_NUMBERS = 10, 2**28
-DEFAULT_BINS = 16
+# Quantile bins pay for fewer classes than this. They are not measured on more columns of numbers, and with many columns they
+# take most of the time. The encoded table has at most MOST_NUMBERS numbers.
+FEW_CLASSES, MANY_COLUMNS, MOST_NUMBERS = 10, 128, 2**28
+DEFAULT_BINS, DEFAULT_REPEATS = 16, 2
 
 # The sensitivity to each feature is a mean over so many rows.
 SENSITIVITY_ROWS = 600
@@ -53,7 +64,6 @@ class Ensemble(MemberTraining):
     temperatures_: NDArray[np.float64]
     member_weights_: NDArray[np.float64]
     feature_importances_: NDArray[np.float64]
-    _sensitivity: NDArray[np.float64]
     temperature_: float
     best_iters_: NDArray[np.intp]
     n_iter_: int
@@ -75,32 +85,31 @@ class Ensemble(MemberTraining):
         rows = self._training_rows(X, y, sample_weight, hidden_units(self.hidden_layer_sizes))
         if rows.weight is not None:
             rows.weight, rows.weight_exponent = of_mean_one(rows.weight), 0
-        rounds = fold_rounds(self.cv, self.n_repeats, rows, groups, rng)
-        splits = [split for splits in rounds for split in splits]
-        networks = self._new_members(rows, splits, rng)
-        n_bins, n_plain = self._n_bins(rows, rounds), len(splits)
-        if n_bins:
-            n_plain = sum(map(len, rounds[: (len(rounds) + 1) // 2]))
+        n_bins, n_binned = self._n_bins(rows), 0
+        if n_bins and isinstance(self.cv, Integral | None):
+            n_binned = self.n_repeats // 2
+        splits = repeated_splits(self.cv, self.n_repeats - n_binned, rows, groups, rng)
+        # Members on bins have the folds of plain ones.
+        n_binned *= len(splits) // (self.n_repeats - n_binned) if splits[0][1] is not None else 0
+        self._warn_of_unused_repeats(n_binned)
+        networks = self._new_members(rows, splits + splits[:n_binned], rng)
         recipe = Recipe.of(networks[0].get_params(deep=False)).for_loss(self._target.loss)
-        n_tasks = recipe.max_iter * (1 + (n_bins > 0)) if recipe.stochastic else len(splits)
+        n_tasks = recipe.max_iter * (1 + (n_binned > 0)) if recipe.stochastic else len(networks)
         run = Run(recipe, self._epoch_callbacks((X, y, sample_weight), None, n_tasks), deadline)
-        plain = Part(rows, splits[:n_plain], networks[:n_plain], self.preprocessor_, len(splits) - n_plain)
-        parts = [(plain, self._train_part(run, plain, []))]
-        self._publish_members(parts, recipe)
-        if n_bins and not parts[0][1].stops:
-            parts.append(
-                self._train_second(run, plain, parts[0][1].members, splits[n_plain:], networks[n_plain:], n_bins)
-            )
-            self._publish_members(parts)
+        plain = Part(rows, splits, networks[: len(splits)], self.preprocessor_, n_binned)
+        result, found = self._train_plain(run, plain)
+        parts = [(plain, result)]
+        if n_binned and not result.stops:
+            parts.append(self._train_second(run, plain, found, networks[len(splits) :], n_bins))
         members = [member for _, result in parts for member in result.members]
+        again_if_interrupted(lambda: publish(self, of_members(members)))
         out_of_fold = self._calibrate(recipe, parts, sample_weight, deadline)
         interrupted = any(result.interrupted for _, result in parts)
         warning = " ".join(dict.fromkeys(result.warning for _, result in parts if result.warning))
-        if len(members) < len(splits):
-            n_left_out = f"{len(splits) - len(members)} of {len(splits)}"
+        if len(members) < len(networks):
             warning = (
-                f"Only {len(members)} of {len(splits)} members have been trained: {n_left_out} members are left out, which "
-                f"were not reached or never finite. {warning}"
+                f"Only {len(members)} of {len(networks)} members have been trained. The others were not reached or never "
+                f"finite. {warning}"
             )
         with after_training():
             watchers = [watcher for _, result in parts for watcher in result.watchers]
@@ -112,56 +121,71 @@ class Ensemble(MemberTraining):
                 self._warn_if_nothing_learned(recipe, rows, out_of_fold)
         return self
 
-    def _n_bins(self, rows, rounds):
-        """The number of quantile bins that the members of the later rounds see; 0 if all see plain numbers."""
-        wanted, is_auto = self.quantile_bins, isinstance(self.quantile_bins, str)
-        covered = [np.sort(np.concatenate([fold for _, fold in one])) for one in rounds if one[0][1] is not None]
-        if len(covered) < 2 or not all(np.array_equal(one, covered[0]) for one in covered) or rows.sparse:
-            return 0
-        if not is_auto:
-            return int(wanted)
-        binary = np.all((rows.X == 0.0) | (rows.X == 1.0), axis=0)
-        suits = not self._target.multilabel and len(self.classes_) < FEW_CLASSES and not binary.all()
+    def _n_bins(self, rows):
+        """The number of quantile bins where members may see them, or 0."""
+        if rows.sparse or not isinstance(self.quantile_bins, str):
+            return 0 if rows.sparse else int(self.quantile_bins)
+        n_numbers = np.count_nonzero(~np.all((rows.X == 0.0) | (rows.X == 1.0), axis=0))
+        suits = 0 < n_numbers <= MANY_COLUMNS and not self._target.multilabel and len(self.classes_) < FEW_CLASSES
         return DEFAULT_BINS if suits and rows.X.size * DEFAULT_BINS <= MOST_NUMBERS else 0
 
-    def _train_second(self, run, plain, done, splits, networks, n_bins) -> tuple[Part, Result]:
+    def _warn_of_unused_repeats(self, n_binned):
+        """Warn if the user asks for repeats or bins, and there are none."""
+        unused = {}
+        if not isinstance(self.cv, Integral | None) and self.n_repeats != DEFAULT_REPEATS:
+            unused[f"n_repeats={self.n_repeats}"] = "it needs a number of folds in cv"
+        if not (isinstance(self.quantile_bins, str) or self.quantile_bins == 0 or n_binned):
+            unused[f"quantile_bins={self.quantile_bins}"] = "it needs a number of folds in cv, n_repeats=2 and dense X"
+        for parameter, reason in unused.items():
+            note(f"{parameter} has no effect: {reason}.", UnusedParameterWarning)
+
+    def _train_plain(self, run, part) -> tuple[Result, list[tuple[Member, Any]]]:
+        """Train the plain members. Returns them too with the sensitivities that they have found."""
+        result = self._train_part(run, part, [])
+        try:
+            return result, self._publish_plain(run, part, result)
+        except KeyboardInterrupt:
+            found = self._publish_plain(run, part, result)
+            return result.interrupted_before(part.n_later), found
+
+    def _publish_plain(self, run, part, result):
+        publish(self, of_members(result.members))
+        step = -(-len(part.rows) // SENSITIVITY_ROWS)
+        X = part.rows.features(np.arange(0, len(part.rows), step))
+        recipe = run.recipe
+        found = [
+            sensitivity(member.network.coefs_, member.network.intercepts_, recipe.activations, recipe.loss, X)
+            for member in result.members
+        ]
+        mean = np.mean(found, axis=0)
+        self.feature_importances_ = self._by_column_of_X(np.where(np.isfinite(mean), mean, 0.0) * _variance(X))
+        return list(zip(result.members, found, strict=True))
+
+    def _train_second(self, run, plain, found, networks, n_bins) -> tuple[Part, Result]:
         """Train members on quantile bins. The plain members that are done are not lost, whatever happens."""
         nothing = Result([], "", interrupted=False, stops=False, watchers=[])
         try:
-            part = self._binned_part(plain.rows, splits, networks, n_bins)
-            return part, self._train_part(run, part, done)
+            part = self._binned_part(plain, found, networks, n_bins)
+            return part, self._train_part(run, part, [member for member, _ in found])
         except NothingTrainedError as error:
             return plain, nothing._replace(warning=str(error))
         except KeyboardInterrupt:
-            return plain, nothing._replace(warning="Training interrupted by user.", interrupted=True)
+            return plain, nothing._replace(warning=INTERRUPTED, interrupted=True)
 
-    def _binned_part(self, rows, splits, networks, n_bins):
-        """The members that see quantile bins, scaled by what the plain members have found relevant."""
-        bins = QuantileBins(n_bins).fit(rows.X, relevance=np.sqrt(self._sensitivity))
+    def _binned_part(self, plain, found, networks, n_bins):
+        """The members that see quantile bins. Each has the fold of a plain member, and starts from what that one has found.
+
+        No other plain member has left out the same rows. What they have found depends on the labels of the fold.
+        """
+        bins = QuantileBins(n_bins).fit(plain.rows.X)
         self._give_columns(bins)
-        for network in networks:
+        splits, factors = plain.splits[: len(networks)], []
+        for network, (_, fold) in zip(networks, splits, strict=True):
             self._give_columns(network, bins.get_feature_names_out())
-        view = make_pipeline(self.preprocessor_, bins)
-        return Part(rows.with_features(bins.encoded(rows.X, core_threads())), splits, networks, view, 0)
-
-    def _publish_members(self, parts, recipe=None):
-        """Publish the trained members, and after the first part what their output depends on."""
-        members = [member for _, result in parts for member in result.members]
-        again_if_interrupted(lambda: publish(self, of_members(members)))
-        if recipe is not None:
-            again_if_interrupted(lambda: self._publish_importances(parts[0][0].rows, recipe))
-
-    def _publish_importances(self, rows, recipe):
-        step = -(-len(rows) // SENSITIVITY_ROWS)
-        X = rows.features(np.arange(0, len(rows), step))
-        with np.errstate(all="ignore"):
-            found = [
-                sensitivity(network.coefs_, network.intercepts_, recipe.activations, recipe.loss, X)
-                for network in self.members_
-            ]
-        mean = np.mean(found, axis=0)
-        self._sensitivity = np.where(np.isfinite(mean), mean, 0.0)
-        self.feature_importances_ = self._by_column_of_X(self._sensitivity * _variance(X))
+            of_fold = (g for member, g in found if member.fold is fold)
+            factors.append(relevance(next(of_fold, np.zeros(plain.rows.X.shape[1])))[bins.feature_])
+        rows = plain.rows.with_features(bins.encoded(plain.rows.X, core_threads()))
+        return Part(rows, splits, networks, make_pipeline(self.preprocessor_, bins), 0, factors)
 
     def _calibrate(self, recipe, parts, sample_weight, deadline) -> OutOfFold | None:
         """Set the temperatures and weights, and publish the predictions for rows that a member did not train on."""

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skbp._data.weights import shares
-from skbp._estimators.fitting import after_training, again_if_interrupted, publish_training
+from skbp._estimators.fitting import after_training, note_interrupt_after_training, publish_training
 from skbp._estimators.publishing import publish, results
 from skbp._estimators.table_input import TableInput
 from skbp._network.objective import Objective
@@ -43,6 +43,8 @@ STEPS_BETWEEN_VALIDATIONS = 8
 # Uneven splits deserve a warning if the smallest training set has less than this share of the rows of the largest.
 EVEN_SPLITS = 0.5
 
+INTERRUPTED = "Training interrupted by user."
+
 # Parameters of an ensemble that its members do not have.
 OF_THE_ENSEMBLE = {"cv", "n_repeats", "quantile_bins", "scale", "categorical_features"}
 
@@ -62,6 +64,8 @@ class Part:
         Makes their columns of the user's table.
     n_later : int
         The members that are trained after these.
+    factors : list of ndarray of shape (n_columns,), or None
+        For each member what multiplies the initial weights of each column.
     """
 
     rows: Any
@@ -69,6 +73,15 @@ class Part:
     members: list
     view: Any
     n_later: int
+    factors: list | None = None
+
+    def draw(self, i, recipe, n_outputs, rng) -> Parameters:
+        """Initial parameters of member i."""
+        dtype = self.rows.X.dtype
+        params = recipe.draw(recipe.units(self.rows.X.shape[1], n_outputs, dtype), dtype, rng)
+        if self.factors is not None:
+            params.weights[0][...] *= self.factors[i][:, None].astype(dtype)
+        return params
 
 
 class Member(NamedTuple):
@@ -101,6 +114,13 @@ class Result(NamedTuple):
     interrupted: bool
     stops: bool
     watchers: list[Any]
+
+    def interrupted_before(self, n_later) -> Result:
+        """The same result if an interrupt came after training, and `n_later` members would be next."""
+        if not n_later:
+            note_interrupt_after_training()
+            return self
+        return self._replace(warning=f"{INTERRUPTED} {self.warning}".strip(), interrupted=True, stops=True)
 
 
 @dataclass(frozen=True)
@@ -176,7 +196,9 @@ class MemberTraining(TableInput):
                 "as many steps as the smallest allows, and leave out rows in each epoch: make the splits more even."
             )
         rngs = [check_random_state(member.random_state) for member in members]
-        params = self._stack_of_initial_parameters(recipe, rows, rngs)
+        drawn = [part.draw(i, recipe, self.n_outputs_, rng) for i, rng in enumerate(rngs)]
+        params = Parameters(drawn[0].units, rows.X.dtype, (len(drawn),))
+        np.stack([one.vector for one in drawn], out=params.vector)
         held_out = None
         if folds[0] is not None:
             judge = Objective(params, recipe.activations, self._target.loss, alpha=0.0, n_threads=core_threads())
@@ -199,9 +221,11 @@ class MemberTraining(TableInput):
             verbose=self.verbose,
             every=max(1, math.ceil(STEPS_BETWEEN_VALIDATIONS * recipe.batch_rows(n_rows) / n_rows)),
         )
-        return again_if_interrupted(
-            lambda: self._result_of_stack(recipe, rows, trained, fitted(params, trained.history))
-        )
+        try:
+            return self._result_of_stack(recipe, rows, trained, fitted(params, trained.history))
+        except KeyboardInterrupt:
+            result = self._result_of_stack(recipe, rows, trained, fitted(params, trained.history))
+            return result.interrupted_before(part.n_later)
 
     def _result_of_stack(self, recipe, rows, trained, members) -> Result:
         """The members of a stack that were finite, and what the user should know."""
@@ -214,13 +238,6 @@ class MemberTraining(TableInput):
             warning = f"{diverged.sum()} of {len(members)} members diverged and keep their best weights. {warning}"
         stops = outcome.status in {"interrupted", "stopped"}
         return Result(kept, warning, outcome.status == "interrupted", stops, trained.watchers)
-
-    def _stack_of_initial_parameters(self, recipe, rows, rngs):
-        dtype = rows.X.dtype
-        units = recipe.units(rows.X.shape[1], self.n_outputs_, dtype)
-        params = Parameters(units, dtype, (len(rngs),))
-        np.stack([recipe.draw(units, dtype, rng).vector for rng in rngs], out=params.vector)
-        return params
 
     def _train_in_turn(self, run, part, done) -> Result:
         """Train one member after another, each on all of its rows at once."""
@@ -237,7 +254,7 @@ class MemberTraining(TableInput):
                 callbacks = run.of_training(attributes_at)
                 recipe = run.within(len(part.members) - i + part.n_later)
                 try:
-                    outcome = self._train_one(recipe, network, part.rows, split, callbacks)
+                    outcome = self._train_one(recipe, part, i, callbacks)
                 except NothingTrainedError as error:
                     if i == len(part.members) - 1 and not new:
                         raise
@@ -255,7 +272,7 @@ class MemberTraining(TableInput):
         except KeyboardInterrupt:
             if not new:
                 raise
-            warned.append("Training interrupted by user.")
+            warned.append(INTERRUPTED)
             interrupted = stops = True
         if not new:
             raise NothingTrainedError(diagnosis.diverged_at_once(run.recipe, part.rows.subset(part.splits[0][0])))
@@ -263,12 +280,11 @@ class MemberTraining(TableInput):
         warning = f"{len(warned)} of {len(part.members)} members: {warned[-interrupted]}" if warned else ""
         return Result(new, warning, interrupted, stops, [])
 
-    def _train_one(self, recipe, member, rows, split, callbacks):
-        """Train a member on its rows and publish its results. Returns how that ended."""
-        train_set, fold = split
+    def _train_one(self, recipe, part, i, callbacks):
+        """Train member i of a part on its rows and publish its results. Returns how that ended."""
+        rows, member, (train_set, fold) = part.rows, part.members[i], part.splits[i]
         rng = check_random_state(member.random_state)
-        dtype = rows.X.dtype
-        params = recipe.draw(recipe.units(rows.X.shape[1], self.n_outputs_, dtype), dtype, rng)
+        params = part.draw(i, recipe, self.n_outputs_, rng)
         held_out = None
         if fold is not None:
             held_out = HeldOut(rows.subset(fold), self._target, recipe.activations, "loss", None)

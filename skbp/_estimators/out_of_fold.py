@@ -104,7 +104,9 @@ class OutOfFold:
         ]
         factors = [1.0 / t for t in alone]
         second = 0.5 * (search.best(lambda _: factors, None, (0.0, 1.0)) + EVEN)
-        common = math.exp(search.best(lambda t: [f * math.exp(-t) for f in factors], second, LOG_TEMPERATURES))
+        logs = [math.log(t) for t in alone]
+        bounds = LOG_TEMPERATURES[0] - min(logs), LOG_TEMPERATURES[1] - max(logs)
+        common = math.exp(search.best(lambda t: [f * math.exp(-t) for f in factors], second, bounds))
         return [common * t for t in alone], second
 
     def mean_proba(self, n_rows, factors, second=0.0):

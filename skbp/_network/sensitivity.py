@@ -22,6 +22,9 @@ BLOCK = 2**19
 # For more outputs than this, random sums of the columns with signs stand for them: the expectation is the same.
 MOST_DIRECTIONS = 16
 
+# A feature counts at most this many times as much as one of ordinary relevance.
+MOST_RELEVANT = 4.0
+
 
 def sensitivity(weights, biases, activations, loss, X):
     """g_j of each feature.
@@ -58,3 +61,12 @@ def _sums(n_outputs):
         return np.eye(n_outputs)
     signs = np.random.RandomState(0).randint(2, size=(MOST_DIRECTIONS, n_outputs)) * 2.0 - 1.0
     return signs / n_outputs**0.5
+
+
+def relevance(g):
+    """The roots of sensitivities, brought to a mean square of 1, none far above the others."""
+    factors = np.sqrt(np.where(np.isfinite(g), g, 0.0))
+    for most in (MOST_RELEVANT, np.inf):
+        size = np.sqrt(np.mean(np.square(factors)))
+        factors = np.minimum(factors / size, most) if size > 0.0 else np.ones(len(g))
+    return factors

@@ -98,7 +98,7 @@ class MiniBatchSolver:
         max_iter : int
         """
         params = objective.params
-        sets = [np.arange(len(rows))] if rows.sets is None else list(rows.sets)
+        sets = [np.arange(len(rows))] if rows.sets is None else [indices.copy() for indices in rows.sets]
         n_rows = rows.n_in_epoch
         loss = math.nan
         try:

@@ -1,4 +1,4 @@
-"""Quantile bins: the formula, columns of two values, relevance, names."""
+"""Quantile bins: the formula, columns of two values, names."""
 
 from itertools import pairwise
 
@@ -41,29 +41,6 @@ def test_values_beyond_the_training_rows_are_those_at_its_ends():
     assert_array_equal(bins.transform(far), bins.transform(np.array([X.max(axis=0), X.min(axis=0)])))
 
 
-def test_columns_are_multiplied_by_the_relevance_of_their_feature():
-    X = columns()
-    plain = QuantileBins(4).fit(X)
-    bins = QuantileBins(4).fit(X, relevance=[3.0, 1.0, 2.0, 1.0])
-    size = np.sqrt(np.mean(np.square([3.0, 1.0, 2.0, 1.0])))
-    assert_allclose(bins.transform(X), plain.transform(X) * (np.array([3.0, 1.0, 2.0, 1.0]) / size)[plain.feature_])
-
-
-def test_no_feature_counts_more_than_four_times_as_much_as_one_of_ordinary_relevance():
-    X = np.random.default_rng(0).normal(size=(50, 100))
-    relevance = np.ones(100)
-    relevance[0] = 1e6
-    factors = QuantileBins(1).fit(X, relevance=relevance).coefficients_[3]
-    assert_allclose(np.mean(np.square(factors)), 1.0)
-    # 10 in place of 1, cut off at 4, and then brought to a mean square of 1.
-    assert_allclose(factors[0] / factors[1], 4.0 / (1e6 / np.sqrt(1e10 + 0.99) / 1e6))
-
-
-def test_relevance_without_information_is_the_same_for_all():
-    X = columns()
-    assert_array_equal(QuantileBins().fit(X, relevance=np.zeros(4)).coefficients_[3], 1.0)
-
-
 def test_names_tell_where_a_bin_starts():
     X = np.arange(9.0)[:, None] * [1.0, 0.0] + [0.0, 1.0]
     X[4:, 1] = 0.0
@@ -92,7 +69,7 @@ needs_core = pytest.mark.skipif(_core.encode_bins is None, reason=f"no compiled 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_the_core_does_the_same(n_threads, n, order, dtype):
     X = np.asarray(columns(n, dtype), order=order)
-    bins = QuantileBins().fit(columns(), relevance=[3.0, 1.0, 2.0, 1.0])
+    bins = QuantileBins().fit(columns())
     X[0, 0] = np.finfo(dtype).max
     assert_allclose(
         bins.encoded(X, n_threads), bins.encoded(X), rtol=1e-6 if dtype == np.float32 else 1e-14, atol=1e-15
@@ -101,7 +78,7 @@ def test_the_core_does_the_same(n_threads, n, order, dtype):
 
 @needs_core
 def test_the_core_refuses_what_does_not_fit():
-    X, out, feature, coefficients = np.zeros((3, 2)), np.zeros((3, 4)), np.array([0, 0, 1, 1]), np.ones((4, 4))
+    X, out, feature, coefficients = np.zeros((3, 2)), np.zeros((3, 4)), np.array([0, 0, 1, 1]), np.ones((3, 4))
     for wrong in (
         (X[:2], out, feature, coefficients),
         (X.astype(np.float32), out, feature, coefficients),
@@ -109,7 +86,7 @@ def test_the_core_refuses_what_does_not_fit():
         (X, out, feature - 1, coefficients),
         (X, out, feature[:3], coefficients),
         (X, out, feature.astype(np.int16), coefficients),
-        (X, out, feature, coefficients[:3]),
+        (X, out, feature, coefficients[:2]),
         (X, out.T, feature, coefficients),
     ):
         with pytest.raises(TypeError, match="do not fit together"):

@@ -35,7 +35,9 @@ def stopped(**params):
 
 
 def ensemble(**params):
-    return BackpropClassifierCV(**{"hidden_layer_sizes": 4, "cv": 3, "n_repeats": 1, "max_iter": 12, "random_state": 0, **params})
+    return BackpropClassifierCV(
+        **{"hidden_layer_sizes": 4, "cv": 3, "n_repeats": 1, "max_iter": 12, "random_state": 0, **params}
+    )
 
 
 def points(line):

@@ -5,14 +5,14 @@ from functools import partial
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from registries import ACTIVATIONS
 
 from skbp._network import sensitivity as module
 from skbp._network.equations import forward
 from skbp._network.losses import LOSSES, Loss
 from skbp._network.parameters import Parameters
-from skbp._network.sensitivity import sensitivity
+from skbp._network.sensitivity import relevance, sensitivity
 from skbp._network.tape import Tape
 
 
@@ -73,3 +73,22 @@ def test_the_root_of_the_hessian(name, of):
         [LOSSES[name].hessian_product(z, np.tile(one, (6, 1)), out=np.zeros_like(z)) for one in np.eye(4)], axis=2
     )
     assert_allclose(columns @ columns.mT, hessian, atol=1e-14)
+
+
+def test_relevance_is_the_root_brought_to_a_mean_square_of_1():
+    factors = relevance(np.array([9.0, 1.0, 4.0, 0.0]))
+    assert_allclose(factors, np.array([3.0, 1.0, 2.0, 0.0]) / np.sqrt(14.0 / 4.0))
+
+
+def test_no_feature_counts_more_than_four_times_as_much_as_one_of_ordinary_relevance():
+    g = np.ones(100)
+    g[0] = 1e12
+    factors = relevance(g)
+    assert_allclose(np.mean(np.square(factors)), 1.0)
+    # 10 in place of 1, cut off at 4, and then brought to a mean square of 1.
+    assert_allclose(factors[0] / factors[1], 4.0 / (10.0 / 1e6), rtol=1e-6)
+
+
+@pytest.mark.parametrize("g", [[0.0, 0.0, 0.0], [np.nan, np.inf, 0.0]])
+def test_relevance_without_information_is_the_same_for_all(g):
+    assert_array_equal(relevance(np.array(g)), 1.0)
