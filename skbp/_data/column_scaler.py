@@ -17,10 +17,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
 from skbp import _core
-from skbp._data.tables import as_numbers, for_names, listed
+from skbp._data.tables import as_numbers, check_columns, infinities_named, listed
 from skbp._notices import note
 
 # The rows of `coefficients_`.
@@ -35,6 +35,9 @@ FARTHEST = 1e9
 # A smaller s would make 1/s overflow.
 SMALLEST = 2.0**-1000
 
+# The z of two values is a little beyond -1 and 1, where it is cut off.
+BEYOND = 1.0 + 2.0**-20
+
 # Smaller deviations of u are rounding.
 SAME = 1e-7
 
@@ -45,8 +48,9 @@ BLOCK = 2**15
 class ColumnScaler(TransformerMixin, BaseEstimator):
     """Scale the columns of a table of numbers, and fill their gaps with the median.
 
-    A column of two values becomes one of 0 and 1. A column without any value is left out, with a warning. Sparse columns are
-    divided by their largest absolute value, and gaps become 0.
+    A column of two values becomes one of 0 and 1, where other values and gaps count as one of the two. A column of one value
+    becomes 0. A column without any value is left out, with a warning. Sparse columns are divided by their largest absolute
+    value, and gaps become 0.
 
     Parameters
     ----------
@@ -58,8 +62,8 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
     kept_ : ndarray of int
         The columns that have values.
     coefficients_ : ndarray of float64 of shape (7, n_kept)
-        For each of these columns m, 1/s, the z that fills gaps, 1/3 (0 for a column of two values), the largest z,
-        the mean of u, and 1 / its standard deviation.
+        For each of these columns m, 1/s, the z that fills gaps, 1/3, the largest z, the mean of u, and 1 / its standard
+        deviation. Two values become z = -1 and 1, no other z is beyond these, and u is z.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str
@@ -112,10 +116,9 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
             # Halves first: the difference of two large numbers could overflow.
             half_range, spread = most / 2.0 - least / 2.0, 2.0 * (high / 2.0 - low / 2.0)
             of_two = np.all(missing | (least == X) | (most == X), axis=0)
-            self._set(of_two, CENTER, least)
-            self._set(of_two, FACTOR, 0.5 / _positive(half_range))
-            self._set(of_two, GAP, (median / 2.0 - least / 2.0) / _positive(half_range))
             self._bend(X, ~of_two, median, np.where(spread > 0.0, spread, half_range))
+            self._set_two_values(of_two, least / 2.0 + most / 2.0, half_range, median)
+            self.coefficients_[:, of_two & (half_range < SMALLEST)] = 0.0
 
     def _start(self, n_columns):
         """Coefficients that leave columns as they are."""
@@ -131,6 +134,14 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
 
     def _set(self, columns, row, values):
         self.coefficients_[row, columns] = values[columns]
+
+    def _set_two_values(self, columns, middle, half_range, median):
+        """Set the coefficients of columns of two values. Rounding must not keep them from 0 and 1."""
+        self._set(columns, CENTER, middle)
+        self._set(columns, FACTOR, BEYOND / _positive(half_range))
+        self._set(columns, GAP, np.where(median > middle, 1.0, -1.0))
+        for row, value in ((LARGEST, 1.0), (MEAN, -1.0), (LAST_FACTOR, 0.5)):
+            self.coefficients_[row, columns] = value
 
     def _bend(self, X, bent, median, spread):
         """Set the coefficients of the columns that are scaled."""
@@ -216,15 +227,16 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
 
     def _numbers(self, X, *, reset):
         """Rows as float32 or float64, without inf."""
-        validate_data(self, for_names(X), reset=reset, skip_check_array=True)
-        return check_array(
-            as_numbers(X),
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=0,
-            input_name="X",
-        )
+        check_columns(self, X, reset=reset)
+        with infinities_named(X):
+            return check_array(
+                as_numbers(X),
+                accept_sparse="csr",
+                dtype=(np.float64, np.float32),
+                ensure_all_finite="allow-nan",
+                ensure_min_samples=0,
+                input_name="X",
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

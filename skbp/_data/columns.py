@@ -6,14 +6,28 @@ Numbers are scaled (column_scaler.py). Each category becomes a column of 0 and 1
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skbp._data.column_scaler import ColumnScaler
-from skbp._data.tables import CATEGORY, NUMBER, TEXT, as_categories, for_names, is_mixed, kinds_of, names_of, refusal
+from skbp._data.tables import (
+    CATEGORY,
+    NUMBER,
+    TEXT,
+    as_categories,
+    check_columns,
+    is_mixed,
+    kinds_of,
+    kinds_of_categories,
+    listed,
+    names_of,
+    refusal,
+)
+from skbp._notices import note
 
 # Categories with fewer rows than this share a column, also with those that are new at prediction.
 LEAST_ROWS_OF_A_CATEGORY = 5
@@ -24,14 +38,19 @@ SPARSE_SHARE = 0.05
 
 FROM_DTYPE = "from_dtype"
 
+_IN_WORDS = {TEXT: "text", NUMBER: "numbers"}
+
 
 class Categories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """The columns of a table as Python objects, None where a value is missing.
 
     Frames of different types have different signs for a missing value. An encoder after this transformer knows only one.
+    Columns of numbers do not match text: 1010 is not "1010".
 
     Attributes
     ----------
+    kinds_ : list of str
+        "text" or "number" for each column, "" for one without any value.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str
@@ -53,7 +72,12 @@ class Categories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self : Categories
             The fitted transformer itself.
         """
-        validate_data(self, for_names(X), skip_check_array=True)
+        check_columns(self, X, reset=True)
+        names = names_of(X)
+        self.kinds_ = kinds_of_categories(as_categories(X), names)
+        empty = [name for name, kind in zip(names, self.kinds_, strict=True) if not kind]
+        if empty:
+            note(f"X has {listed(empty)} without a value in any row.")
         return self
 
     def transform(self, X):
@@ -70,8 +94,15 @@ class Categories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             str, numbers, or None.
         """
         check_is_fitted(self, "n_features_in_")
-        validate_data(self, for_names(X), reset=False, skip_check_array=True)
-        return as_categories(X)
+        check_columns(self, X, reset=False)
+        values, names = as_categories(X), names_of(X)
+        for name, kind, known in zip(names, kinds_of_categories(values, names), self.kinds_, strict=True):
+            if kind and known and kind != known:
+                raise ValueError(
+                    f"Column {name} of X holds {_IN_WORDS[kind]}, but held {_IN_WORDS[known]} in fit. Convert it: the "
+                    "encoder finds a category only as the same type."
+                )
+        return values
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -102,6 +133,8 @@ def categorical_columns(X, categorical_features):
         categorical = np.array([kind in {TEXT, CATEGORY} for kind in kinds], dtype=bool)
     else:
         categorical = _listed(categorical_features, X)
+    if issparse(X) and categorical.any():
+        raise ValueError("categorical_features needs dense X: give X.toarray(), or encode the categories before.")
     for name, kind, is_category in zip(names, kinds, categorical, strict=True):
         if kind not in {NUMBER, TEXT, CATEGORY}:
             raise ValueError(refusal(name, kind))
@@ -146,6 +179,25 @@ def _listed(categorical_features, X):
         raise ValueError(f"categorical_features has {unknown}, which X does not have. Its columns are {names}.")
     categorical[[names.index(name) for name in listed]] = True
     return categorical
+
+
+def warn_of_rare_categories(encoder, names):
+    """Warn of columns of which no category is frequent.
+
+    Parameters
+    ----------
+    encoder : OneHotEncoder
+        Fitted.
+    names : list of str
+        What messages call its columns.
+    """
+    for name, all_of_column, rare in zip(names, encoder.categories_, encoder.infrequent_categories_, strict=True):
+        if rare is not None and len(rare) == len(all_of_column) > 1:
+            note(
+                f"Column {name} of X has {len(rare)} categories, and none has {LEAST_ROWS_OF_A_CATEGORY} rows: nothing can "
+                "be learned from it. If it holds numbers as text, convert it to numbers. If it is a key or free text, leave "
+                "it out."
+            )
 
 
 def make_preprocessor(categorical, scale):

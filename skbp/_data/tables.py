@@ -5,15 +5,17 @@ A table is an array, a sparse matrix, or a frame of pandas or polars. Neither pa
 
 from __future__ import annotations
 
+import copy
 import datetime
 import math
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from numbers import Number
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import _get_feature_names
+from sklearn.utils.validation import _get_feature_names, validate_data
 
 NUMBER, TEXT, CATEGORY = "number", "text", "category"
 
@@ -59,6 +61,33 @@ class _Names:
 def for_names(X):
     """What scikit-learn reads the names and the number of the columns from."""
     return _Names(X) if _is_unknown(X) else X
+
+
+def check_columns(transformer, X, *, reset):
+    """Check names and number of the columns, or learn them. Rows without names are taken by their number of columns."""
+    if not reset and _get_feature_names(for_names(X)) is None and hasattr(transformer, "feature_names_in_"):
+        transformer = copy.copy(transformer)
+        del transformer.feature_names_in_
+    validate_data(transformer, for_names(X), reset=reset, skip_check_array=True)
+
+
+@contextmanager
+def infinities_named(X):
+    """A context in which scikit-learn checks numbers. Its error for infinite ones gets the names of their columns."""
+    try:
+        yield
+    except ValueError as error:
+        if "infinity" not in str(error):
+            raise
+        X = as_table(X)
+        numbers = as_numbers(X)
+        columns = np.isinf(np.asarray(abs(numbers).max(axis=0).todense() if issparse(numbers) else numbers))
+        columns = columns.reshape(-1, columns.shape[-1]).any(axis=0)
+        names = [name for name, has_any in zip(names_of(X), columns, strict=True) if has_any]
+        raise ValueError(
+            f"{str(error).rstrip('.')} They are in {listed(names)}: replace them by nan, or by the largest number that "
+            "makes sense."
+        ) from error
 
 
 def _known(X):
@@ -134,6 +163,8 @@ def as_numbers(X):
     for j, (name, column) in enumerate(zip(names_of(X), _columns(X), strict=True)):
         try:
             numbers[:, j] = _numbers_of(column)
+        except OverflowError as error:
+            raise ValueError(f"Column {name} of X has numbers beyond 1.8e308, the largest float: scale it.") from error
         except (TypeError, ValueError) as error:
             kind = _kind(column)
             if kind in {NUMBER, TEXT, CATEGORY}:
@@ -144,6 +175,24 @@ def as_numbers(X):
                 message = refusal(name, kind)
             raise ValueError(message) from error
     return numbers
+
+
+def kinds_of_categories(values, names) -> list[str]:
+    """What the columns of objects that `as_categories` returns hold: TEXT, NUMBER, or "" for nothing.
+
+    Raises
+    ------
+    ValueError
+        If a column holds both, or something else.
+    """
+    kinds = []
+    for name, column in zip(names, values.T, strict=True):
+        types = set(map(type, column)) - {type(None)}
+        kind = _kind_of_types(types) if types else ""
+        if kind not in {TEXT, NUMBER, ""}:
+            raise ValueError(refusal(name, kind))
+        kinds.append(kind)
+    return kinds
 
 
 def as_categories(X):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn import config_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from skbp._data.column_scaler import ColumnScaler
-from skbp._data.columns import FROM_DTYPE, categorical_columns, make_preprocessor
+from skbp._data.columns import FROM_DTYPE, categorical_columns, make_preprocessor, warn_of_rare_categories
 from skbp._data.labels import as_vector
-from skbp._data.tables import as_table, for_names, is_mixed
+from skbp._data.tables import as_table, for_names, infinities_named, is_mixed, names_of
 from skbp._estimators.estimator import NetworkEstimator
 from skbp._training.threads import core_threads
 
@@ -49,10 +50,14 @@ class TableInput(NetworkEstimator):
         if mixed:
             self._check_shape(X, table.shape, reset=True)
         else:
-            table, y = validate_data(self, X, y, ensure_all_finite="allow-nan", **how)
+            with infinities_named(table):
+                table, y = validate_data(self, X, y, ensure_all_finite="allow-nan", **how)
         self.preprocessor_ = make_preprocessor(categorical_columns(table, self.categorical_features), self.scale)
         self.preprocessor_.fit(table)
         self._make_names_unique()
+        if not isinstance(self.preprocessor_, ColumnScaler):
+            encoder, columns = self._of_kind("categories")
+            warn_of_rare_categories(encoder[-1], np.array(names_of(table))[columns])
         prepared = self._prepared(table)
         if mixed:
             prepared, y = check_X_y(prepared, y, estimator=self, **how)
@@ -68,7 +73,8 @@ class TableInput(NetworkEstimator):
         if is_mixed(table):
             self._check_shape(X, table.shape, reset=False)
             return table
-        return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite="allow-nan", reset=False)
+        with infinities_named(table):
+            return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite="allow-nan", reset=False)
 
     def _check_shape(self, X, shape, *, reset):
         """Check names and number of the columns, and that there are rows. The values are checked where they are used."""
@@ -92,7 +98,8 @@ class TableInput(NetworkEstimator):
     def _prepared(self, rows):
         if self._only_scales(rows):
             return self.preprocessor_.scaled(rows, core_threads())
-        return self.preprocessor_.transform(rows)
+        with config_context(transform_output="default"):
+            return self.preprocessor_.transform(rows)
 
     def _give_columns(self, estimator, names=None):
         """Publish which columns a network or a transformer takes: by default those of `preprocessor_`."""

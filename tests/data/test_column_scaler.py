@@ -52,9 +52,22 @@ def test_columns_of_two_values_become_0_and_1():
     X[3, 1] = np.nan
     scaled = ColumnScaler().fit_transform(X)
     expected = (np.nanmin(X, axis=0) < X).astype(float)
-    expected[3, 1] = (np.nanmedian(X[:, 1]) - 1.0) / 2.0
-    assert_allclose(scaled[:, :3], expected[:, :3])
-    assert_allclose(scaled[:, 3] > 0.0, expected[:, 3])
+    expected[3, 1] = np.nanmedian(X[:, 1]) > 2.0
+    expected[:, 3] = 0.0  # the two are too close to be told apart
+    assert_array_equal(scaled, expected)
+
+
+@pytest.mark.parametrize("n_threads", [0, 2])
+def test_other_values_count_as_the_nearer_of_the_two(n_threads):
+    X = np.array([[0.0, 0.1, 5.0]] * 3 + [[1.0, 0.7, 5.0]] * 4)
+    scaler = ColumnScaler().fit(X)
+    others = np.array([[-999.0, 1e300, 30.0], [999.0, -1e300, 5.0], [np.nan, np.nan, np.nan], [0.75, 0.1, -1e300]])
+    expected = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.75, 0.0, 0.0]]
+    assert_allclose(scaler.scaled(others, n_threads), expected, atol=1e-5)
+
+
+def test_a_column_with_as_many_of_both_values_has_the_lower_one_in_its_gaps():
+    assert_array_equal(ColumnScaler().fit_transform([[3.0], [8.0], [np.nan]]), [[0.0], [1.0], [0.0]])
 
 
 def test_the_type_is_that_of_the_rows_and_sums_are_of_float64():
