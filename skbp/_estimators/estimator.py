@@ -141,12 +141,18 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         if self._pass_unchanged(X):
             return X
         check_is_fitted(self)
+        with _columns_named(X):
+            return validate_data(
+                self._with_names_of(X), X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False
+            )
+
+    def _with_names_of(self, X):
+        """What the names of the columns of X are checked by: without names, if X needs none and has none."""
         checked = self
         if self._takes_nameless_rows and _get_feature_names(X) is None and hasattr(self, "feature_names_in_"):
             checked = copy.copy(self)
             del checked.feature_names_in_
-        with _columns_named(X):
-            return validate_data(checked, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        return checked
 
     def _row_type(self, X):
         """The type of the floats that rows are computed in."""
@@ -211,7 +217,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         # Validated before the cast to float32, in which large numbers become inf.
         with _columns_named(X):
             X, y = validate_data(
-                self,
+                self._with_names_of(X) if resume else self,
                 X,
                 y,
                 accept_sparse="csr",

@@ -53,7 +53,8 @@ class TableInput(NetworkEstimator):
             with infinities_named(table):
                 table, y = validate_data(self, X, y, ensure_all_finite="allow-nan", **how)
         self.preprocessor_ = make_preprocessor(categorical_columns(table, self.categorical_features), self.scale)
-        self.preprocessor_.fit(table)
+        with config_context(transform_output="default"):
+            self.preprocessor_.fit(table)
         self._make_names_unique()
         if not isinstance(self.preprocessor_, ColumnScaler):
             encoder, columns = self._of_kind("categories")

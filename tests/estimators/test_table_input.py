@@ -13,6 +13,7 @@ import skops.io
 from copies import skops_name
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -24,6 +25,7 @@ from skbp import BackpropClassifier, BackpropClassifierCV
 from skbp._data.column_scaler import ColumnScaler
 from skbp._data.columns import Categories
 from skbp._data.quantile_bins import QuantileBins
+from skbp.inspection import check_gradient
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -286,3 +288,85 @@ def test_a_failed_fit_keeps_the_former_preprocessor():
     with pytest.raises(ValueError, match="holds dates"), warnings.catch_warnings():
         clf.fit(X.assign(age=pd.Timestamp("2020-01-01")), y)
     assert_array_equal(clf.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_the_output_of_transformers_that_the_user_wants_has_no_effect(output):
+    X, y = table()
+    numbers = X[["income", "age"]].astype(float).fillna(0.0)
+    expected = small().fit(X, y).predict_proba(X), small().fit(numbers, y).predict_proba(numbers)
+    with config_context(transform_output=output):
+        assert_array_equal(small().fit(X, y).predict_proba(X), expected[0])
+        assert_array_equal(small().fit(numbers, y).predict_proba(numbers), expected[1])
+
+
+def test_rows_without_names_give_one_warning():
+    X, y = table()
+    clf = small().fit(X, y)
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        clf.predict(X.to_numpy(dtype=object))
+    assert [str(w.message).split(",")[0] for w in given] == ["X does not have valid feature names"]
+
+
+@pytest.mark.parametrize(
+    ("fitted_on", "given", "message"),
+    [
+        (["1010", "2030"], [1010, 2030], "holds numbers, but held text in fit"),
+        ([1010, 2030], ["1010", "2030"], "holds text, but held numbers in fit"),
+        ([True, False], ["True", "False"], "holds text, but held numbers in fit"),
+    ],
+)
+def test_categories_of_another_type_are_refused(fitted_on, given, message):
+    z = np.arange(60) % 2
+    clf = small(categorical_features=["zip"])
+    clf.fit(pd.DataFrame({"x": z * 1.0, "zip": np.array(fitted_on, dtype=object)[z]}), z)
+    with pytest.raises(ValueError, match=rf"Column 'zip' of X {message}"):
+        clf.predict(pd.DataFrame({"x": z * 1.0, "zip": np.array(given, dtype=object)[z]}))
+    missing = pd.DataFrame({"x": z * 1.0, "zip": np.full(60, None)})
+    assert clf.predict(missing).shape == (60,)
+
+
+def test_a_column_without_a_frequent_category_is_named():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"age": [f"{v:.6f}" for v in rng.normal(size=60)], "z": rng.normal(size=60)})
+    with pytest.warns(UserWarning, match="Column 'age' of X has 60 categories, and none has 5 rows"):
+        small().fit(X, X["z"] > 0.0)
+
+
+def test_a_category_without_any_value_is_named():
+    X, y = table()
+    with pytest.warns(UserWarning, match=r"X has column 'grade' without a value in any row\."):
+        small().fit(X.assign(grade=pd.Categorical([None] * len(X))), y)
+
+
+def test_what_is_no_number_or_category_is_named():
+    z = np.arange(60) % 2
+    infinite = pd.DataFrame({"a": np.where(z == 0, np.inf, 1.0), "b": z})
+    huge = pd.DataFrame({"a": z, "b": np.array([10**400] * 60, dtype=object)})
+    mixed = pd.DataFrame({"a": pd.Categorical([1, "a"] * 30), "b": z})
+    sparse = sp.csr_array(np.array([[1.0, np.inf]] * 60))
+    for X, message in (
+        (infinite, "infinity.* They are in column 'a'"),
+        (infinite.to_numpy(), "infinity.* They are in column 0"),
+        (sparse, "infinity.* They are in column 1"),
+        (huge, "Column 'b' of X has numbers beyond 1.8e308"),
+        (mixed, "Column 'a' of X holds both text and numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            small().fit(X, z)
+    clf = small().fit(infinite[["b"]].assign(a=0.0)[["a", "b"]], z)
+    with pytest.raises(ValueError, match=r"infinity.* They are in column 'a'"):
+        clf.predict(infinite)
+
+
+def test_categories_of_sparse_rows_are_refused():
+    with pytest.raises(ValueError, match="categorical_features needs dense X"):
+        small(categorical_features=[0]).fit(sp.random_array((60, 3), density=0.5, format="csr"), np.arange(60) % 2)
+
+
+def test_inspection_takes_a_pipeline_of_the_preprocessor_and_a_member():
+    X, y = table()
+    clf = small(dtype="float64").fit(X, y)
+    for view, member in zip(clf.views_, clf.members_, strict=True):
+        assert check_gradient(make_pipeline(view, member), X, y).passed
