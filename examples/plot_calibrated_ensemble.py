@@ -115,7 +115,7 @@ plt.show()
 # -----
 # The members start from different weights and train on different rows. They agree where the data determine the answer,
 # and differ where there are no data: the standard deviation of their probabilities is a measure of doubt.
-# ``predict_proba_members`` gives the probabilities of each member, and ``predict_proba`` is their mean. A pipeline
+# ``predict_proba_members`` gives the probabilities of each member, and ``predict_proba`` is their weighted mean. A pipeline
 # offers only the methods that every classifier has, so the code calls the last step itself, on rows that the first step
 # has transformed.
 
@@ -138,7 +138,7 @@ members = clf[-1].predict_proba_members(clf[:-1].transform(grid))[:, :, 1].resha
 # the cross in the corner there are no data either, but all members agree and are confident.
 
 fig, axes = plt.subplots(1, 2, figsize=(12, 5), sharex=True, sharey=True, layout="constrained")
-mean, spread = members.mean(axis=0), members.std(axis=0)
+mean, spread = np.tensordot(clf[-1].member_weights_, members, 1), members.std(axis=0)
 filled = axes[0].contourf(x1, x2, mean, levels=np.linspace(0, 1, 11), cmap="RdBu_r", vmin=-0.3, vmax=1.3)
 fig.colorbar(filled, ax=axes[0], label="mean probability of the triangles")
 for member in members:
@@ -157,8 +157,8 @@ plt.show()
 # %%
 # The error on new rows
 # ---------------------
-# Every training row is in the fold of one member, which did not train on it. ``oof_log_loss_`` is the log loss of the
-# members on their own folds. It is too low as an estimate for a single member, because each member kept the weights of
+# Every training row is in the fold of two members, which did not train on it. ``oof_log_loss_`` is the log loss of their
+# weighted mean. It is too low as an estimate for a single member, because each member kept the weights of
 # the epoch that was best on these same rows. But the mean of all members predicts, and its log loss is lower by about
 # the same amount. The code draws each number of rows five times:
 
@@ -172,7 +172,8 @@ with threadpool_limits(limits=1):
             clf = make_pipeline(StandardScaler(), BackpropClassifierCV(random_state=seed)).fit(X_train, y_train)
             q = clf[-1].predict_proba_members(clf[:-1].transform(X_new))[:, :, 1]
             one = np.mean([expected_log_loss(member) for member in q])
-            estimates.append((clf[-1].oof_log_loss_, one, expected_log_loss(q.mean(axis=0))))
+            ensemble = expected_log_loss(clf[-1].member_weights_ @ q)
+            estimates.append((clf[-1].oof_log_loss_, one, ensemble))
         for values, column in zip(results.values(), zip(*estimates, strict=True), strict=True):
             values.append(column)
         print(f"{n_rows:5} rows: " + ", ".join(f"{name} {np.mean(v[-1]):.3f}" for name, v in results.items()))

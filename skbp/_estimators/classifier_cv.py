@@ -102,9 +102,9 @@ class BackpropClassifierCV(Classes, Ensemble):
     categorical_features : "from_dtype", array-like of bool, int or str, or None, default="from_dtype"
         The columns that are categories: a mask, numbers or names. "from_dtype": those of text or of a categorical type.
     n_repeats : int, default=2
-        How often the rows are split anew into `cv` folds, if that is a number.
+        Members for each fold, if `cv` is a number of folds.
     quantile_bins : int or "auto", default="auto"
-        Bins of each number that the second half of the repeats sees; 0 for none. "auto" is 16 where they are known to pay.
+        Bins of each number that the later half of the repeats see; 0 for none. "auto" is 16 where they are known to pay.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class BackpropClassifierCV(Classes, Ensemble):
     oof_indices_ : list of ndarray, or None
         The rows of each member's fold. Without folds, this and the following attributes are None.
     oof_decision_function_, oof_proba_ : ndarray or None
-        Out-of-fold predictions for the training rows: at temperature 1, and at T. nan for rows in no fold.
+        Out-of-fold predictions for the training rows with the weights w: at temperature 1, and at T. nan for rows in no fold.
     oof_log_loss_, oof_score_ : float or None
         Log loss and accuracy of `oof_proba_`, weighted by `sample_weight`, to compare models.
     n_iter_, n_features_in_, n_outputs_, out_activation_ : int, str
