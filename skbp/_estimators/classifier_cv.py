@@ -127,7 +127,7 @@ class BackpropClassifierCV(Classes, Ensemble):
     oof_indices_ : list of ndarray, or None
         The rows of each member's fold. Without folds, this and the following attributes are None.
     oof_decision_function_, oof_proba_ : ndarray or None
-        Out-of-fold predictions for the training rows with the weights w: at temperature 1, and at T. nan for rows in no fold.
+        Out-of-fold predictions for the training rows, weighted by w: at temperature 1, and at T. nan for rows in no fold.
     oof_log_loss_, oof_score_ : float or None
         Log loss and accuracy of `oof_proba_`, weighted by `sample_weight`, to compare models.
     n_iter_, n_features_in_, n_outputs_, out_activation_ : int, str
