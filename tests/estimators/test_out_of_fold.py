@@ -101,6 +101,17 @@ def found(kind, folds, logits, codes, weight=None, deadline=math.inf):
 
 
 @every_kind
+@pytest.mark.parametrize("right", [True, False])
+def test_no_temperature_of_two_views_leaves_the_range_of_the_search(right, kind):
+    z, codes = make_logits(kind, 60, temperature=1e-3)
+    z += 1e-2 * (np.eye(4)[codes] if kind == "multiclass" else 2 * codes.reshape(60, -1) - 1) * (1 if right else -1)
+    folds = folds_of(60) * 2
+    views = OutOfFold(folds, [z[fold].astype(np.float32) for fold in folds], link(kind), target(kind, z.shape[1]), 3)
+    temperatures, _ = views.calibrate(codes, None, math.inf)
+    assert_allclose(temperatures, math.exp(-2.0 if right else 2.0), rtol=1e-4)
+
+
+@every_kind
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
