@@ -91,7 +91,7 @@ class Ensemble(MemberTraining):
         splits = repeated_splits(self.cv, self.n_repeats - n_binned, rows, groups, rng)
         # Members on bins have the folds of plain ones.
         n_binned *= len(splits) // (self.n_repeats - n_binned) if splits[0][1] is not None else 0
-        self._warn_of_unused_repeats(n_binned)
+        self._warn_of_unused_repeats(n_bins, n_binned)
         networks = self._new_members(rows, splits + splits[:n_binned], rng)
         recipe = Recipe.of(networks[0].get_params(deep=False)).for_loss(self._target.loss)
         n_tasks = recipe.max_iter * (1 + (n_binned > 0)) if recipe.stochastic else len(networks)
@@ -108,7 +108,7 @@ class Ensemble(MemberTraining):
         warning = " ".join(dict.fromkeys(result.warning for _, result in parts if result.warning))
         if len(members) < len(networks):
             warning = (
-                f"Only {len(members)} of {len(networks)} members have been trained. The others were not reached or never "
+                f"{len(networks) - len(members)} of {len(networks)} members are left out, which were not reached or never "
                 f"finite. {warning}"
             )
         with after_training():
@@ -129,18 +129,18 @@ class Ensemble(MemberTraining):
         suits = 0 < n_numbers <= MANY_COLUMNS and not self._target.multilabel and len(self.classes_) < FEW_CLASSES
         return DEFAULT_BINS if suits and rows.X.size * DEFAULT_BINS <= MOST_NUMBERS else 0
 
-    def _warn_of_unused_repeats(self, n_binned):
+    def _warn_of_unused_repeats(self, n_bins, n_binned):
         """Warn if the user asks for repeats or bins, and there are none."""
-        unused = {}
-        if not isinstance(self.cv, Integral | None) and self.n_repeats != DEFAULT_REPEATS:
-            unused[f"n_repeats={self.n_repeats}"] = "it needs a number of folds in cv"
-        if not (isinstance(self.quantile_bins, str) or self.quantile_bins == 0 or n_binned):
-            unused[f"quantile_bins={self.quantile_bins}"] = "it needs a number of folds in cv, n_repeats=2 and dense X"
-        for parameter, reason in unused.items():
-            note(f"{parameter} has no effect: {reason}.", UnusedParameterWarning)
+        if self.n_repeats not in {1, DEFAULT_REPEATS} and not isinstance(self.cv, Integral | None):
+            note(f"n_repeats={self.n_repeats} has no effect: it needs a number in cv.", UnusedParameterWarning)
+        if n_bins and not (isinstance(self.quantile_bins, str) or n_binned):
+            note(
+                f"quantile_bins={self.quantile_bins} has no effect: it needs a number in cv, and n_repeats of 2 or more.",
+                UnusedParameterWarning,
+            )
 
     def _train_plain(self, run, part) -> tuple[Result, list[tuple[Member, Any]]]:
-        """Train the plain members. Returns them too with the sensitivities that they have found."""
+        """Train the plain members. Returns them too with the sensitivities that they have found, if others need these."""
         result = self._train_part(run, part, [])
         try:
             return result, self._publish_plain(run, part, result)
@@ -159,7 +159,7 @@ class Ensemble(MemberTraining):
         ]
         mean = np.mean(found, axis=0)
         self.feature_importances_ = self._by_column_of_X(np.where(np.isfinite(mean), mean, 0.0) * _variance(X))
-        return list(zip(result.members, found, strict=True))
+        return list(zip(result.members, found, strict=True)) if part.n_later else []
 
     def _train_second(self, run, plain, found, networks, n_bins) -> tuple[Part, Result]:
         """Train members on quantile bins. The plain members that are done are not lost, whatever happens."""

@@ -83,6 +83,13 @@ class Part:
             params.weights[0][...] *= self.factors[i][:, None].astype(dtype)
         return params
 
+    def draw_all(self, recipe, n_outputs, rngs) -> Parameters:
+        """Initial parameters of all members, as a stack."""
+        drawn = [self.draw(i, recipe, n_outputs, rng) for i, rng in enumerate(rngs)]
+        params = Parameters(drawn[0].units, self.rows.X.dtype, (len(drawn),))
+        np.stack([one.vector for one in drawn], out=params.vector)
+        return params
+
 
 class Member(NamedTuple):
     """A trained network, the transformer that makes its columns, and the rows it does not train on or None."""
@@ -196,9 +203,7 @@ class MemberTraining(TableInput):
                 "as many steps as the smallest allows, and leave out rows in each epoch: make the splits more even."
             )
         rngs = [check_random_state(member.random_state) for member in members]
-        drawn = [part.draw(i, recipe, self.n_outputs_, rng) for i, rng in enumerate(rngs)]
-        params = Parameters(drawn[0].units, rows.X.dtype, (len(drawn),))
-        np.stack([one.vector for one in drawn], out=params.vector)
+        params = part.draw_all(recipe, self.n_outputs_, rngs)
         held_out = None
         if folds[0] is not None:
             judge = Objective(params, recipe.activations, self._target.loss, alpha=0.0, n_threads=core_threads())

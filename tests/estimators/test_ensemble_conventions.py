@@ -100,7 +100,7 @@ def test_published_arrays_are_no_views_and_share_no_memory_with_the_data():
 
 def test_sparse_data_are_never_densified():
     X = sp.random_array((1000, 20_000), density=1e-4, format="csr", random_state=np.random.default_rng(0))
-    clf = BackpropClassifierCV((2,), max_iter=1, cv=2, random_state=0)
+    clf = BackpropClassifierCV((2,), max_iter=1, cv=2, n_repeats=1, random_state=0)
     tracemalloc.start()
     try:
         clf.fit(X, np.arange(1000) % 2).predict_proba(X)

@@ -159,6 +159,9 @@ def interrupt_once(monkeypatch, module, name, after=0):
     return calls
 
 
+plain_ensemble = partial(BackpropClassifierCV, n_repeats=1)
+
+
 @pytest.mark.parametrize(
     ("make", "module", "name"),
     [
@@ -166,15 +169,15 @@ def interrupt_once(monkeypatch, module, name, after=0):
         (BackpropClassifier, fitting, "publish"),
         (BackpropClassifier, diagnosis, "advice"),
         (BackpropClassifier, diagnosis, "is_unscaled"),
-        (BackpropClassifierCV, publishing, "layers"),
-        (BackpropClassifierCV, diagnosis, "advice"),
+        (plain_ensemble, publishing, "layers"),
+        (plain_ensemble, diagnosis, "advice"),
         (partial(BackpropClassifierCV, solver="lbfgs"), diagnosis, "advice"),
         (partial(BackpropClassifier, solver="lbfgs"), diagnosis, "advice"),
         (partial(BackpropClassifier, solver="lbfgs"), publishing, "layers"),
         (BackpropClassifier, Trained, "close"),
         (partial(BackpropClassifierCV, solver="lbfgs"), Trained, "close"),
-        (BackpropClassifierCV, ensemble, "of_members"),
-        (BackpropClassifierCV, member_training, "_was_finite"),
+        (plain_ensemble, ensemble, "of_members"),
+        (plain_ensemble, member_training, "_was_finite"),
     ],
 )
 def test_an_interrupt_after_training_loses_nothing(make, module, name, monkeypatch):

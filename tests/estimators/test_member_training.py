@@ -193,7 +193,7 @@ def test_an_interrupt_after_the_first_part_keeps_it_and_ends_training(monkeypatc
         return right(*args)
 
     monkeypatch.setattr(ensemble, function, interrupt_once)
-    with pytest.warns(ConvergenceWarning, match=r"Only 3 of 6 members .* interrupted by user"):
+    with pytest.warns(ConvergenceWarning, match=r"3 of 6 members are left out.* interrupted by user"):
         clf = two_views().fit(X, y)
     assert is_binned(clf) == [False] * 3
     assert_array_equal(clf.feature_importances_, whole.feature_importances_)
@@ -209,7 +209,7 @@ def test_an_interrupt_after_the_first_part_keeps_it_and_ends_training(monkeypatc
     ids=str,
 )
 def test_repeats_and_bins_that_cannot_be_had_are_named(params, expected):
-    with pytest.warns(UnusedParameterWarning, match=f"{expected} has no effect: it needs a number of folds in cv"):
+    with pytest.warns(UnusedParameterWarning, match=f"{expected} has no effect: it needs a number in cv"):
         two_views(**params, max_iter=2).fit(*rows())
 
 
