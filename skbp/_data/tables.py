@@ -84,6 +84,8 @@ def infinities_named(X):
         columns = np.isinf(np.asarray(abs(numbers).max(axis=0).todense() if issparse(numbers) else numbers))
         columns = columns.reshape(-1, columns.shape[-1]).any(axis=0)
         names = [name for name, has_any in zip(names_of(X), columns, strict=True) if has_any]
+        if not names:  # y has it
+            raise
         raise ValueError(
             f"{str(error).rstrip('.')} They are in {listed(names)}: replace them by nan, or by the largest number that "
             "makes sense."

@@ -355,6 +355,8 @@ def test_what_is_no_number_or_category_is_named():
     ):
         with pytest.raises(ValueError, match=message):
             small().fit(X, z)
+    with pytest.raises(ValueError, match=r"y contains infinity[^X]*$"):
+        small().fit(huge[["a"]], np.where(z == 0, np.inf, 1.0))
     clf = small().fit(infinite[["b"]].assign(a=0.0)[["a", "b"]], z)
     with pytest.raises(ValueError, match=r"infinity.* They are in column 'a'"):
         clf.predict(infinite)
