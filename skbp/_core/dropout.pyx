@@ -21,7 +21,7 @@ cdef enum:
 
 
 cdef struct Draw:
-    bitgen_t *generators[4095]
+    bitgen_t *generators[MOST_MEMBERS]
     char *factor
     Py_ssize_t size
     int itemsize

@@ -133,14 +133,12 @@ class QuantileBins(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)[self.feature_]
-        single = np.bincount(self.feature_)[self.feature_] == 1
-        return np.array(
-            [
-                name if one else f"{name} > {e:.4g}"
-                for name, one, e in zip(names, single, self.coefficients_[LOWER], strict=True)
-            ],
-            dtype=object,
-        )
+        single, edges = np.bincount(self.feature_)[self.feature_] == 1, self.coefficients_[LOWER].tolist()
+        texts = [f"{e:.4g}" for e in edges]
+        if len(set(zip(self.feature_, texts, strict=True))) < len(texts):
+            texts = list(map(repr, edges))
+        parts = zip(names, single, texts, strict=True)
+        return np.array([name if one else f"{name} > {text}" for name, one, text in parts], dtype=object)
 
     def _bins(self, X):
         b = X.take(self.feature_, axis=1).astype(np.float64)

@@ -15,7 +15,7 @@ from skbp._notices import note
 
 _SHORT = Repr()
 
-# scikit-learn makes as many folds where cv is None.
+# Folds where cv is None. With two members for each, more folds would cost more time than they gain.
 DEFAULT_FOLDS = 4
 
 
@@ -51,12 +51,11 @@ def hold_out(strata, n_rows, validation_fraction, rng):
 
 
 def repeated_splits(cv, n_repeats, rows, groups, rng):
-    """Splits as `fold_splits` makes them, `n_repeats` times anew if `cv` is a number of folds."""
-    splits = fold_splits(cv, rows, groups, rng)
-    if splits[0][1] is not None and isinstance(cv, Integral | None):
-        for _ in range(n_repeats - 1):
-            splits += fold_splits(cv, rows, groups, rng)
-    return splits
+    """A list of splits, as `fold_splits` makes them, for each repeat. Only a number of folds is repeated."""
+    first = fold_splits(cv, rows, groups, rng)
+    if first[0][1] is None or not isinstance(cv, Integral | None):
+        return [first]
+    return [first, *(fold_splits(cv, rows, groups, rng) for _ in range(n_repeats - 1))]
 
 
 def fold_splits(cv, rows, groups, rng):

@@ -23,8 +23,8 @@ from skbp._estimators.publishing import publish, start_history
 class BackpropClassifierCV(Classes, Ensemble):
     r"""Networks on cross-validation folds, calibrated and averaged: strong on a table as it comes, without tuning.
 
-    Each member trains on all folds but one and keeps the weights of the epoch with the lowest log loss on that one. Half of
-    the members see the numbers of the table, the others their quantile bins. The prediction is a weighted mean
+    Each member trains on all folds but one and keeps the weights of the epoch with the lowest log loss on that one. Where it
+    pays, half of the members see quantile bins in place of numbers. The prediction is a weighted mean
 
     .. math:: p(x) = \sum_m w_m \operatorname{link}(z_m(x) / T_m)
 
@@ -38,7 +38,7 @@ class BackpropClassifierCV(Classes, Ensemble):
     activation : str, Activation or list of them, default="silu"
         Function f of the hidden layers, or one for each: 13 names, or an :class:`skbp.Activation` of your own.
     cv : int, cross-validation generator, iterable or None, default=4
-        How the rows are split: number of folds (None is 4), a splitter, or pairs (train, test). One member for each.
+        How the rows are split: number of folds (None is 4), a splitter, or pairs (train, test) with a member for each.
     solver : {"adam", "sgd", "lbfgs", "bfgs", "cg", "newton-cg", "trust-ncg", "trust-krylov", "tnc"}, default="adam"
         Method that minimises F: "sgd" and "adam" by mini-batches, methods of SciPy on all rows at once.
     alpha : float or list of float, default=0.0001

@@ -85,16 +85,17 @@ class Ensemble(MemberTraining):
         rows = self._training_rows(X, y, sample_weight, hidden_units(self.hidden_layer_sizes))
         if rows.weight is not None:
             rows.weight, rows.weight_exponent = of_mean_one(rows.weight), 0
-        n_bins, n_binned = self._n_bins(rows), 0
-        if n_bins and isinstance(self.cv, Integral | None):
-            n_binned = self.n_repeats // 2
-        splits = repeated_splits(self.cv, self.n_repeats - n_binned, rows, groups, rng)
+        n_bins = self._n_bins(rows)
+        n_binned_repeats = self.n_repeats // 2 if n_bins and isinstance(self.cv, Integral | None) else 0
+        repeats = repeated_splits(self.cv, self.n_repeats - n_binned_repeats, rows, groups, rng)
+        splits = [split for repeat in repeats for split in repeat]
+        has_folds = splits[0][1] is not None
         # Members on bins have the folds of plain ones.
-        n_binned *= len(splits) // (self.n_repeats - n_binned) if splits[0][1] is not None else 0
-        self._warn_of_unused_repeats(n_bins, n_binned)
-        networks = self._new_members(rows, splits + splits[:n_binned], rng)
+        again = [split for repeat in repeats[:n_binned_repeats] for split in repeat] if has_folds else []
+        self._warn_of_unused_repeats(rows, has_folds, bool(again))
+        networks, n_binned = self._new_members(rows, splits + again, rng), len(again)
         recipe = Recipe.of(networks[0].get_params(deep=False)).for_loss(self._target.loss)
-        n_tasks = recipe.max_iter * (1 + (n_binned > 0)) if recipe.stochastic else len(networks)
+        n_tasks = recipe.max_iter * (1 + bool(again)) if recipe.stochastic else len(networks)
         run = Run(recipe, self._epoch_callbacks((X, y, sample_weight), None, n_tasks), deadline)
         plain = Part(rows, splits, networks[: len(splits)], self.preprocessor_, n_binned)
         result, found = self._train_plain(run, plain)
@@ -105,7 +106,10 @@ class Ensemble(MemberTraining):
         again_if_interrupted(lambda: publish(self, of_members(members)))
         out_of_fold = self._calibrate(recipe, parts, sample_weight, deadline)
         interrupted = any(result.interrupted for _, result in parts)
-        warning = " ".join(dict.fromkeys(result.warning for _, result in parts if result.warning))
+        warnings = [result.warning for _, result in parts]
+        if len(warnings) > 1 and warnings[1]:
+            warnings[1] = f"Members on quantile bins: {warnings[1]}"
+        warning = " ".join(filter(None, warnings))
         if len(members) < len(networks):
             warning = (
                 f"{len(networks) - len(members)} of {len(networks)} members are left out, which were not reached or never "
@@ -123,21 +127,27 @@ class Ensemble(MemberTraining):
 
     def _n_bins(self, rows):
         """The number of quantile bins where members may see them, or 0."""
-        if rows.sparse or not isinstance(self.quantile_bins, str):
-            return 0 if rows.sparse else int(self.quantile_bins)
-        n_numbers = np.count_nonzero(~np.all((rows.X == 0.0) | (rows.X == 1.0), axis=0))
+        if rows.sparse:
+            return 0
+        varies = rows.X.max(axis=0) > rows.X.min(axis=0)
+        if not isinstance(self.quantile_bins, str):
+            return int(self.quantile_bins) * bool(varies.any())
+        n_numbers = np.count_nonzero(varies & ~np.all((rows.X == 0.0) | (rows.X == 1.0), axis=0))
         suits = 0 < n_numbers <= MANY_COLUMNS and not self._target.multilabel and len(self.classes_) < FEW_CLASSES
         return DEFAULT_BINS if suits and rows.X.size * DEFAULT_BINS <= MOST_NUMBERS else 0
 
-    def _warn_of_unused_repeats(self, n_bins, n_binned):
+    def _warn_of_unused_repeats(self, rows, has_folds, has_bins):
         """Warn if the user asks for repeats or bins, and there are none."""
-        if self.n_repeats not in {1, DEFAULT_REPEATS} and not isinstance(self.cv, Integral | None):
-            note(f"n_repeats={self.n_repeats} has no effect: it needs a number in cv.", UnusedParameterWarning)
-        if n_bins and not (isinstance(self.quantile_bins, str) or n_binned):
-            note(
-                f"quantile_bins={self.quantile_bins} has no effect: it needs a number in cv, and n_repeats of 2 or more.",
-                UnusedParameterWarning,
-            )
+        reason = "cv is not a number" if has_folds else "there are no folds"
+        is_number = isinstance(self.cv, Integral | None)
+        if self.n_repeats not in {1, DEFAULT_REPEATS} and not (has_folds and is_number):
+            note(f"n_repeats={self.n_repeats} has no effect: {reason}.", UnusedParameterWarning)
+        if not (isinstance(self.quantile_bins, str) or self.quantile_bins == 0 or has_bins):
+            if rows.sparse:
+                reason = "X is sparse"
+            elif has_folds and is_number:
+                reason = "n_repeats is 1" if self.n_repeats == 1 else "every column of X has one value"
+            note(f"quantile_bins={self.quantile_bins} has no effect: {reason}.", UnusedParameterWarning)
 
     def _train_plain(self, run, part) -> tuple[Result, list[tuple[Member, Any]]]:
         """Train the plain members. Returns them too with the sensitivities that they have found, if others need these."""
@@ -150,13 +160,13 @@ class Ensemble(MemberTraining):
 
     def _publish_plain(self, run, part, result):
         publish(self, of_members(result.members))
-        step = -(-len(part.rows) // SENSITIVITY_ROWS)
-        X = part.rows.features(np.arange(0, len(part.rows), step))
-        recipe = run.recipe
-        found = [
-            sensitivity(member.network.coefs_, member.network.intercepts_, recipe.activations, recipe.loss, X)
-            for member in result.members
-        ]
+        X, recipe = part.rows.features(_sample(part.rows)), run.recipe
+        found = []
+        with blas_threads(recipe.units(X.shape[1], self.n_outputs_, X.dtype), X.shape[0], part.rows.sparse):
+            for network, *_ in result.members:
+                found.append(sensitivity(network.coefs_, network.intercepts_, recipe.activations, recipe.loss, X))
+                if len(self.classes_) == 1 and not self._target.multilabel:
+                    found[-1][:] = 0.0  # no feature matters
         mean = np.mean(found, axis=0)
         self.feature_importances_ = self._by_column_of_X(np.where(np.isfinite(mean), mean, 0.0) * _variance(X))
         return list(zip(result.members, found, strict=True)) if part.n_later else []
@@ -167,7 +177,7 @@ class Ensemble(MemberTraining):
         try:
             part = self._binned_part(plain, found, networks, n_bins)
             return part, self._train_part(run, part, [member for member, _ in found])
-        except NothingTrainedError as error:
+        except (NothingTrainedError, MemoryError) as error:
             return plain, nothing._replace(warning=str(error))
         except KeyboardInterrupt:
             return plain, nothing._replace(warning=INTERRUPTED, interrupted=True)
@@ -177,15 +187,16 @@ class Ensemble(MemberTraining):
 
         No other plain member has left out the same rows. What they have found depends on the labels of the fold.
         """
-        bins = QuantileBins(n_bins).fit(plain.rows.X)
+        rows = plain.rows
+        bins = QuantileBins(n_bins).fit(rows.X if rows.weight is None else rows.X[rows.weight > 0.0])
         self._give_columns(bins)
         splits, factors = plain.splits[: len(networks)], []
         for network, (_, fold) in zip(networks, splits, strict=True):
             self._give_columns(network, bins.get_feature_names_out())
             of_fold = (g for member, g in found if member.fold is fold)
-            factors.append(relevance(next(of_fold, np.zeros(plain.rows.X.shape[1])))[bins.feature_])
-        rows = plain.rows.with_features(bins.encoded(plain.rows.X, core_threads()))
-        return Part(rows, splits, networks, make_pipeline(self.preprocessor_, bins), 0, factors)
+            factors.append(relevance(next(of_fold, np.zeros(rows.X.shape[1])))[bins.feature_])
+        encoded = rows.with_features(bins.encoded(rows.X, core_threads()))
+        return Part(encoded, splits, networks, make_pipeline(self.preprocessor_, bins), 0, factors)
 
     def _calibrate(self, recipe, parts, sample_weight, deadline) -> OutOfFold | None:
         """Set the temperatures and weights, and publish the predictions for rows that a member did not train on."""
@@ -299,6 +310,14 @@ class _ForwardOfMembers:
             rows = X if bins is None else bins.encoded(X.toarray() if issparse(X) else X, core_threads())
             logits += [forward.logits(rows) for forward in forwards]
         return np.stack(logits)
+
+
+def _sample(rows):
+    """Some of the rows that count, in order. The same for the same rows and weights."""
+    counts = np.arange(len(rows)) if rows.weight is None else np.flatnonzero(rows.weight)
+    if len(counts) > SENSITIVITY_ROWS:
+        counts = np.sort(np.random.RandomState(0).choice(counts, SENSITIVITY_ROWS, replace=False))
+    return counts
 
 
 def _forward_of(member, dtype):

@@ -27,6 +27,9 @@ LOG_TEMPERATURES = (-2.0, 2.0)
 # The weight of the second view is half of the way from this to the best weight. Those of few rows are inexact.
 EVEN = 0.5
 
+# Smaller relative differences of log losses are rounding.
+ROUNDING = 1e-12
+
 # Elements of a chunk of probabilities: 2 MB.
 CHUNK_ELEMENTS = 2**18
 
@@ -224,9 +227,10 @@ class _Search:
 
         start = EVEN if second is None else 0.0
         try:
-            if self._deadline < math.inf:
-                log_loss(start)
-            return float(minimize_scalar(log_loss, bounds=bounds, method="bounded").x)
+            at_start = log_loss(start)
+            found = minimize_scalar(log_loss, bounds=bounds, method="bounded")
+            # If nothing depends on x, the search ends at some end of its range.
+            return float(found.x) if found.fun < at_start * (1.0 - ROUNDING) else start
         except _TimeIsUp:
             return best[1] if math.isfinite(best[0]) else start
 

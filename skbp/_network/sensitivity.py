@@ -6,7 +6,7 @@ logistic ones: the Hessian of the loss. With R R' = H, and r_k the columns of R,
 .. math:: g_j = \operatorname{mean}_i \operatorname{mean}_k \left( r_k' \, \partial z_i / \partial x_j \right)^2 .
 
 It is how much the distribution of the classes changes, in the mean over the rows, if the feature changes a little. A step of
-backpropagation below the first layer gives the derivatives, exactly.
+backpropagation gives the derivatives by the sums of the first layer, exactly, and its weights those by the features.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ import numpy as np
 from skbp._network.equations import backward, forward
 from skbp._network.tape import Tape
 
-# The derivatives by the features are computed for blocks of rows with about so many numbers.
-BLOCK = 2**19
-
 # For more outputs than this, random sums of the columns with signs stand for them: the expectation is the same.
 MOST_DIRECTIONS = 16
 
-# A feature counts at most this many times as much as one of ordinary relevance.
+# Factors are cut off at this value. Then all are brought to a mean square of 1 again.
 MOST_RELEVANT = 4.0
 
 
@@ -45,14 +42,17 @@ def sensitivity(weights, biases, activations, loss, X):
     units = [weights[0].shape[0], *map(len, biases)]
     tape = Tape(X.shape[0], units, weights[0].dtype, "backward", [one.needs_z for one in activations])
     logits = forward(weights, biases, activations, X, tape)
-    g, sums, block = np.zeros(units[0]), _sums(logits.shape[1]), max(1, BLOCK // units[0])
+    products, sums = np.zeros((units[1], units[1])), _sums(logits.shape[1])
     for coefficients in sums:
         np.copyto(tape.delta[-1], loss.fisher_root(logits, coefficients))
         backward(weights, activations, tape)
-        for start in range(0, X.shape[0], block):
-            derivatives = tape.delta[1][start : start + block] @ weights[0].T
-            g += np.einsum("ij,ij->j", derivatives, derivatives, dtype=np.float64) / X.shape[0]
-    return g / len(sums)
+        delta = tape.delta[1].astype(np.float64)
+        products += delta.T @ delta
+    # The squares of W delta, summed over the rows, are the diagonal of W (sum of delta delta') W'.
+    size = np.trace(products) or 1.0
+    W = weights[0]
+    g = np.einsum("jh,jh->j", W @ (products / size).astype(W.dtype), W, dtype=np.float64)
+    return np.maximum(g, 0.0) * (size / X.shape[0] / len(sums))
 
 
 def _sums(n_outputs):
@@ -64,7 +64,7 @@ def _sums(n_outputs):
 
 
 def relevance(g):
-    """The roots of sensitivities, brought to a mean square of 1, none far above the others."""
+    """The roots of sensitivities, cut off where they are far above the others, with a mean square of 1."""
     factors = np.sqrt(np.where(np.isfinite(g), g, 0.0))
     for most in (MOST_RELEVANT, np.inf):
         size = np.sqrt(np.mean(np.square(factors)))

@@ -175,6 +175,7 @@ ENSEMBLE_CONFIGURATIONS = [
     ]
 )
 @pytest.mark.filterwarnings("ignore:cv=. asks for more folds than:UserWarning")
+@pytest.mark.filterwarnings("ignore:quantile_bins=3 has no effect:UserWarning")
 def test_ensemble_passes_check(estimator, check):
     assert_passes(check, estimator)
 

@@ -54,6 +54,12 @@ def test_names_tell_where_a_bin_starts():
     ]
 
 
+def test_names_of_close_edges_differ():
+    X = np.random.default_rng(0).normal(0.5926, 1e-6, size=(100, 1))
+    names = QuantileBins().fit(X).get_feature_names_out(["a"])
+    assert len(set(names)) == 16
+
+
 def test_rows_with_another_number_of_columns_are_refused():
     with pytest.raises(ValueError, match="X has 2 columns, but QuantileBins is fitted on 4"):
         QuantileBins().fit(columns()).transform(np.zeros((3, 2)))

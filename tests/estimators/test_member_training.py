@@ -1,9 +1,12 @@
 """Members that see two views train in two parts. Whatever happens to the second, the first is not lost."""
 
+import contextlib
 import time
+import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from interrupting import interrupt_at
 from numpy.testing import assert_allclose, assert_array_equal
 from recording import Recorder, around, epochs, with_callbacks
@@ -202,15 +205,64 @@ def test_an_interrupt_after_the_first_part_keeps_it_and_ends_training(monkeypatc
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        ({"cv": KFold(3), "n_repeats": 3}, "n_repeats=3"),
-        ({"cv": KFold(3), "quantile_bins": 4}, "quantile_bins=4"),
-        ({"n_repeats": 1, "quantile_bins": 4}, "quantile_bins=4"),
+        ({"cv": KFold(3), "n_repeats": 3}, "n_repeats=3 has no effect: cv is not a number"),
+        ({"cv": KFold(3), "quantile_bins": 4}, "quantile_bins=4 has no effect: cv is not a number"),
+        ({"n_repeats": 1, "quantile_bins": 4}, "quantile_bins=4 has no effect: n_repeats is 1"),
     ],
     ids=str,
 )
 def test_repeats_and_bins_that_cannot_be_had_are_named(params, expected):
-    with pytest.warns(UnusedParameterWarning, match=f"{expected} has no effect: it needs a number in cv"):
+    with pytest.warns(UnusedParameterWarning, match=expected):
         two_views(**params, max_iter=2).fit(*rows())
+
+
+def test_bins_that_the_data_do_not_allow_are_named():
+    X, y = rows()
+    for data, labels, reason in (
+        (sp.csr_array(X), y, "X is sparse"),
+        (np.full((90, 2), 5.0), y, "every column of X has one value"),
+        (X[:3], np.arange(3), "there are no folds"),
+    ):
+        with pytest.warns(UnusedParameterWarning, match=f"quantile_bins=4 has no effect: {reason}"), quiet():
+            clf = two_views(quantile_bins=4, max_iter=2, scale=False).fit(data, labels)
+        assert not any(is_binned(clf))
+
+
+@contextlib.contextmanager
+def quiet():
+    """No other warnings."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "cv=3 asks for more folds|Nothing was learned", UserWarning)
+        yield
+
+
+def test_without_memory_for_the_bins_the_plain_members_are_kept(monkeypatch):
+    X, y = rows()
+
+    def fails(*args):
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(QuantileBins, "encoded", fails)
+    with pytest.warns(ConvergenceWarning, match="Members on quantile bins: no memory"):
+        clf = two_views().fit(X, y)
+    assert is_binned(clf) == [False] * 3
+
+
+def test_the_order_of_the_rows_does_not_decide_what_matters():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1800, 3))
+    # The feature that matters alternates from row to row.
+    X[:, 2] = np.arange(1800) % 3
+    y = np.where(X[:, 2] == 0, X[:, 0], X[:, 1]) > 0.0
+    importances = two_views(max_iter=30).fit(X, y).feature_importances_
+    assert importances[:2].min() > 0.1
+
+
+def test_with_one_class_nothing_matters():
+    clf = two_views(max_iter=2).fit(rows()[0], np.zeros(90))
+    assert_array_equal(clf.feature_importances_, 0.0)
+    assert_array_equal(clf.temperatures_, 1.0)
+    assert_allclose(clf.member_weights_, 1.0 / 6.0)
 
 
 def test_max_time_is_shared_by_both_parts():

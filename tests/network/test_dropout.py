@@ -58,6 +58,14 @@ def test_the_core_draws_the_same(n_threads, n_members, n_rows, dtype, rate):
             assert_array_equal(numpys, cores)
 
 
+@pytest.mark.parametrize("n_threads", [0, 2])
+def test_any_number_of_members_is_drawn(n_threads):
+    dropout = Dropout([0.5], [np.random.RandomState(0)] * 4200)
+    tape = Tape(1, [1, 2, 1], np.dtype(np.float64), drops=dropout.layers, members=(4200,))
+    dropout.draw(tape, n_threads if _core.draw_factors else 0)
+    assert tape.factor[1].mean() == pytest.approx(1.0, abs=0.05)
+
+
 # What it draws
 
 
