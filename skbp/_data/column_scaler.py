@@ -49,8 +49,8 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
     """Scale the columns of a table of numbers, and fill their gaps with the median.
 
     A column of two values becomes one of 0 and 1, where values beyond the two and gaps count as one of them. A column of one
-    value becomes 0. A column without any value is left out, with a warning. Sparse columns are divided by their largest absolute
-    value, and gaps become 0.
+    value becomes 0. A column without any value is left out, with a warning. Sparse columns are divided by their largest
+    absolute value, and gaps become 0.
 
     Parameters
     ----------

@@ -280,7 +280,7 @@ UNEVEN = PredefinedSplit(np.where(np.arange(90) < 76, 0, np.arange(90) % 2 + 1))
 # For each warning: its category, its text, the parameters and labels that cause it, and the classes that give it.
 WARNINGS = {
     "max_iter": (ConvergenceWarning, "Maximum iterations", {}, Y, CLASSES),
-    "max_time": (ConvergenceWarning, "max_time=1e-09 seconds have passed", {"max_time": 1e-9}, Y, CLASSES),
+    "max_time": (ConvergenceWarning, "max_time=1e-09", {"max_time": 1e-9}, Y, CLASSES),
     "diverged": (ConvergenceWarning, "diverged", {"learning_rate": explodes, "max_iter": 8}, Y, CLASSES),
     "interrupted": (
         ConvergenceWarning,
