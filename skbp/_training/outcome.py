@@ -52,7 +52,10 @@ def stopped(monitor, loss) -> Outcome:
         passed = f"max_time={monitor.max_time} seconds have passed"
         if monitor.limit != monitor.max_time:
             passed = f"{monitor.limit:.2g} seconds have passed, its share of max_time={monitor.max_time}"
-        warning = f"Training stopped after iteration {monitor.n_iter}, since {passed}, and the optimization hasn't converged yet."
+        warning = (
+            f"Training stopped after iteration {monitor.n_iter}, since {passed}, and the optimization hasn't converged "
+            "yet."
+        )
     return Outcome(monitor.stop_reason, loss, warning)
 
 
