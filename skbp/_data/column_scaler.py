@@ -200,7 +200,7 @@ class ColumnScaler(TransformerMixin, BaseEstimator):
         if not self.scale and not np.isnan(X.sum()):
             return X
         out = np.zeros(X.shape, X.dtype)
-        if n_threads and _core.scale_columns is not None and X.dtype.char in _core.TYPES:
+        if n_threads and _core.scale_columns is not None and X.dtype.char in _core.TYPES and X.flags.aligned:
             _core.scale_columns(X, out, self.coefficients_, n_threads)
             return out
         for block in _blocks(X):

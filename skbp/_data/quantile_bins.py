@@ -111,7 +111,7 @@ class QuantileBins(TransformerMixin, BaseEstimator):
         `n_threads` is the most threads of the compiled core; with 0 NumPy computes.
         """
         out = np.zeros((len(X), len(self.feature_)), X.dtype)
-        if n_threads and _core.encode_bins is not None and X.dtype.char in _core.TYPES:
+        if n_threads and _core.encode_bins is not None and X.dtype.char in _core.TYPES and X.flags.aligned:
             _core.encode_bins(X, out, self.feature_, self.coefficients_, n_threads)
             return out
         for block in self._blocks(X):

@@ -81,13 +81,13 @@ def infinities_named(X):
             raise
         X = as_table(X)
         numbers = as_numbers(X)
-        columns = np.isinf(np.asarray(abs(numbers).max(axis=0).todense() if issparse(numbers) else numbers))
-        columns = columns.reshape(-1, columns.shape[-1]).any(axis=0)
-        names = [name for name, has_any in zip(names_of(X), columns, strict=True) if has_any]
+        where = numbers.tocoo() if issparse(numbers) else None
+        columns = np.nonzero(np.isinf(numbers))[1] if where is None else where.coords[1][np.isinf(where.data)]
+        names = [names_of(X)[j] for j in np.unique(columns)]
         if not names:  # y has it
             raise
         raise ValueError(
-            f"{str(error).rstrip('.')} They are in {listed(names)}: replace them by nan, or by the largest number that "
+            f"{str(error).rstrip('.')}. They are in {listed(names)}: replace them by nan, or by the largest number that "
             "makes sense."
         ) from error
 
@@ -198,7 +198,7 @@ def kinds_of_categories(values, names) -> list[str]:
 
 
 def as_categories(X):
-    """The values of a table as objects, None where a value is missing.
+    """The values of a table as text or numbers, None where a value is missing.
 
     Returns
     -------
@@ -207,6 +207,9 @@ def as_categories(X):
     values = _all_objects(as_table(X))
     for column in values.T:
         column[_missing(column)] = None
+        types = set(map(type, column)) - {type(None)}
+        if len(types) == 1 and _kind_of_types(types) not in {TEXT, NUMBER}:  # such as the intervals of pandas.cut
+            column[:] = [None if value is None else str(value) for value in column]
     return values
 
 

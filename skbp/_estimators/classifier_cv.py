@@ -119,7 +119,7 @@ class BackpropClassifierCV(Classes, Ensemble):
     member_weights_ : ndarray of shape (n_members,)
         w. The sum is 1, and members that see the same columns have the same weight.
     feature_importances_ : ndarray of shape (n_features,)
-        How much the probabilities of the plain members depend on each column of X. The sum is 1.
+        How much the probabilities of the plain members depend on each column of X. The sum is 1, or 0 if on none.
     best_iters_ : ndarray of shape (n_members,)
         The epoch, counted from 1, with the weights that a member keeps.
     validation_loss_curves_ : list of list of float, or None

@@ -74,14 +74,14 @@ class Ensemble(MemberTraining):
     oof_log_loss_: float | None
     oof_score_: float | None
 
-    def _member(self, params):
-        raise NotImplementedError
-
     def _fit(self, X, y, sample_weight, groups):
         """Validate, split, train, publish, calibrate."""
         deadline = math.inf if self.max_time is None else time.perf_counter() + self.max_time
         warn_of_unused_parameters(self, early_stopping=True, own_validation_data=True)
         rng = check_random_state(self.random_state)
+        # A callback must not see those of an earlier fit.
+        self._forget_estimates()
+        self.__dict__.pop("feature_importances_", None)
         rows = self._training_rows(X, y, sample_weight, hidden_units(self.hidden_layer_sizes))
         if rows.weight is not None:
             rows.weight, rows.weight_exponent = of_mean_one(rows.weight), 0
@@ -106,15 +106,14 @@ class Ensemble(MemberTraining):
         again_if_interrupted(lambda: publish(self, of_members(members)))
         out_of_fold = self._calibrate(recipe, parts, sample_weight, deadline)
         interrupted = any(result.interrupted for _, result in parts)
-        warnings = [result.warning for _, result in parts]
-        if len(warnings) > 1 and warnings[1]:
-            warnings[1] = f"Members on quantile bins: {warnings[1]}"
-        warning = " ".join(filter(None, warnings))
-        if len(members) < len(networks):
+        first, *others = dict.fromkeys(result.warning for _, result in parts)
+        warning = " ".join([first, *(f"Members on quantile bins: {other}" for other in others if other)]).strip()
+        ended_by_callback = any(result.stops and not result.interrupted for _, result in parts)
+        if len(members) < len(networks) and not ended_by_callback:
             warning = (
                 f"{len(networks) - len(members)} of {len(networks)} members are left out, which were not reached or never "
                 f"finite. {warning}"
-            )
+            ).strip()
         with after_training():
             watchers = [watcher for _, result in parts for watcher in result.watchers]
             for watcher in dict.fromkeys([*watchers, *([] if run.callbacks is None else [run.callbacks])]):
@@ -129,10 +128,11 @@ class Ensemble(MemberTraining):
         """The number of quantile bins where members may see them, or 0."""
         if rows.sparse:
             return 0
-        varies = rows.X.max(axis=0) > rows.X.min(axis=0)
+        X = _that_count(rows)
+        varies = X.max(axis=0) > X.min(axis=0)
         if not isinstance(self.quantile_bins, str):
             return int(self.quantile_bins) * bool(varies.any())
-        n_numbers = np.count_nonzero(varies & ~np.all((rows.X == 0.0) | (rows.X == 1.0), axis=0))
+        n_numbers = np.count_nonzero(varies & ~np.all((X == 0.0) | (X == 1.0), axis=0))
         suits = 0 < n_numbers <= MANY_COLUMNS and not self._target.multilabel and len(self.classes_) < FEW_CLASSES
         return DEFAULT_BINS if suits and rows.X.size * DEFAULT_BINS <= MOST_NUMBERS else 0
 
@@ -188,7 +188,7 @@ class Ensemble(MemberTraining):
         No other plain member has left out the same rows. What they have found depends on the labels of the fold.
         """
         rows = plain.rows
-        bins = QuantileBins(n_bins).fit(rows.X if rows.weight is None else rows.X[rows.weight > 0.0])
+        bins = QuantileBins(n_bins).fit(_that_count(rows))
         self._give_columns(bins)
         splits, factors = plain.splits[: len(networks)], []
         for network, (_, fold) in zip(networks, splits, strict=True):
@@ -310,6 +310,11 @@ class _ForwardOfMembers:
             rows = X if bins is None else bins.encoded(X.toarray() if issparse(X) else X, core_threads())
             logits += [forward.logits(rows) for forward in forwards]
         return np.stack(logits)
+
+
+def _that_count(rows):
+    """The X of rows with a weight above 0."""
+    return rows.X if rows.weight is None or rows.weight.all() else rows.X[rows.weight > 0.0]
 
 
 def _sample(rows):

@@ -116,7 +116,7 @@ class OutOfFold:
         """For each row the mixture of the probabilities of its logits times a factor; nan for rows in no fold."""
         total = None
         for chunk in self._chunks():
-            proba = self.mixture(chunk, factors, second)
+            proba, _ = self.mixture(chunk, factors, second)
             if total is None:
                 total = np.full((n_rows, proba.shape[1]), np.nan)
             total[self.covered[chunk]] = proba
@@ -146,14 +146,18 @@ class OutOfFold:
         return log_loss, min(score, 1.0)
 
     def mixture(self, chunk, factors, second):
-        """The mixture for a slice of the covered rows. A row without a prediction of one view has that of the other."""
+        """The mixture for a slice of the covered rows, and which rows have any prediction.
+
+        A row without a prediction of one view has that of the other, if this counts.
+        """
         shares_of_views = (1.0 - second, second)[: len(self._views)] if len(self._views) > 1 else (1.0,)
         total = share = 0.0
         for view, factor, part in zip(self._views, factors, shares_of_views, strict=False):
             if part:
                 proba, has_any = view.proba(chunk, factor, self._link)
                 total, share = total + part * proba, share + part * has_any
-        return total / share
+        has_any = np.asarray(share) > 0.0
+        return total / np.where(has_any, share, 1.0), has_any[:, 0]
 
     def _chunks(self, step=1):
         size = step * max(1, CHUNK_ELEMENTS // self._views[0].slots[0].shape[1])
@@ -237,10 +241,13 @@ class _Search:
     def _log_loss(self, factors, second):
         value = total = 0.0
         for chunk in self._of._chunks(self._step):
-            proba, weight = self._of.mixture(chunk, factors, second), self._weight[chunk]
-            value += float(self._of._target.log_losses(proba, self._codes[chunk]) @ weight)
+            proba, has_any = self._of.mixture(chunk, factors, second)
+            codes, weight = self._codes[chunk], self._weight[chunk]
+            if not has_any.all():
+                proba, codes, weight = proba[has_any], codes[has_any], weight[has_any]
+            value += float(self._of._target.log_losses(proba, codes) @ weight)
             total += float(weight.sum())
-        return value / total
+        return value / total if total > 0.0 else 0.0
 
 
 class _TimeIsUp(Exception):

@@ -258,6 +258,19 @@ def test_the_order_of_the_rows_does_not_decide_what_matters():
     assert importances[:2].min() > 0.1
 
 
+def test_rows_of_weight_zero_do_not_make_bins():
+    X, y = rows()
+    X[:60] = 3.0
+    weight = np.where(np.arange(90) < 60, 1.0, 0.0)
+    clf = two_views(max_iter=2, scale=False).fit(X, y, sample_weight=weight)
+    assert is_binned(clf) == [False] * 6
+    X, y = rows()
+    X[60:] *= 50.0
+    clf = two_views(max_iter=2, scale=False).fit(X, y, sample_weight=weight)
+    expected = QuantileBins().fit(X[:60].astype(np.float32))
+    assert_array_equal(clf.views_[-1][-1].coefficients_, expected.coefficients_)
+
+
 def test_with_one_class_nothing_matters():
     clf = two_views(max_iter=2).fit(rows()[0], np.zeros(90))
     assert_array_equal(clf.feature_importances_, 0.0)

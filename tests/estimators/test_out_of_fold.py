@@ -101,6 +101,22 @@ def found(kind, folds, logits, codes, weight=None, deadline=math.inf):
 
 
 @every_kind
+@pytest.mark.parametrize("missing", [1, 4])
+def test_a_view_with_a_missing_member_is_calibrated_on_the_rows_that_it_has(missing, kind):
+    z, codes = make_logits(kind, 600, temperature=2.0)
+    folds = folds_of(600) * 2
+    logits = [z[fold] for fold in folds]
+    whole = OutOfFold(folds, logits, link(kind), target(kind, z.shape[1]), 3)
+    temperatures, second = whole.calibrate(codes, None, math.inf)
+    assert_allclose(second, 0.5, atol=0.01)
+    del folds[missing], logits[missing]
+    partly = OutOfFold(folds, logits, link(kind), target(kind, z.shape[1]), 3 if missing > 2 else 2)
+    assert_allclose(partly.calibrate(codes, None, math.inf)[0], temperatures, rtol=0.2)
+    proba = partly.mean_proba(600, [1.0, 1.0], 0.5)
+    assert_allclose(proba, whole.mean_proba(600, [1.0, 1.0], 0.5), rtol=1e-6)
+
+
+@every_kind
 @pytest.mark.parametrize("right", [True, False])
 def test_no_temperature_of_two_views_leaves_the_range_of_the_search(right, kind):
     z, codes = make_logits(kind, 60, temperature=1e-3)

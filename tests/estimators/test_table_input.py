@@ -352,6 +352,7 @@ def test_what_is_no_number_or_category_is_named():
         (sparse, "infinity.* They are in column 1"),
         (huge, "Column 1 of X has numbers beyond 1.8e308"),
         (mixed, "Column 'a' of X holds both text and numbers"),
+        (sp.csr_array(np.array([[1.0, np.inf], [1.0, np.nan]] * 30)), r"infinity.*\. They are in column 1"),
     ):
         with pytest.raises(ValueError, match=message):
             small().fit(X, z)
@@ -360,6 +361,26 @@ def test_what_is_no_number_or_category_is_named():
     clf = small().fit(infinite[["b"]].assign(a=0.0)[["a", "b"]], z)
     with pytest.raises(ValueError, match=r"infinity.* They are in column 'a'"):
         clf.predict(infinite)
+
+
+def test_intervals_are_categories():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=200)
+    X = pd.DataFrame({"a": pd.cut(z, [-9, -0.5, 0.5, 9])})
+    clf = small(max_iter=60).fit(X, np.abs(z) < 0.5)
+    assert clf.score(X, np.abs(z) < 0.5) == 1.0
+    assert list(clf.preprocessor_.get_feature_names_out()) == ["a_(-0.5, 0.5]", "a_(-9.0, -0.5]", "a_(0.5, 9.0]"]
+
+
+def test_rows_in_memory_that_is_not_aligned():
+    X = np.random.default_rng(0).normal(size=(90, 4))
+    shifted = np.frombuffer(b"." + X.tobytes(), np.uint8)[1:].view("f8").reshape(X.shape)
+    assert not shifted.flags.aligned
+    y = X[:, 0] > 0.0
+    for scale in (True, False):
+        clf = small(scale=scale, dtype="float64").fit(X, y)
+        again = small(scale=scale, dtype="float64").fit(shifted, y)
+        assert_array_equal(again.predict_proba(shifted), clf.predict_proba(X))
 
 
 def test_categories_of_sparse_rows_are_refused():
