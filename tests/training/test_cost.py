@@ -82,7 +82,7 @@ endless = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarn
         (195, 46, {"solver": "sgd"}),
         (239, 72, {"dropout": 0.5}),
         (231, 77, {"max_grad_norm": 1.0, "weight_decay": 0.1, "learning_rate": "cosine"}),
-        (330, 72, {"n_folds": 2}),
+        (330, 75, {"n_folds": 2}),
     ],
     ids=str,
 )
