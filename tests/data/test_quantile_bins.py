@@ -85,6 +85,7 @@ def test_the_core_does_the_same(n_threads, n, order, dtype):
 @needs_core
 def test_the_core_refuses_what_does_not_fit():
     X, out, feature, coefficients = np.zeros((3, 2)), np.zeros((3, 4)), np.array([0, 0, 1, 1]), np.ones((3, 4))
+    _core.encode_bins(X, out, feature, coefficients, 1)
     for wrong in (
         (X[:2], out, feature, coefficients),
         (X.astype(np.float32), out, feature, coefficients),
