@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
@@ -74,6 +75,10 @@ class TableInput(NetworkEstimator):
         if is_mixed(table):
             self._check_shape(X, table.shape, reset=False)
             return table
+        if issparse(table) and not isinstance(self.preprocessor_, ColumnScaler):
+            raise ValueError(
+                "X is sparse, but some of its columns are categories, which need dense X: give X.toarray()."
+            )
         with infinities_named(table):
             return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite="allow-nan", reset=False)
 

@@ -386,6 +386,10 @@ def test_rows_in_memory_that_is_not_aligned():
 def test_categories_of_sparse_rows_are_refused():
     with pytest.raises(ValueError, match="categorical_features needs dense X"):
         small(categorical_features=[0]).fit(sp.random_array((60, 3), density=0.5, format="csr"), np.arange(60) % 2)
+    X = np.random.default_rng(0).integers(0, 3, (60, 2)) * 1.0
+    clf = small(categorical_features=[0]).fit(X, X[:, 1] > 0.0)
+    with pytest.raises(ValueError, match="X is sparse, but some of its columns are categories"):
+        clf.predict(sp.csr_array(X))
 
 
 def test_inspection_takes_a_pipeline_of_the_preprocessor_and_a_member():
