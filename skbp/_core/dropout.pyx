@@ -17,6 +17,7 @@ cdef extern from "numpy/random/bitgen.h":
         uint64_t (*next_uint64)(void *state) nogil
 
 cdef enum:
+    # Of one job. More members are drawn by several jobs.
     MOST_MEMBERS = 4095
 
 
@@ -66,15 +67,18 @@ def draw_factors(list generators, cnp.ndarray factor, int level, double kept, in
     n_threads : int
     """
     cdef Draw draw
-    cdef int k, n_members = len(generators)
-    fits = cnp.PyArray_ISCARRAY(factor) and 0 < n_members <= MOST_MEMBERS and cnp.PyArray_SIZE(factor) % n_members == 0
+    cdef int k, first, n, n_members = len(generators)
+    fits = cnp.PyArray_ISCARRAY(factor) and 0 < n_members and cnp.PyArray_SIZE(factor) % n_members == 0
     if not (fits and (cnp.PyArray_TYPE(factor) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(factor) == cnp.NPY_DOUBLE)):
         raise TypeError("the factors and the generators do not fit together")
-    for k in range(n_members):
-        draw.generators[k] = <bitgen_t *>PyCapsule_GetPointer(generators[k].capsule, b"BitGenerator")
-    draw.factor, draw.size = <char *>cnp.PyArray_DATA(factor), cnp.PyArray_SIZE(factor) // n_members
-    draw.itemsize, draw.level, draw.kept = factor.itemsize, level, kept
+    draw.size, draw.itemsize = cnp.PyArray_SIZE(factor) // n_members, factor.itemsize
+    draw.level, draw.kept = level, kept
     if n_threads > 1 and n_members > 1:
         pool.start(n_threads)
-    with nogil:
-        pool.run_tasks(_draw_task, &draw, n_members, n_threads)
+    for first in range(0, n_members, MOST_MEMBERS):
+        n = min(<int>MOST_MEMBERS, n_members - first)
+        for k in range(n):
+            draw.generators[k] = <bitgen_t *>PyCapsule_GetPointer(generators[first + k].capsule, b"BitGenerator")
+        draw.factor = <char *>cnp.PyArray_DATA(factor) + first * draw.size * draw.itemsize
+        with nogil:
+            pool.run_tasks(_draw_task, &draw, n, n_threads)

@@ -68,9 +68,10 @@ class QuantileBins(TransformerMixin, BaseEstimator):
         """
         X = validate_data(self, X, dtype=(np.float64, np.float32))
         features, lower, upper = [], [], []
+        binary = np.all((X == 0.0) | (X == 1.0), axis=0)
         for j, column in enumerate(X.T):
             edges = np.array([0.0, 1.0])
-            if not np.all((column == 0.0) | (column == 1.0)):
+            if not binary[j]:
                 edges = np.unique(np.quantile(column, np.linspace(0.0, 1.0, self.n_bins + 1)))
             features += [j] * (len(edges) - 1)
             lower += edges[:-1].tolist()
@@ -78,12 +79,10 @@ class QuantileBins(TransformerMixin, BaseEstimator):
         self.feature_ = np.array(features, dtype=np.intp)
         starts, ends = np.array(lower, dtype=np.float64), np.array(upper, dtype=np.float64)
         self.coefficients_ = np.stack([starts, ends - starts, np.zeros(len(starts))])
-        binary = np.bincount(self.feature_, minlength=X.shape[1])[self.feature_] == 1
-        binary &= (starts == 0.0) & (ends == 1.0)
         total = np.zeros(len(features))
         for block in self._blocks(X):
             total += self._bins(X[block]).sum(axis=0)
-        self.coefficients_[MEAN] = np.where(binary, 0.0, total / len(X))
+        self.coefficients_[MEAN] = np.where(binary[self.feature_], 0.0, total / len(X))
         return self
 
     def transform(self, X):

@@ -15,7 +15,7 @@ from skbp._notices import note
 
 _SHORT = Repr()
 
-# Folds where cv is None. With two members for each, more folds would cost more time than they gain.
+# The number of folds where cv is None.
 DEFAULT_FOLDS = 4
 
 

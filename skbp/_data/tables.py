@@ -65,10 +65,17 @@ def for_names(X):
 
 def check_columns(transformer, X, *, reset):
     """Check names and number of the columns, or learn them. Rows without names are taken by their number of columns."""
-    if not reset and _get_feature_names(for_names(X)) is None and hasattr(transformer, "feature_names_in_"):
-        transformer = copy.copy(transformer)
-        del transformer.feature_names_in_
-    validate_data(transformer, for_names(X), reset=reset, skip_check_array=True)
+    named = for_names(X)
+    checked = transformer if reset else with_names_of(named, transformer)
+    validate_data(checked, named, reset=reset, skip_check_array=True)
+
+
+def with_names_of(X, estimator):
+    """The estimator, or a copy without names of columns if X has none. scikit-learn then does not warn of their absence."""
+    if hasattr(estimator, "feature_names_in_") and _get_feature_names(X) is None:
+        estimator = copy.copy(estimator)
+        del estimator.feature_names_in_
+    return estimator
 
 
 @contextmanager
@@ -79,11 +86,14 @@ def infinities_named(X):
     except ValueError as error:
         if "infinity" not in str(error):
             raise
-        X = as_table(X)
-        numbers = as_numbers(X)
-        where = numbers.tocoo() if issparse(numbers) else None
-        columns = np.nonzero(np.isinf(numbers))[1] if where is None else where.coords[1][np.isinf(where.data)]
-        names = [names_of(X)[j] for j in np.unique(columns)]
+        table = as_table(X)
+        numbers, names = as_numbers(table), names_of(table)
+        if issparse(numbers):
+            numbers = numbers.tocoo()
+            columns = numbers.coords[1][np.isinf(numbers.data)]
+        else:
+            columns = np.nonzero(np.isinf(numbers))[1]
+        names = [names[j] for j in np.unique(columns)]
         if not names:  # y has it
             raise
         raise ValueError(

@@ -316,7 +316,8 @@ class BackpropClassifierCV(Classes, Ensemble):
         return self._target.decision_by_proba(lambda sign: self._proba_of(sign * z)).astype(logits.dtype)
 
     def _proba_of(self, logits):
-        return self._mixture(logits)
+        proba = self._linked(logits, self.temperatures_)
+        return np.tensordot(self.member_weights_.astype(proba.dtype), proba, 1)
 
     def _log_proba_of(self, logits):
         proba = self._proba_of(logits)

@@ -16,6 +16,7 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_random_state
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from skbp._data.quantile_bins import QuantileBins
 from skbp._data.rows import chunks
@@ -43,8 +44,8 @@ from skbp._training.outcome import NothingTrainedError
 from skbp._training.recipe import Recipe, warn_of_unused_parameters
 from skbp._training.threads import blas_threads, core_threads
 
-# Quantile bins pay for fewer classes than this. They are not measured on more columns of numbers, and with many columns they
-# take most of the time. The encoded table has at most MOST_NUMBERS numbers.
+# Quantile bins pay for fewer classes than this. They were not measured with more columns of numbers, where they take most of
+# the time. The encoded table has at most MOST_NUMBERS numbers.
 FEW_CLASSES, MANY_COLUMNS, MOST_NUMBERS = 10, 128, 2**28
 DEFAULT_BINS, DEFAULT_REPEATS = 16, 2
 
@@ -93,14 +94,14 @@ class Ensemble(MemberTraining):
         # Members on bins have the folds of plain ones.
         again = [split for repeat in repeats[:n_binned_repeats] for split in repeat] if has_folds else []
         self._warn_of_unused_repeats(rows, has_folds, bool(again))
-        networks, n_binned = self._new_members(rows, splits + again, rng), len(again)
+        networks = self._new_members(rows, splits + again, rng)
         recipe = Recipe.of(networks[0].get_params(deep=False)).for_loss(self._target.loss)
         n_tasks = recipe.max_iter * (1 + bool(again)) if recipe.stochastic else len(networks)
         run = Run(recipe, self._epoch_callbacks((X, y, sample_weight), None, n_tasks), deadline)
-        plain = Part(rows, splits, networks[: len(splits)], self.preprocessor_, n_binned)
+        plain = Part(rows, splits, networks[: len(splits)], self.preprocessor_, len(again))
         result, found = self._train_plain(run, plain)
         parts = [(plain, result)]
-        if n_binned and not result.stops:
+        if again and not result.stops:
             parts.append(self._train_second(run, plain, found, networks[len(splits) :], n_bins))
         members = [member for _, result in parts for member in result.members]
         again_if_interrupted(lambda: publish(self, of_members(members)))
@@ -128,12 +129,14 @@ class Ensemble(MemberTraining):
         """The number of quantile bins where members may see them, or 0."""
         if rows.sparse:
             return 0
-        X = _that_count(rows)
+        X = _counted_X(rows)
         varies = X.max(axis=0) > X.min(axis=0)
         if not isinstance(self.quantile_bins, str):
             return int(self.quantile_bins) * bool(varies.any())
         n_numbers = np.count_nonzero(varies & ~np.all((X == 0.0) | (X == 1.0), axis=0))
-        suits = 0 < n_numbers <= MANY_COLUMNS and not self._target.multilabel and len(self.classes_) < FEW_CLASSES
+        suits = (
+            0 < n_numbers <= MANY_COLUMNS and not self._target.multilabel and len(self._target.classes) < FEW_CLASSES
+        )
         return DEFAULT_BINS if suits and rows.X.size * DEFAULT_BINS <= MOST_NUMBERS else 0
 
     def _warn_of_unused_repeats(self, rows, has_folds, has_bins):
@@ -150,7 +153,7 @@ class Ensemble(MemberTraining):
             note(f"quantile_bins={self.quantile_bins} has no effect: {reason}.", UnusedParameterWarning)
 
     def _train_plain(self, run, part) -> tuple[Result, list[tuple[Member, Any]]]:
-        """Train the plain members. Returns them too with the sensitivities that they have found, if others need these."""
+        """Train the plain members. Returns the result, and each member with its sensitivities if others train after them."""
         result = self._train_part(run, part, [])
         try:
             return result, self._publish_plain(run, part, result)
@@ -165,7 +168,7 @@ class Ensemble(MemberTraining):
         with blas_threads(recipe.units(X.shape[1], self.n_outputs_, X.dtype), X.shape[0], part.rows.sparse):
             for network, *_ in result.members:
                 found.append(sensitivity(network.coefs_, network.intercepts_, recipe.activations, recipe.loss, X))
-                if len(self.classes_) == 1 and not self._target.multilabel:
+                if len(self._target.classes) == 1 and not self._target.multilabel:
                     found[-1][:] = 0.0  # no feature matters
         mean = np.mean(found, axis=0)
         self.feature_importances_ = self._by_column_of_X(np.where(np.isfinite(mean), mean, 0.0) * _variance(X))
@@ -185,10 +188,10 @@ class Ensemble(MemberTraining):
     def _binned_part(self, plain, found, networks, n_bins):
         """The members that see quantile bins. Each has the fold of a plain member, and starts from what that one has found.
 
-        No other plain member has left out the same rows. What they have found depends on the labels of the fold.
+        The other plain members know the labels of this fold.
         """
         rows = plain.rows
-        bins = QuantileBins(n_bins).fit(_that_count(rows))
+        bins = QuantileBins(n_bins).fit(_counted_X(rows))
         self._give_columns(bins)
         splits, factors = plain.splits[: len(networks)], []
         for network, (_, fold) in zip(networks, splits, strict=True):
@@ -284,11 +287,6 @@ class Ensemble(MemberTraining):
         proba = self._target.proba(z)
         return proba.reshape(*logits.shape[:-1], -1)
 
-    def _mixture(self, logits):
-        """The weighted mean of the members' probabilities."""
-        proba = self._linked(logits, self.temperatures_)
-        return np.tensordot(self.member_weights_.astype(proba.dtype), proba, 1)
-
 
 class _ForwardOfMembers:
     """The forward passes of all members. The logits have a leading axis of members.
@@ -312,7 +310,7 @@ class _ForwardOfMembers:
         return np.stack(logits)
 
 
-def _that_count(rows):
+def _counted_X(rows):
     """The X of rows with a weight above 0."""
     return rows.X if rows.weight is None or rows.weight.all() else rows.X[rows.weight > 0.0]
 
@@ -334,6 +332,4 @@ def _variance(X):
     """The variance of each column."""
     if not issparse(X):
         return X.var(axis=0, dtype=np.float64)
-    X = X.astype(np.float64)
-    mean = np.asarray(X.mean(axis=0)).ravel()
-    return np.maximum(np.asarray(X.multiply(X).mean(axis=0)).ravel() - mean * mean, 0.0)
+    return mean_variance_axis(X.astype(np.float64), axis=0)[1]

@@ -5,7 +5,6 @@ It knows neither classes nor the number of networks.
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbp._data.labels import as_vector
 from skbp._data.rows import Rows, chunks
-from skbp._data.tables import faults, is_frame
+from skbp._data.tables import faults, is_frame, with_names_of
 from skbp._data.targets import Target
 from skbp._data.weights import checked_weight
 from skbp._estimators.pickling import VersionedState, defaults
@@ -141,18 +140,9 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         if self._pass_unchanged(X):
             return X
         check_is_fitted(self)
+        checked = with_names_of(X, self) if self._takes_nameless_rows else self
         with _columns_named(X):
-            return validate_data(
-                self._with_names_of(X), X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False
-            )
-
-    def _with_names_of(self, X):
-        """What the names of the columns of X are checked by: without names, if X needs none and has none."""
-        checked = self
-        if self._takes_nameless_rows and _get_feature_names(X) is None and hasattr(self, "feature_names_in_"):
-            checked = copy.copy(self)
-            del checked.feature_names_in_
-        return checked
+            return validate_data(checked, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
     def _row_type(self, X):
         """The type of the floats that rows are computed in."""
@@ -214,10 +204,11 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
         dtype = self.dtype or (self.coefs_[0].dtype if resume else (np.float64, np.float32))
         self._check_y(y)
+        checked = with_names_of(X, self) if resume and self._takes_nameless_rows else self
         # Validated before the cast to float32, in which large numbers become inf.
         with _columns_named(X):
             X, y = validate_data(
-                self._with_names_of(X) if resume else self,
+                checked,
                 X,
                 y,
                 accept_sparse="csr",

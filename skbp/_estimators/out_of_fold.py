@@ -95,19 +95,13 @@ class OutOfFold:
             w; 0 for one view.
         """
         search = _Search(self, codes, weight, deadline)
-        if len(self._views) == 1:
-            return [math.exp(search.best(lambda t: [math.exp(-t)], 0.0, LOG_TEMPERATURES))], 0.0
-        alone = [
-            math.exp(
-                search.best(
-                    lambda t, k=k: [math.exp(-t) if k == one else 0.0 for one in (0, 1)], float(k), LOG_TEMPERATURES
-                )
-            )
-            for k in (0, 1)
-        ]
+        # With the weight 0 the first view counts alone, with 1 the second.
+        logs = [search.best(lambda t: [math.exp(-t)] * 2, float(k), LOG_TEMPERATURES) for k in range(len(self._views))]
+        alone = [math.exp(t) for t in logs]
+        if len(alone) == 1:
+            return alone, 0.0
         factors = [1.0 / t for t in alone]
         second = 0.5 * (search.best(lambda _: factors, None, (0.0, 1.0)) + EVEN)
-        logs = [math.log(t) for t in alone]
         bounds = LOG_TEMPERATURES[0] - min(logs), LOG_TEMPERATURES[1] - max(logs)
         common = math.exp(search.best(lambda t: [f * math.exp(-t) for f in factors], second, bounds))
         return [common * t for t in alone], second
@@ -150,9 +144,8 @@ class OutOfFold:
 
         A row without a prediction of one view has that of the other, if this counts.
         """
-        shares_of_views = (1.0 - second, second)[: len(self._views)] if len(self._views) > 1 else (1.0,)
         total = share = 0.0
-        for view, factor, part in zip(self._views, factors, shares_of_views, strict=False):
+        for view, factor, part in zip(self._views, factors, (1.0 - second, second), strict=False):
             if part:
                 proba, has_any = view.proba(chunk, factor, self._link)
                 total, share = total + part * proba, share + part * has_any

@@ -19,9 +19,6 @@ from skbp import _core
 # gives four of them. The raw output of SFC64 takes a sixth of the time of RandomState.
 N_LEVELS = 2**16
 
-# The core draws for at most so many members.
-MOST_MEMBERS = 4095
-
 
 class Dropout:
     """Draws the units that are left out.
@@ -70,7 +67,7 @@ class Dropout:
             if factor is None:
                 continue
             kept = N_LEVELS / (N_LEVELS - level)
-            if n_threads and len(self._generators) <= MOST_MEMBERS:
+            if n_threads:
                 _core.draw_factors(self._generators, factor, level, kept, n_threads)
             else:
                 for generator, member in zip(self._generators, factor.reshape(len(self._rngs), -1), strict=True):
