@@ -5,11 +5,13 @@ Training and predictions index X here and nowhere else. A batch is taken here an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+import numpy as np
 from scipy.sparse import issparse
 
+from skbp._data.splits import hold_out
 from skbp._network.tape import CHUNK_ROWS, chunk_rows
 
 
@@ -89,8 +91,24 @@ class Rows:
         self.sparse = issparse(X)
         self._chunk_rows = chunk_rows(n_units, self.sparse)
 
+    in_memory = True
+
     def __len__(self):
         return self.X.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        return self.X.shape[1]
+
+    @property
+    def dtype(self):
+        """The type to compute in."""
+        return self.X.dtype
+
+    @property
+    def mean_weight(self) -> float | None:
+        """The mean weight of a row without the common factor. None without weights."""
+        return None if self.weight is None else float(self.weight.mean())
 
     @property
     def n_in_epoch(self) -> int:
@@ -112,6 +130,62 @@ class Rows:
         weight = None if self.weight is None else self.weight[indices]
         parts = self.X[indices], self.y[indices], self.codes[indices], self.target[indices], weight
         return Rows(*parts, self.weight_exponent, self.n_units)
+
+    def sample(self, most) -> Rows:
+        """At most so many of the rows, evenly spaced."""
+        return self if len(self) <= most else self.subset(evenly_spaced(len(self), most))
+
+    def summed(self, function, *arguments):
+        """What a function (rows, *arguments) gives for all rows: a tuple of numbers and arrays that are sums over rows."""
+        return function(self, *arguments)
+
+    def split_off(self, target, fraction, rng):
+        """Split off a random share of the rows, stratified by class if there are enough rows.
+
+        Parameters
+        ----------
+        target : Target
+        fraction : float
+        rng : RandomState
+
+        Returns
+        -------
+        rest, split_off : Rows
+        indices : ndarray of int
+            Those of the rest.
+        """
+        rest, indices = hold_out(target.strata(self.codes), len(self), fraction, rng)
+        return self.subset(rest), self.subset(indices), rest
+
+    def whole(self, objective):
+        """What computes an objective with all rows at once."""
+        return objective
+
+    def epochs(self, rngs, shuffle) -> Iterator[list[tuple[Rows, slice | np.ndarray]]]:
+        """Epoch after epoch without end: what training goes through in it.
+
+        Parameters
+        ----------
+        rngs : sequence of RandomState
+            For each member of a stack, or for the one network.
+        shuffle : bool
+            Whether each epoch has a new random order.
+
+        Yields
+        ------
+        portions : iterable of (Rows, order)
+            One after another. An order is a slice of all, or indices of shape (*members, n_rows).
+        """
+        sets = [np.arange(len(self))] if self.sets is None else [indices.copy() for indices in self.sets]
+        n_rows = self.n_in_epoch
+        while True:
+            if shuffle:
+                for indices, rng in zip(sets, rngs, strict=True):
+                    rng.shuffle(indices)
+            if self.sets is not None:
+                yield [(self, np.stack([indices[:n_rows] for indices in sets]))]
+            else:
+                yield [(self, sets[0] if shuffle else slice(0, n_rows))]
 
     def with_features(self, X) -> Rows:
         """The same rows with other features."""
@@ -142,12 +216,20 @@ class Rows:
             return [Batch(self, indices, total, n_rows)]
         return _Pieces(self, indices, total, range(0, n_rows, self._chunk_rows))
 
-    def chunks(self) -> Sequence[Batch]:
-        """All rows as batches that share their memory."""
+    def chunks(self, total=None) -> Sequence[Batch]:
+        """All rows as batches that share their memory.
+
+        Parameters
+        ----------
+        total : float, default=None
+            S. None is the sum of the weights of these rows. It is larger if they are a part of those of a step.
+        """
         everything = slice(0, len(self))
+        if total is None:
+            total = self._total(everything)
         if len(self) <= self._chunk_rows:
-            return [self.as_one_batch()]
-        return _Pieces(self, everything, self._total(everything), range(0, len(self), self._chunk_rows))
+            return [Batch(self, everything, total, len(self))]
+        return _Pieces(self, everything, total, range(0, len(self), self._chunk_rows))
 
     def features(self, indices):
         """X of a selection of rows, for a stack of each member."""
@@ -200,6 +282,11 @@ def chunks(X, chunk_rows=CHUNK_ROWS):
     for start in range(0, n_rows, chunk_rows):
         chunk = slice(start, min(start + chunk_rows, n_rows))
         yield chunk, X.iloc[chunk] if hasattr(X, "iloc") else X[chunk]
+
+
+def evenly_spaced(n_rows, most):
+    """Indices of at most so many rows."""
+    return np.unique(np.linspace(0, n_rows - 1, min(n_rows, most)).astype(np.intp))
 
 
 def _sparse_slice(X, rows):

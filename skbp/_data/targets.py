@@ -111,11 +111,6 @@ class Target(ABC):
     def log_losses(self, proba, codes):
         """The log loss of each row; for several labels the sum over them."""
 
-    def accuracy(self, logits, codes, weight):
-        """The weighted share of rows predicted right; unweighted if no row has a weight."""
-        weight = weight if weight is not None and weight.any() else None
-        return float(np.average(self.is_right(logits, codes), weights=weight))
-
     def class_counts(self, codes, sample_weight=None):
         """For each column the summed weight of each of its classes."""
         n_classes = 2 if self.multilabel else len(self.classes)

@@ -144,7 +144,14 @@ class Classes(ClassifierMixin):
     def _weights(self, sample_weight, codes, incremental):
         """The product of sample and class weights, without a common power of 2, and its exponent; None for ones."""
         relative, exponent = (None, 0) if sample_weight is None else relative_weights(sample_weight)
-        counts = self._target.class_counts(codes, relative)
+        self._count_classes(self._target.class_counts(codes, relative), exponent, incremental)
+        weight, exponent = self._times_class_weight(sample_weight, codes)
+        if weight is not None and not weight.any():
+            raise self._weightless(sample_weight)
+        return weight, exponent
+
+    def _count_classes(self, counts, exponent, incremental):
+        """Publish the summed weight of each class, divided by 2 to the exponent, or add it to that of earlier calls."""
         if incremental and hasattr(self, "_class_counts"):
             seen, seen_exponent = self._class_counts
             common = max(exponent, seen_exponent)
@@ -154,12 +161,12 @@ class Classes(ClassifierMixin):
             ]
             exponent = common
         self._class_counts = counts, exponent
-        weight, exponent = self._times_class_weight(sample_weight, codes)
-        if weight is not None and not weight.any():
-            given = {"sample_weight": sample_weight, "class_weight": self.class_weight}
-            by = " times ".join(name for name, value in given.items() if value is not None)
-            raise ValueError(f"{by} makes the weights of all rows zero: at least one must be positive.")
-        return weight, exponent
+
+    def _weightless(self, sample_weight):
+        """The error if no row has a positive weight."""
+        given = {"sample_weight": sample_weight, "class_weight": self.class_weight}
+        by = " times ".join(name for name, value in given.items() if value is not None)
+        return ValueError(f"{by} makes the weights of all rows zero: at least one must be positive.")
 
     def _times_class_weight(self, sample_weight, codes):
         factors = [] if sample_weight is None else [sample_weight]

@@ -291,7 +291,10 @@ class BackpropClassifierCV(Classes, Ensemble):
         proba : ndarray of shape (n_members, n_samples, n_classes)
             Their mean over the first axis, weighted by `member_weights_`, is `predict_proba`.
         """
-        return self._predicted(lambda logits: self._linked(logits, self.temperatures_), X)
+        return self._predicted(self._members_of, X)
+
+    def _members_of(self, logits):
+        return self._linked(logits, self.temperatures_)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """The metadata that `fit` takes: sample_weight for itself, and what the splitter asks for, such as groups.

@@ -5,10 +5,12 @@ It knows neither classes nor the number of networks.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from contextlib import contextmanager
 from numbers import Integral, Real
+from types import MethodType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +21,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skbp._data.arrays import is_dask
 from skbp._data.labels import as_vector
 from skbp._data.rows import Rows, chunks
 from skbp._data.tables import faults, is_frame, with_names_of
@@ -117,6 +120,8 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         make_forward : callable (dtype) -> forward pass, default=None
             None is that of the whole network.
         """
+        if is_dask(X):
+            return self._predicted_lazily(make, X, make_forward)
         # Probabilities that round to 0 and sums that overflow are no errors, even if the user's settings say so.
         with np.errstate(all="ignore"):
             X = self._checked_rows(X)
@@ -127,6 +132,16 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
                     return make(network.logits(self._prepared(X)))
                 parts = chunks(X, chunk_rows)
                 return _gathered(((rows, make(network.logits(self._prepared(part)))) for rows, part in parts), n_rows)
+
+    def _predicted_lazily(self, make, X, make_forward):
+        """The same for a Dask collection, partition by partition. Nothing of Dask is imported before."""
+        from skbp._distributed.collections import lazily  # noqa: PLC0415
+
+        check_is_fitted(self)
+        model = copy.copy(self)  # a later fit does not change the result
+        if hasattr(make, "__func__"):
+            make = MethodType(make.__func__, model)
+        return lazily(X, functools.partial(model._predicted, make, make_forward=make_forward))
 
     @property
     def _target(self) -> Target:
@@ -186,10 +201,20 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         incremental : bool, default=False
             Whether the counts of the classes go on from call to call.
         """
+        if is_dask(X) or is_dask(y) or is_dask(sample_weight):
+            return self._partitioned_rows(
+                X, y, sample_weight, hidden, resume=resume, same_labels=same_labels, incremental=incremental
+            )
         X, y = self._check_data(X, y, resume)
         codes = self._encode_y(y, resume or incremental, same_labels)
         weight, exponent = self._weights(checked_weight(sample_weight, X.shape[0], "sample_weight"), codes, incremental)
         return Rows(X, y, codes, self._target.encode(codes), weight, exponent, sum(hidden) + self.n_outputs_)
+
+    def _partitioned_rows(self, X, y, sample_weight, hidden, **how):
+        """The same for Dask collections. Nothing of Dask is imported before."""
+        from skbp._distributed.encoding import partitioned_rows  # noqa: PLC0415
+
+        return partitioned_rows(self, X, y, sample_weight, hidden, **how)
 
     def _encode_y(self, y, known, same_labels):
         raise NotImplementedError

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skbp._estimators.publishing import CURVES, publish, results
 from skbp._notices import note, noting
+from skbp._training.outcome import UnreachableRowsError
 
 # scikit-learn's callbacks keep these on an estimator while it is fitted.
 _CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
@@ -78,11 +79,13 @@ def again_if_interrupted(function):
 
 @contextmanager
 def after_training():
-    """A context for what follows training. An interrupt ends it, and loses nothing that was trained."""
+    """A context for what follows training. An interrupt or lost rows end it, and nothing that was trained is lost."""
     try:
         yield
     except KeyboardInterrupt:
         note_interrupt_after_training()
+    except UnreachableRowsError as error:
+        note(f"The rows were lost after training, which is complete: {error}")
 
 
 def note_interrupt_after_training() -> None:

@@ -14,10 +14,10 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
+from skbp._data.arrays import is_dask
 from skbp._data.labels import as_vector
 from skbp._data.rows import Rows
-from skbp._data.scales import far_columns
-from skbp._data.splits import hold_out
+from skbp._data.scales import MOST_ROWS, far_columns
 from skbp._data.weights import checked_weight
 from skbp._estimators.estimator import NetworkEstimator
 from skbp._estimators.fitting import after_training, publish_training
@@ -122,7 +122,7 @@ class SingleNetwork(NetworkEstimator):
                 f"frequencies gives {constant:.4g}. " + diagnosis.remedies(recipe, rows, mean, constant),
                 NothingLearnedWarning,
             )
-        elif held_out is not None and self.early_stopping:
+        elif held_out is not None and self.early_stopping and rows.in_memory:
             constant = held_out.score_of_constant(rows)
             if constant is not None and not self.best_validation_score_ > constant:
                 note(
@@ -133,8 +133,8 @@ class SingleNetwork(NetworkEstimator):
 
     def _starting_parameters(self, recipe, rows, resume, initial=(None, None)) -> Parameters:
         """Parameters drawn at random or left by an earlier call. Those that the user gives replace them."""
-        dtype = rows.X.dtype
-        units = recipe.units(rows.X.shape[1], self.n_outputs_, dtype)
+        dtype = rows.dtype
+        units = recipe.units(rows.n_features, self.n_outputs_, dtype)
         if resume:
             trained = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
             if trained != units:
@@ -156,10 +156,10 @@ class SingleNetwork(NetworkEstimator):
         train_indices = None
         if X_val is not None or y_val is not None:
             held_out = self._own_validation_rows(X_val, y_val, sample_weight_val, rows)
-            far = far_columns(rows.X, held_out.X)
+            far = far_columns(rows.sample(MOST_ROWS).X, held_out.sample(MOST_ROWS).X)
             if len(far):
                 note(
-                    f"X_val lies on another scale than X in {len(far)} of {rows.X.shape[1]} columns, such as column "
+                    f"X_val lies on another scale than X in {len(far)} of {rows.n_features} columns, such as column "
                     f"{far[0]}. A pipeline transforms it like X if it is made with transform_input=['X_val']."
                 )
         elif sample_weight_val is not None:
@@ -167,9 +167,10 @@ class SingleNetwork(NetworkEstimator):
                 "sample_weight_val is given without X_val and y_val, the rows that it weighs: give them too."
             )
         elif self.early_stopping:
-            train_indices, indices = self._hold_out(rows.codes, resume)
-            rows, held_out = rows.subset(train_indices), rows.subset(indices)
-            if rows.weight is not None and not rows.weight.any():
+            rows, held_out, train_indices = rows.split_off(
+                self._target, self.validation_fraction, self._rng_of_split(resume)
+            )
+            if rows.mean_weight == 0.0:
                 raise ValueError(
                     "The weights of all rows left to train on are zero once early_stopping has held out some: give more "
                     "rows a positive weight, or lower validation_fraction."
@@ -180,8 +181,8 @@ class SingleNetwork(NetworkEstimator):
         judge = HeldOut(held_out, self._target, recipe.activations, scoring, self._nameless_at)
         return rows, judge, train_indices
 
-    def _hold_out(self, codes, resume):
-        """Indices of the rows to train on and of those to hold out."""
+    def _rng_of_split(self, resume):
+        """The random generator that chooses the rows to hold out."""
         # A warm start keeps its split: rows that were trained on must not judge the weights.
         if resume and hasattr(self, "_split_state"):
             rng = np.random.RandomState()
@@ -189,14 +190,16 @@ class SingleNetwork(NetworkEstimator):
         else:
             rng = self._random_state
             self._split_state = rng.get_state()
-        return hold_out(self._target.strata(codes), len(codes), self.validation_fraction, rng)
+        return rng
 
     def _own_validation_rows(self, X_val, y_val, sample_weight_val, rows) -> Rows:
         """The user's validation data as rows."""
         if X_val is None or y_val is None:
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} is given without {missing}: validation takes both.")
-        X_val = self._checked_like_X(X_val, rows.X.dtype)
+        if is_dask(X_val) or is_dask(y_val) or is_dask(sample_weight_val):
+            return self._partitioned_validation_rows(X_val, y_val, sample_weight_val, rows)
+        X_val = self._checked_like_X(X_val, rows.dtype)
         y_val = self._checked_like_y(y_val, X_val.shape[0])
         codes = self._target.codes(y_val)
         weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
@@ -204,6 +207,12 @@ class SingleNetwork(NetworkEstimator):
             raise ValueError("The weights in sample_weight_val are all zero: at least one must be positive.")
         weight, exponent = self._weights_of_validation(weight, codes)
         return Rows(X_val, y_val, codes, self._target.encode(codes), weight, exponent, rows.n_units)
+
+    def _partitioned_validation_rows(self, X_val, y_val, sample_weight_val, rows):
+        """The same for Dask collections. Nothing of Dask is imported before."""
+        from skbp._distributed.encoding import validation_rows  # noqa: PLC0415
+
+        return validation_rows(self, X_val, y_val, sample_weight_val, rows)
 
     def _checked_like_y(self, y_val, n_rows):
         """y_val in the form of y."""
@@ -255,7 +264,7 @@ class SingleNetwork(NetworkEstimator):
         with np.errstate(all="ignore"):
             rows = clf._training_rows(X, y, sample_weight, recipe.hidden, resume=resume, same_labels=False)
             params = clf._starting_parameters(recipe, rows, resume)
-            objective = recipe.for_loss(clf._target.loss).make_objective(params, rows)
+            objective = rows.whole(recipe.for_loss(clf._target.loss).make_objective(params, rows))
         return ObjectiveFunction(
             objective,
             rows,
@@ -295,8 +304,9 @@ class SingleNetwork(NetworkEstimator):
         end = hidden_layer_number(layer, len(self.coefs_) - 1) + 1
         *below, last = self._activations()[:end]
 
+        weights, biases = self.coefs_[:end], self.intercepts_[:end]
+
         def forward(dtype):
-            weights, biases = self.coefs_[:end], self.intercepts_[:end]
             return Forward(weights, biases, below, dtype, to_scale=False, n_threads=core_threads())
 
         def activated(z):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skbp._network.equations import backward, backward_tangent, forward, forward_tangent, parameter_gradient
-from skbp._network.objective import weigh
+from skbp._network.losses import weigh
 from skbp._network.tape import TangentTape
 
 # Products at one point follow one another. If the tapes of all batches take no more memory than this, they are kept from

@@ -130,7 +130,7 @@ class ObjectiveFunction:
         moved = not np.array_equal(theta, self._theta_of_products)
         self._theta_of_products[:] = np.nan
         if self._curvature is None:
-            self._curvature = Curvature(self._objective, self._batches)
+            self._curvature = self._objective.hessian_on(self._batches)
         with self._limit(), np.errstate(all="ignore"):
             np.copyto(self._objective.params.vector, theta)
             product = self._curvature.product(v, self._gauss_newton, moved).astype(np.float64)

@@ -302,4 +302,16 @@ def _least(logits):
     return np.finfo(logits.dtype).tiny
 
 
+def weigh(losses, delta, batch):
+    """Give each row its share s_i / S of the mean: multiply the rows of `delta` in place, and return the mean loss."""
+    weight = batch.weight
+    if weight is None:
+        delta *= 1.0 / batch.total
+        return np.add.reduce(losses, axis=-1, dtype=np.float64) / batch.total  # (3)
+    # The shares are in [0, 1], whatever the scale of the weights.
+    share = weight / np.expand_dims(batch.total, -1)
+    delta *= share.astype(delta.dtype, copy=False)[..., None]
+    return np.add.reduce(losses * share, axis=-1)  # (3)
+
+
 LOSSES: dict[str, Loss] = {loss.name: loss() for loss in (SoftmaxLoss, LogisticLoss)}

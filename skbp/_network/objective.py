@@ -11,8 +11,10 @@ from functools import lru_cache
 import numpy as np
 
 from skbp._network.compiled import objective_kernel
+from skbp._network.curvature import Curvature
 from skbp._network.equations import backward, forward, parameter_gradient
 from skbp._network.finite import is_finite
+from skbp._network.losses import weigh
 from skbp._network.parameters import Gradient
 from skbp._network.tape import Tape
 
@@ -149,6 +151,10 @@ class Objective:
             losses.append(self._kernel.row_losses(batch.indices).copy())
         return np.concatenate(losses, axis=-1)
 
+    def hessian_on(self, batches) -> Curvature:
+        """Products with the Hessian on some batches."""
+        return Curvature(self, batches)
+
     def is_finite(self, rows):
         """Whether F on all rows is finite at ``params``: see `finite.is_finite`."""
         return is_finite(self.params, self.activations, rows, self._n_threads)
@@ -182,18 +188,6 @@ class Objective:
         if self._further is None:
             self._further = self.gradient.like()
         return self._further
-
-
-def weigh(losses, delta, batch):
-    """Give each row its share s_i / S of the mean: multiply the rows of `delta` in place, and return the mean loss."""
-    weight = batch.weight
-    if weight is None:
-        delta *= 1.0 / batch.total
-        return np.add.reduce(losses, axis=-1, dtype=np.float64) / batch.total  # (3)
-    # The shares are in [0, 1], whatever the scale of the weights.
-    share = weight / np.expand_dims(batch.total, -1)
-    delta *= share.astype(delta.dtype, copy=False)[..., None]
-    return np.add.reduce(losses * share, axis=-1)  # (3)
 
 
 class Penalty:

@@ -39,11 +39,6 @@ _SHORT = Repr()
 SCALE = "scale the features, for example with sklearn.preprocessing.StandardScaler"
 
 
-def sample(n_rows):
-    """Indices of at most SAMPLE_ROWS rows, evenly spaced."""
-    return np.unique(np.linspace(0, n_rows - 1, min(n_rows, SAMPLE_ROWS)).astype(np.intp))
-
-
 def nothing_learned(objective, rows, n_outputs):
     """Whether the objective without penalty and dropout is not below that of predicting the class frequencies.
 
@@ -60,19 +55,13 @@ def nothing_learned(objective, rows, n_outputs):
         If it is not below, the mean loss and that of the class frequencies; else None.
     """
 
-    def figures(indices):
+    def figures(rows):
         total, summed, counts = 0.0, 0.0, np.zeros(n_outputs)
-        for start in range(0, len(indices), SAMPLE_ROWS):
-            batches = rows.take(np.asarray(indices[start : start + SAMPLE_ROWS]))
-            losses = objective.row_losses(batches) if batches else np.zeros(0)
-            begin = 0
-            for batch in batches:
-                n = len(batch.target)
-                weight = np.ones(n) if batch.weight is None else batch.weight
-                total += float(weight.sum())
-                summed += float(losses[begin : begin + n] @ weight)
-                counts += objective.loss.frequencies(batch.target, weight, n_outputs)
-                begin += n
+        for batch in rows.chunks():
+            weight = np.ones(batch.n_rows) if batch.weight is None else batch.weight
+            total += float(weight.sum())
+            summed += float(objective.row_losses([batch]) @ weight)
+            counts += objective.loss.frequencies(batch.target, weight, n_outputs)
         if total == 0.0:
             return np.inf, 0.0
         frequencies = counts / total
@@ -80,12 +69,11 @@ def nothing_learned(objective, rows, n_outputs):
         alike = np.isclose(frequencies, np.round(frequencies), atol=ROUNDING).all()
         return summed / total, 0.0 if alike else objective.loss.of_frequencies(frequencies)
 
-    indices = sample(len(rows))
-    mean, constant = figures(indices)
+    mean, constant = figures(rows.sample(SAMPLE_ROWS))
     if mean < CLEARLY_BELOW * constant:
         return None
-    if len(indices) < len(rows):
-        mean, constant = figures(range(len(rows)))
+    if len(rows) > SAMPLE_ROWS:
+        mean, constant = figures(rows)
     return None if is_below(mean, constant) else (mean, constant)
 
 
@@ -95,10 +83,10 @@ def is_below(mean, constant):
 
 
 def _mean_weight(rows):
-    if rows.weight is None:
+    if rows.mean_weight is None:
         return 1.0
     try:
-        return math.ldexp(float(rows.weight.mean()), rows.weight_exponent)
+        return math.ldexp(rows.mean_weight, rows.weight_exponent)
     except OverflowError:
         return math.inf
 
@@ -113,7 +101,7 @@ def penalty_strength(recipe, rows):
 
 def penalty_warning(recipe, rows):
     """The warning if light sample weights let the penalty dominate, else an empty string."""
-    if rows.weight is None:
+    if rows.mean_weight is None:
         return ""
     mean = _mean_weight(rows)
     if mean > LIGHT or penalty_strength(recipe, rows) <= DOMINANT_STRENGTH:
@@ -126,7 +114,7 @@ def penalty_warning(recipe, rows):
 
 def is_unscaled(rows):
     """Whether the largest column, by root mean square, is too large or too small for initial weights."""
-    X = rows.features(sample(len(rows)))
+    X = rows.sample(SAMPLE_ROWS).X
     if issparse(X):
         mean, variance = mean_variance_axis(X.astype(np.float64), axis=0)
     else:

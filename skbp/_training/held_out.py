@@ -43,21 +43,18 @@ class HeldOut:
     def __init__(self, rows, target, activations, scoring, estimator_at):
         self._rows, self._target, self._activations = rows, target, activations
         self._scoring, self._estimator_at = scoring, estimator_at
-        weighs = rows.weight is not None and rows.weight.any()
-        self._weight = rows.weight if weighs else None
+        self._weighs = bool(rows.mean_weight)
         self._scorer_arguments = {}
-        if callable(scoring) and weighs and _takes_weights(scoring):
+        if callable(scoring) and self._weighs and _takes_weights(scoring):
             self._scorer_arguments = {"sample_weight": np.ldexp(rows.weight, rows.weight_exponent)}
 
     def __call__(self, params):
         """The score, for which more is better, and the mean loss of a row."""
-        rows, loss = self._rows, self._target.loss
-        network = Forward(params.weights, params.biases, self._activations, rows.X.dtype, n_threads=core_threads())
-        logits = logits_of_all(network, rows.chunks())
-        losses = loss.loss_gradient(logits, rows.target, out=np.zeros(logits.shape, logits.dtype))
-        mean_loss = float(np.average(losses, weights=self._weight))
+        network = self._target, self._activations, *params.copies()
+        total, loss, right = self._rows.summed(_judged, network, self._weighs)
+        mean_loss = loss / total
         if self._scoring is None:
-            return self._target.accuracy(logits, rows.codes, self._weight), mean_loss
+            return right / total, mean_loss
         if self._scoring == "loss":
             return -mean_loss, mean_loss
         score = self._score_by(self._scoring, self._estimator_at(params))
@@ -71,18 +68,19 @@ class HeldOut:
         The prediction is the most frequent class in the rows `train`, or for "loss" the frequencies in the held-out rows.
         """
         rows = self._rows
-        with_weight = rows.codes if self._weight is None else rows.codes[self._weight > 0.0]
+        weight = rows.weight if self._weighs else None
+        with_weight = rows.codes if weight is None else rows.codes[weight > 0.0]
         if (with_weight == with_weight[0]).all():
             return None
         if self._scoring == "loss":
-            weight = np.ones(len(rows)) if self._weight is None else self._weight
+            weight = np.ones(len(rows)) if weight is None else weight
             frequencies = self._target.loss.frequencies(rows.target, weight / weight.sum(), self._target.n_outputs)
             return -self._target.loss.of_frequencies(frequencies)
         y = train.y.toarray() if issparse(train.y) else train.y
         constant = DummyClassifier(strategy="prior").fit(np.zeros((len(y), 1)), y)
         if self._scoring is None:
             y = rows.y.toarray() if issparse(rows.y) else rows.y
-            return accuracy_score(y, constant.predict(np.zeros((len(y), 1))), sample_weight=self._weight)
+            return accuracy_score(y, constant.predict(np.zeros((len(y), 1))), sample_weight=weight)
         metric = getattr(self._scoring, "_score_func", None)
         if metric is None or not (metric.__name__ in QUIET_METRICS or _has_zero_division(metric)):
             return None  # a user's own function may ask for more of a classifier; other metrics warn
@@ -98,6 +96,18 @@ class HeldOut:
         raise ValueError(
             f"The function given as scoring returned {score!r}; it must return one number, more for better."
         )
+
+
+def _judged(rows, network, weighs):
+    """The sum of the weights of some rows, of their weighted losses, and of the weights of rows predicted right."""
+    target, activations, weights, biases = network
+    forward = Forward(weights, biases, activations, rows.dtype, n_threads=core_threads())
+    logits = logits_of_all(forward, rows.chunks())
+    losses = target.loss.loss_gradient(logits, rows.target, out=np.zeros(logits.shape, logits.dtype))
+    right = target.is_right(logits, rows.codes)
+    if weighs:
+        return float(rows.weight.sum()), float(losses @ rows.weight), float(right @ rows.weight)
+    return float(len(rows)), float(losses.sum(dtype=np.float64)), float(right.sum())
 
 
 class HeldOutFolds:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from skbp._training.outcome import Outcome, diverged, interrupted, stopped
+from skbp._training.outcome import Outcome, UnreachableRowsError, diverged, interrupted, stopped, unreachable
 from skbp._training.schedules import Progress
 from skbp._training.updates import UpdateRule
 
@@ -97,16 +97,15 @@ class MiniBatchSolver:
         monitor : Monitor
         max_iter : int
         """
-        params = objective.params
-        sets = [np.arange(len(rows))] if rows.sets is None else [indices.copy() for indices in rows.sets]
-        n_rows = rows.n_in_epoch
+        params, n_rows = objective.params, rows.n_in_epoch
+        epochs = rows.epochs(self.rngs, self.shuffle)
         loss = math.nan
         try:
             for _ in range(max_iter):
                 monitor.begin_epoch()
                 self.advance(0.0, self.batch_size / n_rows)
                 learning_rate = self.learning_rate
-                epoch_loss = self._epoch(objective, rows, self._order(sets, n_rows, params.members))
+                epoch_loss = self._epoch(objective, next(epochs), n_rows)
                 # The losses of an epoch are those before each step. This checks the result of the last step.
                 if not monitor.history.goes_on(np.isfinite(epoch_loss) & objective.is_finite(rows)):
                     monitor.restore_last(params)
@@ -123,12 +122,8 @@ class MiniBatchSolver:
                     monitor.restore_best(params)
                     return stopped(monitor, loss)
             monitor.restore_best(params)
-        except KeyboardInterrupt:
-            if not np.all(objective.is_finite(rows)):
-                monitor.restore_last(params)
-            monitor.restore_best(params)
-            # The last epoch may have its loss, but no place in the history yet.
-            return interrupted(monitor, monitor.history.last_loss)
+        except (KeyboardInterrupt, UnreachableRowsError) as error:
+            return self._cut_short(objective, rows, monitor, error)
         if self.planned:
             return Outcome("converged", loss)
         warning = (
@@ -137,30 +132,34 @@ class MiniBatchSolver:
         )
         return Outcome("max_iter", loss, warning, wants_advice=True)
 
+    def _cut_short(self, objective, rows, monitor, error) -> Outcome:
+        """What is left of training after the user's interrupt, or after the loss of the rows."""
+        params, history = objective.params, monitor.history
+        if isinstance(error, UnreachableRowsError):
+            if not monitor.n_iter:
+                raise error
+            monitor.restore_last(params)
+            history.restore_best(params)
+            return unreachable(monitor, history.last_loss, error)
+        if not np.all(objective.is_finite(rows)):
+            monitor.restore_last(params)
+        monitor.restore_best(params)
+        # The last epoch may have its loss, but no place in the history yet.
+        return interrupted(monitor, history.last_loss)
+
     def advance(self, share_of_epoch, step):
         """Set the progress to a share of the present epoch. The next step is another share of it."""
         self.progress.fraction = min(1.0, (self.progress.epochs + share_of_epoch) / self.horizon)
         self.progress.step = step / self.horizon
 
-    def _order(self, sets, n_rows, members):
-        """The rows of an epoch in their order: a slice of all, or indices, for a stack of each member."""
-        if self.shuffle:
-            for indices, rng in zip(sets, self.rngs, strict=True):
-                rng.shuffle(indices)
-        if members:
-            return np.stack([indices[:n_rows] for indices in sets])
-        return sets[0] if self.shuffle else slice(0, n_rows)
-
-    def _epoch(self, objective, rows, order):
+    def _epoch(self, objective, portions, n_rows):
         """Take one step on each batch. Returns the mean objective, or the first value without a finite member."""
         finite = _any_finite if objective.params.members else math.isfinite
-        n_rows = order.stop if isinstance(order, slice) else order.shape[-1]
-        total, n_counted, decay = 0.0, 0, 0.0
-        for start in range(0, n_rows, self.batch_size):
-            stop = min(start + self.batch_size, n_rows)
-            share = (stop - start) / n_rows
-            self.advance(start / n_rows, share)
-            batches = rows.take(slice(start, stop) if isinstance(order, slice) else order[..., start:stop])
+        total, n_seen, n_counted, decay = 0.0, 0, 0, 0.0
+        for batches, n in self._batches(portions):
+            share = n / n_rows
+            self.advance(n_seen / n_rows, share)
+            n_seen += n
             if not batches:  # all weights are zero
                 continue
             value = objective.value_and_gradient(batches)  # steps 1 to 4
@@ -172,11 +171,22 @@ class MiniBatchSolver:
                 objective.params.weight_vector *= math.exp(-decay)
                 decay = 0.0
             self._step(objective, float(self.learning_rate_init * factor))
-            total += value * (stop - start)
-            n_counted += stop - start
+            total += value * n
+            n_counted += n
         if decay > 0.0:
             objective.params.weight_vector *= math.exp(-decay)
         return total / n_counted
+
+    def _batches(self, portions):
+        """What each step of an epoch takes, and the number of its rows."""
+        for rows, order in portions:
+            n_rows = order.stop if isinstance(order, slice) else order.shape[-1]
+            for start in range(0, n_rows, self.batch_size):
+                stop = min(start + self.batch_size, n_rows)
+                yield (
+                    rows.take(slice(start, stop) if isinstance(order, slice) else order[..., start:stop]),
+                    stop - start,
+                )
 
     def _step(self, objective, learning_rate):
         """Change the parameters by one step along the gradient."""

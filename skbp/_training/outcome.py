@@ -13,6 +13,10 @@ class SolverError(ValueError):
     """An error that a method of SciPy raised itself."""
 
 
+class UnreachableRowsError(SolverError):
+    """The machines or files that hold the rows have failed."""
+
+
 @dataclass
 class Outcome:
     """How a solver ended.
@@ -20,7 +24,7 @@ class Outcome:
     Attributes
     ----------
     status : {"converged", "max_iter", "max_fun", "max_time", "stopped", "failed", "diverged", "interrupted"}
-        "stopped" is by a callback. "failed" is a method of SciPy that gave up.
+        "stopped" is by a callback. "failed" is a method of SciPy that gave up, or rows that could not be reached.
     loss : float
         The objective: for mini-batches in the last finished epoch, for SciPy's methods at the final parameters; nan if there
         is none.
@@ -57,6 +61,13 @@ def stopped(monitor, loss) -> Outcome:
             "yet."
         )
     return Outcome(monitor.stop_reason, loss, warning)
+
+
+def unreachable(monitor, loss, error) -> Outcome:
+    """The rows were out of reach in the middle of training."""
+    return Outcome(
+        "failed", loss, f"Training stopped after iteration {monitor.n_iter}, and its weights are kept: {error}"
+    )
 
 
 def diverged(monitor, loss, advice="") -> Outcome:

@@ -13,7 +13,15 @@ import scipy.optimize
 from scipy.optimize import OptimizeResult
 
 from skbp._network.function import ObjectiveFunction
-from skbp._training.outcome import Outcome, SolverError, diverged, interrupted, stopped
+from skbp._training.outcome import (
+    Outcome,
+    SolverError,
+    UnreachableRowsError,
+    diverged,
+    interrupted,
+    stopped,
+    unreachable,
+)
 from skbp._training.scipy_methods import OPTION_VALUES, SCIPY_METHODS
 
 # L-BFGS-B also ends where F falls by less than this share of itself in an iteration. It is SciPy's default, and
@@ -162,6 +170,22 @@ class ScipySolver:
         """
         method, params = SCIPY_METHODS[self.method], objective.params
         function = ObjectiveFunction(objective, rows, method.hessian if self.hessian == "auto" else self.hessian)
+        try:
+            return self._run(function, params, rows, monitor, max_iter)
+        except UnreachableRowsError as error:
+            if not monitor.n_iter:
+                raise
+            monitor.restore_last(params)
+            monitor.history.restore_best(params)
+            outcome = unreachable(monitor, monitor.history.last_loss, error)
+            outcome.optimize_result = self._summary(
+                function, monitor, OptimizeResult(status=-1, message=str(error), success=False), outcome.loss, math.nan
+            )
+            return outcome
+
+    def _run(self, function, params, rows, monitor, max_iter):
+        """Train, and say how it ended."""
+        method = SCIPY_METHODS[self.method]
         options = self._all_options(method, max_iter, params.vector.dtype)
         # A power of 2 near the number of rows: a product with it is exact.
         scaled = _Scaled(function, 2.0 ** math.ceil(math.log2(len(rows))) if method.summed else 1.0)
@@ -203,7 +227,7 @@ class ScipySolver:
         except KeyboardInterrupt:
             was_interrupted, result.message = True, "Interrupted."
         except SolverError as error:
-            if not monitor.n_iter:
+            if not monitor.n_iter or isinstance(error, UnreachableRowsError):
                 raise
             # The training so far is kept.
             result.message = str(error)
@@ -278,14 +302,18 @@ class ScipySolver:
 
     def _figures(self, function, params, monitor, result):
         """The final objective and gradient, and the work, as numbers and strings."""
-        n_evaluations, n_products = function.n_evaluations, function.n_products
+        n_evaluations = function.n_evaluations
         value, gradient = function.value_and_gradient(params.vector)
+        figures = self._summary(function, monitor, result, float(value), float(np.abs(gradient).max()))
+        return figures | {"n_evaluations": n_evaluations}
+
+    def _summary(self, function, monitor, result, value, max_gradient):
         return {
-            "fun": float(value),
-            "max_gradient": float(np.abs(gradient).max()),
+            "fun": value,
+            "max_gradient": max_gradient,
             "n_iter": monitor.n_iter,
-            "n_evaluations": n_evaluations,
-            "n_products": n_products,
+            "n_evaluations": function.n_evaluations,
+            "n_products": function.n_products,
             "success": bool(result.success),
             "status": int(result.status),
             "message": str(result.message),

@@ -15,7 +15,7 @@ from skbp._training import diagnosis
 from skbp._training.history import History, StackHistory
 from skbp._training.minibatch import MiniBatchSolver
 from skbp._training.monitor import Monitor
-from skbp._training.outcome import NothingTrainedError, Outcome, SolverError, interrupted
+from skbp._training.outcome import NothingTrainedError, Outcome, SolverError, UnreachableRowsError, interrupted
 from skbp._training.printer import Printer
 from skbp._training.scipy_methods import SCIPY_METHODS
 from skbp._training.threads import blas_threads
@@ -115,6 +115,9 @@ def train(recipe, params, rows, held_out=None, watchers=(), *, state, verbose=0,
     dropout = recipe.make_dropout(state.rngs)
     solver = recipe.make_solver(rows.n_in_epoch, state.rngs, state.samples_seen)
     objective = recipe.make_objective(params, rows, dropout, skips_zeros=solver.skips_zeros)
+    by_scipy = not recipe.stochastic
+    if by_scipy:
+        objective = rows.whole(objective)
     early_stopping = recipe.early_stopping and held_out is not None
     make_history: Any = StackHistory if params.members else History
     history = make_history(*params.members, recipe.tol, recipe.n_iter_no_change, held_out is not None, early_stopping)
@@ -127,7 +130,6 @@ def train(recipe, params, rows, held_out=None, watchers=(), *, state, verbose=0,
     monitor = Monitor(history, held_out, watchers, recipe.max_time, recipe.max_iter, every)
     if recipe.share_of_time is not None:
         monitor.limit = recipe.share_of_time
-    by_scipy = not recipe.stochastic
     rows_at_once = rows.rows_at_once if by_scipy else min(solver.batch_size, rows.rows_at_once)
     # NumPy computes products with the Hessian.
     uses_core = objective.uses_core and not (by_scipy and SCIPY_METHODS[recipe.solver].hessian)
@@ -135,6 +137,8 @@ def train(recipe, params, rows, held_out=None, watchers=(), *, state, verbose=0,
         with blas_threads(params.units, rows_at_once, rows.sparse, by_scipy, rows.rows_at_once, uses_core):
             monitor.start(params, state.trained)
             outcome = solver.run(objective, rows, monitor, recipe.max_iter)
+    except UnreachableRowsError as error:
+        raise NothingTrainedError(str(error)) from error.__cause__
     except SolverError as error:
         raise NothingTrainedError(f"{error} {diagnosis.after_an_error(rows)}") from error.__cause__
     except KeyboardInterrupt:  # it came outside the solver's own care

@@ -192,29 +192,6 @@ def test_a_logit_of_zero_predicts_the_first_class(labels, target_of):
     assert_array_equal(binary.is_right(z, np.array([0, 0, 0])), [True, False, True])
 
 
-@pytest.mark.parametrize(
-    "weight", [None, [1.0, 0.0, 2.5, 0.5, 3.0, 1.0, 0.0, 4.0], [0.0] * 8], ids=["none", "some", "all zero"]
-)
-@pytest.mark.parametrize(
-    ("kind", "out_activation"),
-    [("binary", "auto"), ("binary", "softmax"), ("multiclass", "auto"), ("multilabel", "auto")],
-)
-def test_accuracy_is_that_of_the_predicted_labels_and_unweighted_if_all_weights_are_zero(
-    kind, out_activation, weight, labels, target_of
-):
-    y, target = labels[kind], target_of(labels[kind], out_activation)
-    z = logits_for(target.n_outputs)
-    predicted = target.predict(z)
-    truth = predicted.copy()
-    truth[::3] = y[:3]  # some of these are the predicted ones too
-    expected = accuracy_score(truth, predicted, sample_weight=weight if np.any(weight) else None)
-    assert 0.0 < expected < 1.0
-    weight = None if weight is None else np.array(weight)
-    found = target.accuracy(z, target.codes(truth), weight)
-    assert type(found) is float
-    assert found == pytest.approx(expected, rel=1e-14)
-
-
 # Probabilities
 
 

@@ -17,11 +17,11 @@ from sklearn.preprocessing import scale
 
 import skbp
 from skbp import Activation, BackpropClassifier, BackpropClassifierCV, NothingLearnedWarning
-from skbp._data.rows import Rows
+from skbp._data.rows import Rows, evenly_spaced
 from skbp._network.activations import ACTIVATIONS
 from skbp._network.losses import LOSSES
 from skbp._training import diagnosis
-from skbp._training.diagnosis import SAMPLE_ROWS, has_kinks, is_unscaled, nothing_learned, sample
+from skbp._training.diagnosis import SAMPLE_ROWS, has_kinks, is_unscaled, nothing_learned
 
 # Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -456,7 +456,7 @@ def test_no_alarm_of_an_interrupt(clf, after, warnings_of):
 def test_no_alarm_if_the_first_sample_of_rows_misleads(alarms):
     X, y = make_data(4 * SAMPLE_ROWS)
     rng = np.random.RandomState(1)
-    first = sample(len(X))
+    first = evenly_spaced(len(X), SAMPLE_ROWS)
     y[first] = rng.randint(0, 2, len(first))
     assert alarms(small(max_iter=10).fit, X, y) == []
 
@@ -590,7 +590,8 @@ def test_kinks():
 
 
 def rows_of(X):
-    return Rows(X, None, None, None, None)
+    nothing = np.zeros(X.shape[0])
+    return Rows(X, nothing, nothing, nothing, None)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -624,7 +625,7 @@ def test_a_column_far_from_0_is_unscaled():
 
 @pytest.mark.parametrize("n_rows", [1, 2, 1023, 1024, 1025, 100_000])
 def test_the_sample_is_evenly_spaced_over_all_rows(n_rows):
-    indices = sample(n_rows)
+    indices = evenly_spaced(n_rows, SAMPLE_ROWS)
     assert len(indices) == min(n_rows, SAMPLE_ROWS)
     assert indices[0] == 0
     assert indices[-1] == n_rows - 1
@@ -654,7 +655,7 @@ def test_nothing_is_learned_if_the_loss_is_that_of_the_frequencies(n, weighted, 
 def test_weights_that_are_all_zero_in_the_sample_leave_the_other_rows(recipe_of):
     X, y = make_data(4 * SAMPLE_ROWS)
     weight = np.ones(len(X))
-    weight[sample(len(X))] = 0.0
+    weight[evenly_spaced(len(X), SAMPLE_ROWS)] = 0.0
     recipe = recipe_of(hidden_layer_sizes=()).for_loss(LOSSES["softmax"])
     rows = Rows(X, y, y, y, weight)
     params = recipe.draw([5, 2], X.dtype, np.random.RandomState(0))

@@ -1,0 +1,1 @@
+"""Training and predictions on Dask collections. Nothing here is imported before one is given."""

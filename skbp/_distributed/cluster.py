@@ -1,0 +1,119 @@
+"""Where Dask computes, and how the results of many partitions become one.
+
+With a client of dask.distributed, its workers compute. Prepared partitions stay in the memory of the workers. Without a
+client, a scheduler of this process computes, and prepares each partition anew for every pass: the data may be larger than
+memory.
+
+Every task is a pure function of its arguments. If a worker dies, Dask runs its tasks again on another worker, and the
+result is the same. Partial results are added in a fixed order, in groups. So the sum has the same bits in every run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dask
+from dask.base import get_scheduler
+from dask.delayed import Delayed, delayed
+
+# So many partial results are merged in one task. A tree of such tasks over 1,000 partitions has three levels.
+GROUP = 16
+
+# A task is started again so often if the worker that runs it dies. Dask's scheduler counts the deaths too: its setting
+# distributed.scheduler.allowed-failures is 3 by default.
+RETRIES = 3
+
+# Seconds to wait for a worker if there is none at all. After that the computation ends in an error and does not hang.
+PATIENCE = 60.0
+LOOK_EVERY = 1.0
+
+
+class NoWorkersError(RuntimeError):
+    """All workers are gone, and none has come."""
+
+
+class Cluster:
+    """The client of dask.distributed that is active now, or else a scheduler of this process."""
+
+    def __init__(self):
+        # The scheduler of a client is a method of it.
+        owner = getattr(get_scheduler(), "__self__", None)
+        self._client: Any = owner if hasattr(owner, "scheduler_info") else None
+
+    def kept(self, values: Sequence[Delayed]) -> list[Delayed]:
+        """The same values, kept in the memory of the workers from now on. Without a client nothing changes."""
+        return list(values) if self._client is None else list(dask.persist(*values, optimize_graph=False))
+
+    def results(self, values: Sequence[Delayed]) -> list[Any]:
+        """The results of some tasks."""
+        if self._client is None:
+            return list(dask.compute(*values, optimize_graph=False))
+        futures = self._client.compute(list(values), optimize_graph=False, retries=RETRIES)
+        return [self._waited_for(future) for future in futures]
+
+    def result(self, value: Delayed) -> Any:
+        """The result of one task."""
+        return self.results([value])[0]
+
+    def one_after_another(self, values: Iterable[Delayed]) -> Iterable[Any]:
+        """The results of some tasks, one after another. While the caller works on one, the workers compute the next."""
+        if self._client is None:
+            for value in values:
+                yield self.result(value)
+            return
+        following: Any = None
+        for value in values:
+            now, following = following, self._client.compute(value, optimize_graph=False, retries=RETRIES)
+            if now is not None:
+                yield self._waited_for(now)
+        if following is not None:
+            yield self._waited_for(following)
+
+    def _waited_for(self, future):
+        """The result of a future. An error if there is no worker left that could compute it."""
+        alone_since = None
+        while True:
+            try:
+                return future.result(timeout=LOOK_EVERY)
+            except TimeoutError:
+                if future.done():
+                    raise  # the error of a task
+            if self._client.scheduler_info(n_workers=1)["workers"]:
+                alone_since = None
+            elif alone_since is None:
+                alone_since = time.monotonic()
+            elif time.monotonic() - alone_since > PATIENCE:
+                raise NoWorkersError(
+                    f"The Dask cluster has had no worker for {PATIENCE:g} seconds. Start workers and call fit again."
+                )
+
+
+def tree(values: Sequence[Delayed], merge) -> Delayed:
+    """Merge results in groups, and the results of the groups again, until one is left.
+
+    Parameters
+    ----------
+    values : sequence of Delayed
+        At least one.
+    merge : callable (list of results) -> result
+    """
+    merge = delayed(merge, pure=False)
+    values = list(values)
+    while len(values) > 1:
+        values = [merge(values[start : start + GROUP]) for start in range(0, len(values), GROUP)]
+    return values[0]
+
+
+def added(parts):
+    """The sum of tuples of numbers and arrays, element by element, from the first to the last."""
+    total, *others = parts
+    for other in others:
+        total = tuple(a + b for a, b in zip(total, other, strict=True))
+    return total
+
+
+def data(value) -> Delayed:
+    """A value as a task of its own: it travels once, and the workers take it from one another."""
+    return delayed(value, pure=False, traverse=False)

@@ -1,0 +1,195 @@
+"""Rows that lie in partitions: what training asks of `Rows`, without one array that holds them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from dask.delayed import delayed
+from scipy.sparse import issparse, vstack
+
+from skbp._data.rows import Rows, evenly_spaced
+from skbp._distributed import partition
+from skbp._distributed.cluster import NoWorkersError, added, data, tree
+from skbp._distributed.objective import SummedObjective
+from skbp._network.tape import chunk_rows
+from skbp._training.outcome import UnreachableRowsError
+
+# The rows of a sample that all diagnoses share.
+SAMPLE_ROWS = 1024
+
+# Errors that come from the machines, and packages with further ones.
+LOST = (OSError, TimeoutError, MemoryError, NoWorkersError)
+OF_CLUSTERS = {"distributed", "concurrent", "asyncio"}
+
+
+class PartitionedRows:
+    """Validated and encoded rows in partitions.
+
+    Training by SciPy's methods asks for sums over all rows, and the workers compute them. Training on mini-batches goes
+    through the partitions one after another, here.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    parts : list of Delayed
+        Each is a partition as Rows, with at least one row.
+    lengths : list of int
+        Rows in each.
+    total : float
+        The sum of all weights; the number of rows without weights.
+    weighted : bool
+    weight_exponent : int
+        The common factor of the weights is 2 to this power.
+    norm : float
+        A bound on the Euclidean norm of a row.
+
+    Attributes
+    ----------
+    Those that `Rows` has too.
+    """
+
+    sets = None
+    in_memory = False
+
+    def __init__(self, cluster, parts, lengths, total, *, weighted, weight_exponent, norm):
+        self._cluster, self._parts, self._lengths = cluster, parts, lengths
+        self.total, self.weight_exponent, self.norm = total, weight_exponent, norm
+        self._weighted = weighted
+        self.target = None
+
+    def __len__(self):
+        return sum(self._lengths)
+
+    @property
+    def X(self):
+        raise ValueError(
+            "scoring takes all validation rows in memory, and these lie in partitions. Set scoring='loss' or None, or give "
+            "X_val and y_val as arrays."
+        )
+
+    y = codes = X
+
+    @property
+    def n_features(self) -> int:
+        return self._sample.n_features
+
+    @property
+    def dtype(self):
+        return self._sample.dtype
+
+    @property
+    def sparse(self) -> bool:
+        return self._sample.sparse
+
+    @property
+    def n_units(self) -> int:
+        return self._sample.n_units
+
+    @property
+    def mean_weight(self) -> float | None:
+        return self.total / len(self) if self._weighted else None
+
+    @property
+    def n_in_epoch(self) -> int:
+        return len(self)
+
+    @property
+    def rows_at_once(self) -> int:
+        return min(chunk_rows(self.n_units, self.sparse), max(self._lengths))
+
+    @cached_property
+    def _sample(self) -> Rows:
+        """Some rows, evenly spaced, in memory."""
+        wanted = evenly_spaced(len(self), SAMPLE_ROWS)
+        starts = np.concatenate([[0], np.cumsum(self._lengths)])
+        take = delayed(partition.subset, pure=False)
+        some = []
+        for part, start, stop in zip(self._parts, starts, starts[1:], strict=False):
+            indices = wanted[(start <= wanted) & (wanted < stop)] - start
+            if len(indices):
+                some.append(take(part, indices))
+        return joined(self._cluster.results(some))
+
+    def sample(self, most) -> Rows:
+        return self._sample.sample(most)
+
+    def whole(self, objective) -> SummedObjective:
+        return SummedObjective(objective, self)
+
+    def summed(self, function, *arguments):
+        """What a function (rows, *arguments) -> tuple of numbers and arrays gives for all rows: the sum over partitions."""
+        call = delayed(function, pure=False)
+        given = [data(one) for one in arguments]
+        with reached():
+            return self._cluster.result(tree([call(part, *given) for part in self._parts], added))
+
+    def chunks(self) -> Iterator[Any]:
+        """The batches of all rows, partition by partition, here."""
+        for rows in self._fetched(self._parts):
+            yield from rows.chunks(self.total)
+
+    def _fetched(self, parts):
+        """Partitions in the memory of this process, one after another."""
+        with reached():
+            yield from self._cluster.one_after_another(parts)
+
+    def epochs(self, rngs, shuffle) -> Iterator[Any]:
+        """Epoch after epoch, each through the partitions in random order and through the rows of each in random order."""
+        (rng,) = rngs
+        while True:
+            yield self._shuffled(rng) if shuffle else ((rows, slice(0, len(rows))) for rows in self._fetched(self._parts))
+
+    def _shuffled(self, rng):
+        order = rng.permutation(len(self._parts))
+        for rows in self._fetched(self._parts[k] for k in order):
+            yield rows, rng.permutation(len(rows))
+
+    def split_off(self, target, fraction, rng):
+        """Split off a random share of the rows of each partition. There are no indices of the rest."""
+        seeds = rng.randint(np.iinfo(np.int32).max, size=len(self._parts))
+        split = delayed(partition.split_off, pure=False, nout=2)
+        pairs = [split(part, target, fraction, seed) for part, seed in zip(self._parts, seeds, strict=True)]
+        rest, held_out = (self._cluster.kept(parts) for parts in zip(*pairs, strict=True))
+        return self._of(rest), self._of(held_out), None
+
+    def _of(self, parts) -> PartitionedRows:
+        """Other partitions with the same common factor of their weights."""
+        call = delayed(partition.length_and_weight, pure=False)
+        figures = self._cluster.results([call(part) for part in parts])
+        kept = [(part, n, weight) for part, (n, weight) in zip(parts, figures, strict=True) if n]
+        parts, lengths, weights = (list(column) for column in zip(*kept, strict=True))
+        return PartitionedRows(
+            self._cluster,
+            parts,
+            lengths,
+            sum(weights),
+            weighted=self._weighted,
+            weight_exponent=self.weight_exponent,
+            norm=self.norm,
+        )
+
+
+@contextmanager
+def reached():
+    """A context for passes over the rows. An error in it means that the rows are out of reach."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, LOST) and type(error).__module__.split(".")[0] not in OF_CLUSTERS:
+            raise
+        raise UnreachableRowsError(f"Dask lost the partitions: {type(error).__name__}: {error}") from error
+
+
+def joined(parts) -> Rows:
+    """Several rows in memory as one."""
+    first = parts[0]
+    columns = zip(*((part.X, part.codes, part.target) for part in parts), strict=True)
+    X, codes, target = (
+        vstack(column, format="csr") if issparse(column[0]) else np.concatenate(column) for column in columns
+    )
+    weight = None if first.weight is None else np.concatenate([part.weight for part in parts])
+    return Rows(X, codes, codes, target, weight, first.weight_exponent, first.n_units)
