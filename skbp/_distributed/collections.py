@@ -99,23 +99,22 @@ def lazily(X, function):
         Rows are the last axis but one of its result, or the only one.
     """
     X = _in_rows(X, "X")
-    if isinstance(X, da.Array):
-        n_rows, few = X.chunks[0], np.zeros((1, X.shape[1]), X.dtype)
-    else:
-        n_rows, few = (np.nan,) * X.npartitions, X._meta_nonempty
-    example = function(few)
+    of_array = isinstance(X, da.Array)
+    example = function(np.zeros((1, X.shape[1]), X.dtype) if of_array else X._meta_nonempty)
     axis = max(0, example.ndim - 2)
-    of_rows = (slice(None),) * axis
-    example = example[(*of_rows, slice(0, 0))]
-    call, function = delayed(_of_rows, pure=False), data(function)
+    example = example[(*(slice(None),) * axis, slice(0, 0))]
+    before, after = example.shape[:axis], example.shape[axis + 1 :]
+    function = data(function)
+    if of_array:
+        chunks = (*((n,) for n in before), X.chunks[0], *((n,) for n in after))
+        axes = {"drop_axis": [] if after else [1], "new_axis": [0] if before else []}
+        return da.map_blocks(_of_rows, X, function, example, chunks=chunks, meta=example, **axes)
+    call = delayed(_of_rows, pure=False)
     blocks = [
-        da.from_delayed(
-            call(function, part, example), (*example.shape[:axis], n, *example.shape[axis + 1 :]), meta=example
-        )
-        for part, n in zip(_parts(X), n_rows, strict=True)
+        da.from_delayed(call(part, function, example), (*before, np.nan, *after), meta=example) for part in _parts(X)
     ]
     return da.concatenate(blocks, axis=axis, allow_unknown_chunksizes=True)
 
 
-def _of_rows(function, rows, example):
+def _of_rows(rows, function, example):
     return function(rows) if rows.shape[0] else example

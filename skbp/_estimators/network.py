@@ -98,7 +98,7 @@ class SingleNetwork(NetworkEstimator):
             warning = "" if incremental and status == "max_iter" else trained.warning(recipe, rows)
             if warning:
                 note(warning, ConvergenceWarning)
-            if not (incremental or status == "interrupted"):
+            if not (incremental or status in {"interrupted", "unreachable"}):
                 self._warn_if_nothing_learned(recipe, params, rows, held_out)
         return self
 

@@ -23,8 +23,9 @@ class Outcome:
 
     Attributes
     ----------
-    status : {"converged", "max_iter", "max_fun", "max_time", "stopped", "failed", "diverged", "interrupted"}
-        "stopped" is by a callback. "failed" is a method of SciPy that gave up, or rows that could not be reached.
+    status : str
+        "converged", "max_iter", "max_fun", "max_time", "stopped", "failed", "diverged", "interrupted" or "unreachable".
+        "stopped" is by a callback. "failed" is a method of SciPy that gave up. "unreachable" are the rows.
     loss : float
         The objective: for mini-batches in the last finished epoch, for SciPy's methods at the final parameters; nan if there
         is none.
@@ -66,7 +67,7 @@ def stopped(monitor, loss) -> Outcome:
 def unreachable(monitor, loss, error) -> Outcome:
     """The rows were out of reach in the middle of training."""
     return Outcome(
-        "failed", loss, f"Training stopped after iteration {monitor.n_iter}, and its weights are kept: {error}"
+        "unreachable", loss, f"Training stopped after iteration {monitor.n_iter}, and its weights are kept: {error}"
     )
 
 
