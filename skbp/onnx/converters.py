@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 from skl2onnx import update_registered_converter
-from skl2onnx._parse import _parse_sklearn_classifier
+from skl2onnx._parse import _apply_zipmap, _parse_sklearn_classifier, _parse_sklearn_simple_model
 from skl2onnx.common.data_types import (
-    BooleanTensorType,
     DoubleTensorType,
     FloatTensorType,
     Int64TensorType,
@@ -81,15 +80,21 @@ def _tensor_type(dtype):
 
 
 def _options(scope, clf):
-    return scope.get_options(clf, {"zipmap": True, "nocl": False, "raw_scores": False})
+    return scope.get_options(clf, {name: values[0] for name, values in OPTIONS.items()})
 
 
 def _parse_classifier(scope, model, inputs, custom_parsers=None):
-    """The outputs of a classifier: those of skl2onnx."""
-    if _options(scope, model)["zipmap"] is True:
-        if model._target.multilabel:
-            raise ValueError("zipmap=True is for classes that exclude each other, but y was multilabel: set zipmap=False.")
-    return _parse_sklearn_classifier(scope, model, inputs, custom_parsers=custom_parsers)
+    """The outputs of a classifier: those of skl2onnx. Dictionaries hold float32, since ONNX has no others."""
+    options = _options(scope, model)
+    if options["zipmap"] is not True or options["output_class_labels"]:
+        return _parse_sklearn_classifier(scope, model, inputs, custom_parsers=custom_parsers)
+    if model._target.multilabel:
+        raise ValueError("zipmap=True is for classes that exclude each other, but y was multilabel: set zipmap=False.")
+    label, probabilities = _parse_sklearn_simple_model(scope, model, inputs, custom_parsers=custom_parsers)
+    narrow = scope.declare_local_variable("probabilities_float32", FloatTensorType())
+    cast = scope.declare_local_operator("SklearnCast")
+    cast.inputs, cast.outputs = [probabilities], [narrow]
+    return _apply_zipmap(True, scope, model, narrow.type, [label, narrow])
 
 
 def _classifier_shapes(operator):

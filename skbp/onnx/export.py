@@ -18,7 +18,7 @@ from skl2onnx.common.data_types import (
 )
 from sklearn.base import is_classifier
 
-from skbp._data.tables import as_categories, as_table, is_mixed
+from skbp._data.tables import as_categories, as_table, is_frame, is_mixed
 from skbp._estimators.types import Matrix
 from skbp.onnx.tables import MISSING_TEXT
 
@@ -130,20 +130,23 @@ def _types_of(table):
         of_array = FloatTensorType if table.dtype == np.float32 else DoubleTensorType
         return [("X", of_array([None, table.shape[1]]))]
     names = [str(name) for name in getattr(table, "columns", [f"x{j}" for j in range(table.shape[1])])]
-    # Both estimators compute in float32 for float32 columns of pandas, and in float64 for those of any other table.
-    dtypes = list(table.dtypes) if hasattr(table, "iloc") else [None] * len(names)
+    dtypes = list(table.dtypes) if is_frame(table) else [np.dtype(object)] * len(names)
     columns = as_categories(table).T
     return [
-        (name, FloatTensorType([None, 1]) if dtype == np.float32 else _type_of_values(column)([None, 1]))
+        (name, _type_of_column(column, dtype)([None, 1]))
         for name, column, dtype in zip(names, columns, dtypes, strict=True)
     ]
 
 
-def _type_of_values(column):
-    """The type of an input for a column of text or numbers, None where a value is missing."""
+def _type_of_column(column, dtype):
+    """The type of an input for a column of text or numbers, None where a value is missing, of a table's column type."""
     kinds = set(map(type, column))
     if str in kinds:
         return StringTensorType
+    if not isinstance(dtype, np.dtype):  # a type that may have missing values, such as Int64 of pandas
+        return DoubleTensorType
+    if dtype == np.float32:
+        return FloatTensorType
     if all(issubclass(kind, bool | np.bool_) for kind in kinds):
         return BooleanTensorType
     return Int64TensorType if all(issubclass(kind, Integral) for kind in kinds) else DoubleTensorType

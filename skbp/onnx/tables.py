@@ -173,6 +173,7 @@ def _one_hot_text(graph, name, frequent, has_rare):
         "LabelEncoder",
         name,
         domain="ai.onnx.ml",
+        op_version=2,
         # A node needs at least one key.
         keys_strings=keys or [MISSING_TEXT],
         values_int64s=list(range(n)) or [other],
