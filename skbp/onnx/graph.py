@@ -72,5 +72,5 @@ class Graph:
             texts = [text.encode() for text in array.ravel().tolist()]
             self._container.add_initializer(name, TensorProto.STRING, array.shape, texts)
         else:
-            self._container.add_initializer(name, None, None, numpy_helper.from_array(np.ascontiguousarray(array)))
+            self._container.add_initializer(name, None, None, numpy_helper.from_array(array))
         return name

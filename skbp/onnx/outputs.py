@@ -99,11 +99,12 @@ def class_labels(classes) -> np.ndarray:
     Raises
     ------
     ValueError
-        If they are other numbers.
+        If they are numbers that int64 does not have.
     """
     if classes.dtype.kind in "UO":
         return classes
-    labels = classes.astype(np.int64)
+    with np.errstate(invalid="ignore"):
+        labels = classes.astype(np.int64)
     if not np.array_equal(labels, classes):
-        raise ValueError(f"ONNX has text and integers as class labels, but the classes are {classes.tolist()}.")
+        raise ValueError(f"Class labels in ONNX are text or int64, but the classes are {classes.tolist()}.")
     return labels

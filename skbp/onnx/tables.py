@@ -17,6 +17,8 @@ STRING = np.dtype(object)
 # A missing text. ONNX has no sign of its own for it.
 MISSING_TEXT = ""
 
+_IN_WORDS = {TEXT: "text", NUMBER: "numbers"}
+
 
 @dataclass(frozen=True)
 class Input:
@@ -116,8 +118,8 @@ def _check_kind(column, kind, j, preprocessor):
     if kind and given != kind:
         name = getattr(preprocessor, "feature_names_in_", range(preprocessor.n_features_in_))[j]
         raise TypeError(
-            f"Column {name!r} held {kind}s in fit, but its ONNX input is {given}. Give an X_sample that has values like "
-            "those of fit in each column."
+            f"Column {name!r} held {_IN_WORDS[kind]} in fit, but its ONNX input holds {_IN_WORDS[given]}. Give an X_sample "
+            "that has values like those of fit in each column."
         )
 
 
