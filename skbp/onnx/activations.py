@@ -13,13 +13,13 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy.special import erfcx
 
-from skbp._network.activations import ACTIVATIONS, LEAK, SELU_ALPHA, SELU_SCALE
+from skbp._network.activations import ACTIVATIONS, LEAK, SELU_ALPHA, SELU_SCALE, Activation
 
 # erfc(y) = t exp(-y^2) p(2 t - 1) for y >= 0 and t = LEVEL / (LEVEL + y), with a polynomial p. The error is below 1e-14.
 LEVEL, DEGREE = 3.5, 20
 
 
-def activated(graph, record, z) -> str:
+def activated(graph, record: Activation, z) -> str:
     """Add the nodes of an activation.
 
     Parameters

@@ -26,7 +26,7 @@ from skbp.onnx.graph import Graph
 from skbp.onnx.tables import Input
 
 # What each option of a classifier may be. The first values are skl2onnx's defaults.
-OPTIONS = {
+OPTIONS: dict[str, list[Any]] = {
     "zipmap": [True, False, "columns"],
     "nocl": [False, True],
     "output_class_labels": [False, True],
@@ -182,9 +182,9 @@ def _publish(graph, operator, codes, scores):
 
 
 def _hidden_shapes(operator):
-    dtype: Any = _tensor_type(tables.floats_of(_inputs(operator)))
+    tensor_type = _tensor_type(tables.floats_of(_inputs(operator)))
     n_rows = operator.inputs[0].get_first_dimension()
-    operator.outputs[0].set_type(dtype([n_rows, operator.raw_operator._n_features_out]))
+    operator.outputs[0].set_type(tensor_type([n_rows, operator.raw_operator._n_features_out]))
 
 
 def _convert_hidden_features(scope, operator, container):

@@ -79,11 +79,12 @@ def to_onnx(
 
 
 def to_inputs(model: ModelProto, X: Matrix) -> dict[str, np.ndarray]:
-    """Rows as the inputs of a model that `to_onnx` returned.
+    """Bring rows into the form of the inputs of a model.
 
     Parameters
     ----------
     model : onnx.ModelProto
+        What `to_onnx` returned.
     X : {array-like, data frame} of shape (n_samples, n_features)
         Rows with the columns of the `X_sample` of `to_onnx`, in the same order.
 
@@ -102,7 +103,9 @@ def to_inputs(model: ModelProto, X: Matrix) -> dict[str, np.ndarray]:
     if len(inputs) == 1 and not is_mixed(table):
         return {inputs[0].name: np.asarray(table, dtype=helper.tensor_dtype_to_np_dtype(types[0].elem_type))}
     if table.shape[1] != len(inputs):
-        raise ValueError(f"X has {table.shape[1]} columns, but the model has {len(inputs)} inputs: one for each column.")
+        raise ValueError(
+            f"X has {table.shape[1]} columns, but the model has {len(inputs)} inputs: one for each column."
+        )
     columns = as_categories(table).T
     return {
         one.name: _as_type(one.name, column, type_.elem_type)[:, None]

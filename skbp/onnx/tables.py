@@ -80,9 +80,7 @@ def prepared(graph, preprocessor, inputs) -> str:
             _check_kind(column, NUMBER, j, preprocessor)
         parts.append(graph.cast(_scaled(graph, scaler, chosen), np.float64))
     as_objects, one_hot = categories[0], categories[-1]
-    of_each = zip(
-        of_categories, as_objects.kinds_, one_hot.categories_, one_hot.infrequent_categories_, strict=True
-    )
+    of_each = zip(of_categories, as_objects.kinds_, one_hot.categories_, one_hot.infrequent_categories_, strict=True)
     for j, kind, known, rare in of_each:
         _check_kind(columns[j], kind, j, preprocessor)
         together = set() if rare is None else set(rare)

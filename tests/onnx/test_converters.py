@@ -56,7 +56,9 @@ def test_inside_estimators_of_scikit_learn(estimator, labels, dtype):
     estimator.fit(narrow, labels)
     label, probabilities = outputs(estimator, narrow)
     assert_array_equal(label, estimator.predict(narrow))
-    assert_allclose(probabilities, estimator.predict_proba(narrow), rtol=0.0, atol=1e-6 if dtype == np.float32 else 1e-12)
+    assert_allclose(
+        probabilities, estimator.predict_proba(narrow), rtol=0.0, atol=1e-6 if dtype == np.float32 else 1e-12
+    )
 
 
 def test_after_a_column_transformer():
