@@ -56,7 +56,9 @@ def _inputs(operator) -> list[Input]:
     variables, n_features = operator.inputs, operator.raw_operator.n_features_in_
     result = []
     for variable in variables:
-        width = n_features if len(variables) == 1 else variable.type.shape[1]
+        # skl2onnx knows the widths of the model's inputs. The shapes that it infers for later tensors may be incomplete.
+        is_known = (len(variables) > 1 or variable.is_root) and isinstance(variable.type.shape[1], int)
+        width = variable.type.shape[1] if is_known else n_features
         is_text = isinstance(variable.type, StringTensorType)
         dtype = tables.STRING if is_text else np.dtype(guess_numpy_type(variable.type))
         result.append(Input(variable.full_name, dtype, width))

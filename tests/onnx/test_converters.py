@@ -130,3 +130,13 @@ def test_older_versions_of_the_operators(opset):
 def test_too_old_a_version_is_refused():
     with pytest.raises(ValueError, match="target_opset=12 is too old for skbp's converters: give 13 or more"):
         to_onnx(NETWORK.fit(X, y), X, target_opset=12)
+
+
+@pytest.mark.parametrize("clf", [NETWORK, ENSEMBLE], ids=["network", "ensemble"])
+def test_inputs_of_another_width_are_refused(clf):
+    clf.fit(X, y)
+    with pytest.raises(ValueError, match=f"The ONNX inputs have 3 columns, but {type(clf).__name__} was trained on 4"):
+        to_onnx(clf, X[:, :3])
+    free = [("X", skl2onnx.common.data_types.DoubleTensorType([None, None]))]
+    model = skl2onnx.to_onnx(clf, initial_types=free, options={"zipmap": False})
+    assert_array_equal(run(model, {"X": X})[0], clf.predict(X))
