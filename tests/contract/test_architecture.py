@@ -28,6 +28,7 @@ BELOW = {
     "_training": {"_notices", "_core", "_network"},
     "_estimators": {"_notices", "_network", "_data", "_training", "__version__"},
     "inspection": set(),
+    "onnx": {"_network", "_data", "_training", "_estimators"},
     "_versions": {"_core", "_training", "__version__"},
     "__init__": {"_notices", "_versions", "_network", "_estimators"},
 }
@@ -40,6 +41,7 @@ OUTSIDE = {
     "_training": {"numpy", "scipy", "sklearn", "threadpoolctl"},
     "_estimators": {"numpy", "scipy", "sklearn"},
     "inspection": {"numpy", "scipy", "sklearn", "matplotlib"},
+    "onnx": {"numpy", "scipy", "sklearn", "onnx", "skl2onnx"},
     "_versions": {"threadpoolctl"},
     "__init__": set(),
 }
