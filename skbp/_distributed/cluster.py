@@ -78,9 +78,9 @@ class Cluster:
             try:
                 return future.result(timeout=LOOK_EVERY)
             except TimeoutError:
-                if future.done():
-                    raise  # the error of a task
-            if self._client.scheduler_info(n_workers=1)["workers"]:
+                if future.status == "error":
+                    raise  # it is the error of the task
+            if self._client.scheduler_info()["workers"]:
                 alone_since = None
             elif alone_since is None:
                 alone_since = time.monotonic()
