@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_expit, log_softmax, logit, softmax
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import LabelBinarizer
 
 from skbp._data.targets import ClassTarget, LabelsTarget, fit_binarizer, make_target, output_layer
