@@ -9,8 +9,9 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array
 
 from skbp._data.targets import fit_binarizer, output_layer
+from skbp._estimators.publishing import fitted_at
 from skbp._network.parameters import Parameters
-from skbp._training.layers import check_layers
+from skbp._training.layers import activation_records, check_layers
 
 
 class GivenNetwork(NamedTuple):
@@ -47,10 +48,25 @@ def checked_network(coefs, intercepts, classes, out_activation, multilabel) -> G
     if out_activation == "auto":
         out_activation = "logistic" if n_outputs == 1 or multilabel else "softmax"
     classes = _checked_classes(classes, n_outputs, out_activation, multilabel)
-    binarizer = fit_binarizer(np.eye(n_outputs, dtype=int) if multilabel else classes)
+    binarizer = fit_binarizer(np.repeat([[0], [1]], n_outputs, axis=1) if multilabel else classes)
     output_layer(out_activation, binarizer)
     is_auto = (out_activation, n_outputs) == output_layer("auto", binarizer)
     return GivenNetwork(params, binarizer, out_activation, is_auto)
+
+
+def fitted_with(clf, given):
+    """A copy of a classifier, fitted: with a given network, and without history.
+
+    Raises
+    ------
+    ValueError
+        If its activations are not as many as the hidden layers.
+    """
+    units = given.params.units
+    activation_records(clf.activation, len(units) - 2)
+    clf._label_binarizer, clf.classes_ = given.binarizer, given.binarizer.classes_
+    clf.n_features_in_, clf.n_outputs_, clf.out_activation_ = units[0], units[-1], given.out_activation
+    return fitted_at(clf, given.params)
 
 
 def _given_parameters(coefs, intercepts):
