@@ -47,9 +47,10 @@ class Dictionary:
     def to_dict(self) -> dict[str, Any]:
         """The fitted classifier as plain data: ``json.dumps`` writes it, and `from_dict` reads it.
 
-        It holds the parameters, what predictions need, and the history of training: curves, losses, scores. It leaves out the
-        state of the optimiser and of random generators, and everything that is as long as the training data.
-        :doc:`/guide/exchange` describes each entry.
+        It holds the parameters, what predictions need, and the history of training: curves, losses and scores. The state of
+        the optimiser and of random generators is not in it, nor is anything as long as the training data: `oof_indices_`,
+        `oof_decision_function_` and `oof_proba_` of an ensemble are None after `from_dict`. :doc:`/guide/exchange` describes
+        each entry.
 
         Returns
         -------
@@ -119,7 +120,7 @@ class Dictionary:
         names = ("format", "estimator", "version", "parameters", *cls._ENTRIES)
         if content.get("estimator") != cls.__name__:
             raise ValueError(
-                f"content is of the estimator {content.get('estimator')!r}: call from_dict of that class, not of {cls.__name__}."
+                f"content is of the estimator {content.get('estimator')!r}, not of {cls.__name__}: call from_dict of its class."
             )
         plain_data.fields(content, names, "content")
         plain_data.checked(content["version"], str, "content.version")

@@ -6,6 +6,7 @@ So these are not written. Reading fits scikit-learn's transformers anew, on a sm
 
 from __future__ import annotations
 
+import math
 from itertools import count
 from typing import Any
 
@@ -22,6 +23,9 @@ from skbp._estimators import plain_data
 
 # A table of more cells than this is not made to fit an encoder. The training table has five times as many at least.
 MOST_CELLS = 2**26
+
+# The types of the categories in a column of each kind, None aside.
+_TYPES = {TEXT: {str}, NUMBER: {bool, int, float}, "": set()}
 
 
 def written_columns(preprocessor) -> dict[str, Any]:
@@ -176,25 +180,28 @@ def _read_encodings(content, n_columns, where):
     """For each column of categories its kind, its categories, and the numbers of the rare ones."""
     if len(plain_data.checked(content, list, where)) != n_columns:
         raise plain_data.refused(where, f"a list with an entry for each of {n_columns} columns", content)
-    encodings = []
-    for i, one in enumerate(content):
-        at = f"{where}[{i}]"
-        one = plain_data.fields(one, ["kind", "categories", "rare"], at)
-        types = {TEXT: (str,), NUMBER: (bool, int, float), "": ()}.get(
-            plain_data.checked(one["kind"], str, f"{at}.kind")
-        )
-        if types is None:
-            raise plain_data.refused(f"{at}.kind", f"one of {[TEXT, NUMBER, '']}", one["kind"])
-        values = plain_data.checked(one["categories"], list, f"{at}.categories")
-        values = [plain_data.read(value, f"{at}.categories[{k}]") for k, value in enumerate(values)]
-        if not all(value is None or (type(value) in types and value == value) for value in values):
-            raise plain_data.refused(f"{at}.categories", f"a list of null and values of kind {one['kind']!r}", values)
-        if not values or len(set(values)) != len(values):
-            raise plain_data.refused(f"{at}.categories", "a list of different values", values)
-        rare = plain_data.indices(one["rare"], f"{at}.rare", len(values)).tolist()
-        encodings.append({"kind": one["kind"], "categories": values, "rare": rare})
+    encodings = [_read_encoding(one, f"{where}[{i}]") for i, one in enumerate(content)]
     _check_cells(encodings, where)
     return encodings
+
+
+def _read_encoding(content, where):
+    content = plain_data.fields(content, ["kind", "categories", "rare"], where)
+    kind = plain_data.checked(content["kind"], str, f"{where}.kind")
+    if kind not in _TYPES:
+        raise plain_data.refused(f"{where}.kind", f"one of {list(_TYPES)}", kind)
+    values = plain_data.checked(content["categories"], list, f"{where}.categories")
+    values = [plain_data.read(value, f"{where}.categories[{i}]") for i, value in enumerate(values)]
+    if not all(value is None or (type(value) in _TYPES[kind] and not _is_nan(value)) for value in values):
+        raise plain_data.refused(f"{where}.categories", f"a list of null and values of the kind {kind!r}", values)
+    if not values or len(set(values)) != len(values):
+        raise plain_data.refused(f"{where}.categories", "a list of different values", values)
+    rare = plain_data.indices(content["rare"], f"{where}.rare", len(values)).tolist()
+    return {"kind": kind, "categories": values, "rare": rare}
+
+
+def _is_nan(value):
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _n_frequent(encodings):

@@ -85,7 +85,7 @@ class DictionaryOfMembers(Dictionary):
         ]
         if not sees or sees[0] or sorted(sees) != sees or any(sees) != (bins is not None):
             raise ValueError(
-                "content.members must be members that see no bins, followed by those that see content.bins, if there are any."
+                "content.members must first have members that see no bins, and then those that see content.bins, if any."
             )
         if len({one.params.units[-1] for one in given}) > 1:
             raise ValueError("content.members have different numbers of output units.")

@@ -102,8 +102,8 @@ class MLPExchange:
         if not isinstance(mlp, MLPClassifier):
             kind = f"the class {mlp.__name__}" if isinstance(mlp, type) else f"of type {type(mlp).__name__}"
             raise TypeError(
-                f"mlp is {kind}: pass a fitted sklearn.neural_network.MLPClassifier. Of a pipeline, pass the last step; of a "
-                "search, best_estimator_."
+                f"mlp is {kind}: pass a fitted sklearn.neural_network.MLPClassifier. If it is in a pipeline or a search, pass "
+                "the step or best_estimator_."
             )
         check_is_fitted(mlp, "coefs_")
         if len(mlp.classes_) == 1:

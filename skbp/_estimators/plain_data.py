@@ -10,7 +10,7 @@ import base64
 import binascii
 import math
 import re
-from numbers import Real
+from itertools import pairwise
 from reprlib import Repr
 from typing import Any
 
@@ -72,7 +72,7 @@ def texts(content, where) -> list[str]:
 def indices(content, where, n) -> np.ndarray:
     """Increasing numbers from 0 to n - 1."""
     found = [count(number, f"{where}[{i}]", n - 1) for i, number in enumerate(checked(content, list, where))]
-    if any(a >= b for a, b in zip(found, found[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(found)):
         raise refused(where, "increasing numbers", content)
     return np.array(found, dtype=np.intp)
 
@@ -208,12 +208,12 @@ def written(value, what) -> Any:
     TypeError
         If it has no plain form, as a function.
     """
-    if isinstance(value, np.generic) and value.dtype.kind in "biu":
+    if isinstance(value, np.generic):
         value = value.item()
-    for kind in (type(None), bool, int, str):
-        if isinstance(value, kind):
-            return value if value is None else kind(value)
-    if isinstance(value, Real) and isinstance(value, float | np.floating) and (float(value) == value or value != value):
+    if value is None or isinstance(value, bool | int | str):
+        # Subclasses too, such as np.str_, become the plain type.
+        return next((kind(value) for kind in (bool, int, str) if isinstance(value, kind)), None)
+    if isinstance(value, float):
         return written_float(value)
     if isinstance(value, list):
         return [written(one, what) for one in value]
@@ -221,11 +221,9 @@ def written(value, what) -> Any:
         return {"tuple": [written(one, what) for one in value]}
     if isinstance(value, dict):
         return {"dict": [[written(key, what), written(one, what)] for key, one in value.items()]}
-    if isinstance(value, np.ndarray):
-        if value.dtype.name in NUMBERS:
-            return {"array": written_array(value)}
-        return {"labels": written_labels(value, what)}
-    raise TypeError(f"to_dict cannot write {what}, which is of type {type(value).__name__}: {_SHORT.repr(value)}.")
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"to_dict cannot write {what}, which is of type {type(value).__name__}: {_SHORT.repr(value)}.")
+    return {"array": written_array(value)} if value.dtype.name in NUMBERS else {"labels": written_labels(value, what)}
 
 
 def read(content, where, depth=0) -> Any:
@@ -238,8 +236,13 @@ def read(content, where, depth=0) -> Any:
         return finite(content, where)
     if isinstance(content, list):
         return [read(one, f"{where}[{i}]", depth + 1) for i, one in enumerate(content)]
-    if not isinstance(content, dict) or len(content) != 1:
-        raise refused(where, "None, a bool, a number, a str, a list or a dict with one key", content)
+    if isinstance(content, dict) and len(content) == 1:
+        return _read_tagged(content, where, depth)
+    raise refused(where, "null, a bool, a number, a str, a list or a dict with one key", content)
+
+
+def _read_tagged(content, where, depth):
+    """A value of which the only key says the type."""
     ((kind, inner),) = content.items()
     if kind == "float":
         return read_float(content, where)
