@@ -120,7 +120,7 @@ class Dictionary:
         names = ("format", "estimator", "version", "parameters", *cls._ENTRIES)
         if content.get("estimator") != cls.__name__:
             raise ValueError(
-                f"content is of the estimator {content.get('estimator')!r}, not of {cls.__name__}: call from_dict of its class."
+                f"content is of the class {content.get('estimator')!r}, not of {cls.__name__}: call from_dict of its class."
             )
         plain_data.fields(content, names, "content")
         plain_data.checked(content["version"], str, "content.version")

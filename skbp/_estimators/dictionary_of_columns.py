@@ -25,7 +25,7 @@ from skbp._estimators import plain_data
 MOST_CELLS = 2**26
 
 # The types of the categories in a column of each kind, None aside.
-_TYPES = {TEXT: {str}, NUMBER: {bool, int, float}, "": set()}
+_TYPES: dict[str, set[type]] = {TEXT: {str}, NUMBER: {bool, int, float}, "": set()}
 
 
 def written_columns(preprocessor) -> dict[str, Any]:

@@ -75,30 +75,24 @@ class DictionaryOfMembers(Dictionary):
         names = getattr(clf, "feature_names_in_", None)
         clf.preprocessor_ = read_columns(content["columns"], clf.n_features_in_, names, "content.columns")
         bins = self._read_bins(content["bins"])
-        members = plain_data.checked(content["members"], list, "content.members")
         target = read_target(content["target"])
-        where = [f"content.members[{i}]" for i in range(len(members))]
-        given = [read_network(*one, OF_A_MEMBER) for one in zip(members, [target] * len(members), where, strict=True)]
-        sees = [
-            plain_data.checked(one["sees_bins"], bool, f"{at}.sees_bins")
-            for one, at in zip(members, where, strict=True)
-        ]
+        entries = plain_data.checked(content["members"], list, "content.members")
+        members = [_Entry(one, f"content.members[{i}]", target) for i, one in enumerate(entries)]
+        sees = [member.sees_bins for member in members]
         if not sees or sees[0] or sorted(sees) != sees or any(sees) != (bins is not None):
             raise ValueError(
                 "content.members must first have members that see no bins, and then those that see content.bins, if any."
             )
-        if len({one.params.units[-1] for one in given}) > 1:
+        first = members[0].network
+        if any(member.network.params.units[-1] != first.params.units[-1] for member in members):
             raise ValueError("content.members have different numbers of output units.")
-        clf._label_binarizer, clf.classes_ = given[0].binarizer, given[0].binarizer.classes_
-        clf.n_outputs_, clf.out_activation_ = given[0].params.units[-1], given[0].out_activation
+        clf._label_binarizer, clf.classes_ = first.binarizer, first.binarizer.classes_
+        clf.n_outputs_, clf.out_activation_ = first.params.units[-1], first.out_activation
         views = [clf.preprocessor_, None if bins is None else make_pipeline(clf.preprocessor_, bins)]
-        networks = [
-            self._read_member(*one, bins if sees_bins else None)
-            for *one, sees_bins in zip(members, given, where, sees, strict=True)
-        ]
+        networks = [self._restored_member(member, bins) for member in members]
         publish(clf, of_members([Member(one, views[s], None) for one, s in zip(networks, sees, strict=True)]))
-        publish(clf, _read_combination(members, where))
-        publish(clf, _read_estimates(content))
+        publish(clf, _combination(members))
+        publish(clf, _estimates(content))
         return clf
 
     def _read_bins(self, content):
@@ -115,36 +109,50 @@ class DictionaryOfMembers(Dictionary):
         clf._give_columns(bins)
         return bins
 
-    def _read_member(self, content, given, where, bins):
+    def _restored_member(self, entry, bins):
         clf: Any = self
-        params = with_parameters(BackpropClassifier, content["parameters"], f"{where}.parameters")
-        member = clf._member(params.get_params(deep=False))
-        if bins is not None:
+        member = clf._member(entry.parameters)
+        if entry.sees_bins:
             clf._give_columns(member, bins.get_feature_names_out())
-        if given.params.units[0] != member.n_features_in_:
+        weights = entry.network.params.weights
+        if len(weights[0]) != member.n_features_in_:
             raise plain_data.refused(
-                f"{where}.coefs[0].shape", f"of {member.n_features_in_} columns", given.params.weights[0].shape
+                f"{entry.where}.coefs[0].shape", f"[{member.n_features_in_}, ...]", list(weights[0].shape)
             )
-        activation_records(member.activation, len(given.params.weights) - 1)
-        publish(member, layers(given.params))
-        publish(member, read_history(content["history"], f"{where}.history"))
+        activation_records(member.activation, len(weights) - 1)
+        publish(member, layers(entry.network.params))
+        publish(member, entry.history)
         return member
 
 
-def _read_combination(members, where):
+class _Entry:
+    """A member as it is read: each of its values is checked."""
+
+    def __init__(self, content, where, target):
+        self.where = where
+        self.network = read_network(content, target, where, OF_A_MEMBER)
+        self.history = read_history(content["history"], f"{where}.history")
+        params = with_parameters(BackpropClassifier, content["parameters"], f"{where}.parameters")
+        self.parameters = params.get_params(deep=False)
+        self.sees_bins = plain_data.checked(content["sees_bins"], bool, f"{where}.sees_bins")
+        self.temperature = plain_data.finite(content["temperature"], f"{where}.temperature")
+        self.weight = plain_data.finite(content["weight"], f"{where}.weight")
+        if self.temperature <= 0.0:
+            raise plain_data.refused(f"{where}.temperature", "above 0", self.temperature)
+        if self.weight < 0.0:
+            raise plain_data.refused(f"{where}.weight", "at least 0", self.weight)
+
+
+def _combination(members):
     """The temperatures and the weights of the members."""
-    temperatures, weights = (
-        np.array([plain_data.finite(one[name], f"{at}.{name}") for one, at in zip(members, where, strict=True)])
-        for name in ("temperature", "weight")
-    )
-    if not (temperatures > 0.0).all():
-        raise plain_data.refused("The temperatures in content.members", "above 0", temperatures)
-    if not ((weights >= 0.0).all() and abs(weights.sum() - 1.0) < ROUNDING):
-        raise plain_data.refused("The weights in content.members", "at least 0 with the sum 1", weights)
+    temperatures = np.array([member.temperature for member in members])
+    weights = np.array([member.weight for member in members])
+    if not abs(weights.sum() - 1.0) < ROUNDING:
+        raise plain_data.refused("The sum of the weights of content.members", "1", float(weights.sum()))
     return {"temperature_": float(temperatures[0]), "temperatures_": temperatures, "member_weights_": weights}
 
 
-def _read_estimates(content):
+def _estimates(content):
     """The out-of-fold estimates: two numbers. What is as long as the training data is not in the content."""
     estimates = dict.fromkeys(("oof_indices_", "oof_decision_function_", "oof_proba_"))
     for name in ("oof_log_loss", "oof_score"):

@@ -102,8 +102,8 @@ class MLPExchange:
         if not isinstance(mlp, MLPClassifier):
             kind = f"the class {mlp.__name__}" if isinstance(mlp, type) else f"of type {type(mlp).__name__}"
             raise TypeError(
-                f"mlp is {kind}: pass a fitted sklearn.neural_network.MLPClassifier. If it is in a pipeline or a search, pass "
-                "the step or best_estimator_."
+                f"mlp is {kind}: pass a fitted sklearn.neural_network.MLPClassifier. If it is in a pipeline or a search, "
+                "pass the step or best_estimator_."
             )
         check_is_fitted(mlp, "coefs_")
         if len(mlp.classes_) == 1:
@@ -114,9 +114,10 @@ class MLPExchange:
         multilabel = is_multilabel(mlp._label_binarizer)
         given = checked_network(mlp.coefs_, mlp.intercepts_, mlp.classes_, mlp.out_activation_, multilabel)
         given = given._replace(binarizer=copy.deepcopy(mlp._label_binarizer))
-        known = defaults(cls)
+        constructor: Any = cls
+        known = defaults(constructor)
         params = {name: clone(value, safe=False) for name, value in mlp.get_params().items() if name in known}
-        clf: Any = cls(**params)
+        clf = constructor(**params)
         clf._validate_params()
         clf = fitted_with(clf, given)
         _give_names(mlp, clf)
@@ -141,7 +142,7 @@ def _check_output_layer(clf):
 def _activation_for_mlp(clf):
     """The activation of all hidden layers. Without hidden layers, any that MLPClassifier knows."""
     records = activation_records(clf.activation, len(clf.coefs_) - 1)
-    names = sorted({record.name if ACTIVATIONS.get(record.name) is record else "of your own" for record in records})
+    names = sorted({name if ACTIVATIONS.get(name := record.name) is record else "of your own" for record in records})
     if not names and isinstance(clf.activation, str):
         names = [clf.activation if clf.activation in MLP_ACTIVATIONS else "relu"]
     if len(names) > 1:
@@ -159,10 +160,11 @@ def _activation_for_mlp(clf):
 
 def _parameters_for_mlp(clf):
     """The parameters that MLPClassifier has too. A warning names those that it lacks."""
+    cls: Any = type(clf)
     params, lost = {"activation": _activation_for_mlp(clf)}, []
     constraints = MLPClassifier._parameter_constraints
     names = MLPClassifier().get_params()
-    for name, default in defaults(type(clf)).items():
+    for name, default in defaults(cls).items():
         value = getattr(clf, name)
         if name in {"activation", "out_activation"}:
             continue

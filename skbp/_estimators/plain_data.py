@@ -30,6 +30,9 @@ LONGEST = 2**40
 # Text of equal width takes at most so many bytes, unless the longest text needs more.
 PADDED_TEXT = 2**24
 
+# The types of labels in plain data, for each kind of NumPy's types.
+_LABELS: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
+
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -178,7 +181,7 @@ def read_labels(content, where) -> np.ndarray:
         if dtype != "object" and not _fits(int(dtype[1:]), values):
             raise refused(f"{where}.dtype", "as wide as the longest text, and not much wider", dtype)
         return np.array(values, dtype=dtype)
-    kinds = {"b": {bool}, "f": {int, float}}.get(np.dtype(dtype).kind, {int})
+    kinds = _LABELS[np.dtype(dtype).kind]
     try:
         array = np.array([read_float(value, where) for value in values] if float in kinds else values, dtype=dtype)
     except (OverflowError, TypeError, ValueError):

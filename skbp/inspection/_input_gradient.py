@@ -44,7 +44,7 @@ def input_gradient(
     of : class label or "loss"
         What to differentiate. A class stands for its logit. For two classes and one output unit that is its log odds, so the
         two gradients differ by the sign. For a multilabel classifier it is the number of a label. "loss" is the loss of each
-        row, with `label_smoothing` and without class weights. If `y` is None, and a class is called "loss", it is that class.
+        row, with `label_smoothing` and without class weights; if `y` is None and a class is called "loss", it is that class.
     y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels), default=None
         The labels, for ``of="loss"`` only. Without `label_smoothing` the loss is minus the logarithm of their probability.
 
@@ -74,9 +74,9 @@ def input_gradient(
     array([[ 2., -1.],
            [ 2., -1.]])
     """
-    with _subject.network_and_rows(clf, "clf", X) as (network, rows):
+    with _subject.network_and_rows(clf, "clf", X) as (network, seen):
         check_is_fitted(network, "coefs_")
-        labels = network.predict(rows)
+        labels, rows = network.predict(seen), _sliceable(seen)
         of_loss = isinstance(of, str) and of == LOSS and not (y is None and LOSS in network.classes_.tolist())
         seed = None if of_loss else _seed(of, network)
         if of_loss:
@@ -86,7 +86,6 @@ def input_gradient(
         # The names of the features have been compared, and a row has a weight of 1, whatever the weight of its class is.
         exact = _subject.exact(network, class_weight=None, alpha=0.0)
         exact.__dict__.pop("feature_names_in_", None)
-        rows = rows.tocsr() if issparse(rows) else np.asarray(rows)
         gradient = np.zeros((rows.shape[0], len(network.coefs_[0])))
         for start in range(0, len(gradient), CHUNK_ROWS):
             chunk = slice(start, start + CHUNK_ROWS)
@@ -120,11 +119,16 @@ def _seed(of: Any, network: BackpropClassifier) -> FloatArray:
 
 
 def _checked_labels(y: ArrayLike | Sparse | None, predicted: Any) -> Any:
-    """The labels of the rows, in a form of which parts can be taken."""
+    """The labels of the rows, one for each."""
     if y is None:
         raise ValueError("of='loss' needs y, the labels of the rows of X.")
-    labels = y.tocsr() if issparse(y) else np.asarray(y)
+    labels = _sliceable(y)
     n_labels = labels.shape[0] if labels.ndim else 0
     if n_labels != predicted.shape[0]:
         raise ValueError(f"X has {predicted.shape[0]} rows and y {n_labels}: they must be as many.")
     return labels
+
+
+def _sliceable(values: Any) -> Any:
+    """Values in a form that gives parts of the rows."""
+    return values.tocsr() if issparse(values) else np.asarray(values)
