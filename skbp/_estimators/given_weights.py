@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,11 +78,12 @@ def _given_parameters(coefs, intercepts):
         raise ValueError(f"coefs must be a list of matrices, one for each layer of weights: {error}") from error
     if not coefs:
         raise ValueError("coefs is empty: give the weights of at least one layer.")
-    params = Parameters([coefs[0].shape[0], *(w.shape[1] for w in coefs)], np.dtype(dtype))
-    params.set(
-        check_layers(coefs, params.weights, "coefs"),
-        check_layers(intercepts, params.biases, "intercepts"),
-    )
+    units = [coefs[0].shape[0], *(w.shape[1] for w in coefs)]
+    shapes, wanted = [w.shape for w in coefs], list(pairwise(units))
+    if shapes != wanted:  # before memory of the wanted shapes is taken
+        raise ValueError(f"coefs has arrays of shapes {shapes}; they must be {wanted}.")
+    params = Parameters(units, np.dtype(dtype))
+    params.set(coefs, check_layers(intercepts, params.biases, "intercepts"))
     return params
 
 

@@ -27,7 +27,7 @@ DEEPEST = 8
 # No axis of an array is longer.
 LONGEST = 2**40
 
-# Text of equal width takes at most so many bytes, unless the longest text needs more.
+# All text in an array of equal width takes at most so many characters, of 4 bytes each.
 PADDED_TEXT = 2**24
 
 # The types of labels in plain data, for each kind of NumPy's types.
@@ -162,7 +162,10 @@ def written_labels(labels, what) -> dict[str, Any]:
         values, dtype = [str(label) for label in labels.tolist()], "object"
         if labels.dtype.kind == "U":
             width = labels.dtype.itemsize // 4
-            dtype = f"U{width if _fits(width, values) else max(map(len, values))}"
+            width = width if _fits(width, values) else max(map(len, values))
+            if not _fits(width, values):
+                raise ValueError(f"to_dict cannot write {what}: text of equal width takes too much memory. Shorten it.")
+            dtype = f"U{width}"
         return {"dtype": dtype, "values": values}
     raise TypeError(
         f"to_dict cannot write {what}, which has the type {labels.dtype}: it writes text, numbers and booleans."
@@ -173,28 +176,29 @@ def read_labels(content, where) -> np.ndarray:
     """A vector that `written_labels` wrote."""
     content = fields(content, ["dtype", "values"], where)
     dtype, values = content["dtype"], checked(content["values"], list, f"{where}.values")
-    is_text = isinstance(dtype, str) and (dtype == "object" or re.fullmatch(r"U\d{1,9}", dtype) is not None)
+    is_text = isinstance(dtype, str) and (dtype == "object" or re.fullmatch("U[0-9]{1,9}", dtype) is not None)
     if not is_text and not (isinstance(dtype, str) and dtype in NUMBERS):
         raise refused(f"{where}.dtype", f"'object', 'U' with a number, or one of {list(NUMBERS)}", dtype)
     if is_text:
         values = texts(values, f"{where}.values")
         if dtype != "object" and not _fits(int(dtype[1:]), values):
-            raise refused(f"{where}.dtype", "as wide as the longest text, and not much wider", dtype)
+            raise refused(f"{where}.dtype", "as wide as the longest text, and not too wide for memory", dtype)
         return np.array(values, dtype=dtype)
     kinds = _LABELS[np.dtype(dtype).kind]
-    try:
-        array = np.array([read_float(value, where) for value in values] if float in kinds else values, dtype=dtype)
-    except (OverflowError, TypeError, ValueError):
-        array = None
-    if array is None or any(type(value) not in kinds for value in values) or array.tolist() != values:
-        raise refused(f"{where}.values", f"a list of numbers that {dtype} holds", values)
-    return array
+    if all(type(value) in kinds for value in values):
+        try:
+            with np.errstate(all="ignore"):
+                array = np.array(values, dtype=dtype)
+        except OverflowError:
+            array = np.zeros(0)
+        if array.tolist() == values:
+            return array
+    raise refused(f"{where}.values", f"a list of values that {dtype} holds", values)
 
 
 def _fits(width, values):
     """Whether text of this width holds all values and takes no unreasonable amount of memory."""
-    longest = max(map(len, values), default=0)
-    return width >= max(1, longest) and (width == longest or 4 * width * len(values) <= PADDED_TEXT)
+    return width >= max(map(len, values), default=1) and 0 < width * len(values) <= PADDED_TEXT
 
 
 def written(value, what) -> Any:
