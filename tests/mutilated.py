@@ -6,7 +6,7 @@ import math
 # Values of every kind that JSON knows, with those that have led to large allocations and to errors of the wrong kind.
 JUNK = [
     *(None, True, False, 0, 1, -1, 3, 2**31, 2**63, 2**70, 10**400, 0.5, -0.0, 1e308, -1e-308, math.inf, math.nan),
-    *("", "a", "nan", "inf", "relu", "softmax", "float64", "object", "U5", "U999999999", "\ud800", "AAAA", "=" * 8),
+    *("", "a", "nan", "inf", "relu", "softmax", "float64", "object", "str", "U999999999", "\ud800", "AAAA", "=" * 8),
     *([], [0], [1, 2], [None], [[]], ["a", "b"], [10**9, 10**9], {}, {"a": 1}, {"float": "nan"}, {"tuple": []}),
     *({"array": {}}, {"dict": [["a", 1]]}, {"dtype": "float64", "shape": [2**40], "base64": ""}, {"labels": 5}),
 ]

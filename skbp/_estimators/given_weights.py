@@ -42,7 +42,8 @@ def checked_network(coefs, intercepts, classes, out_activation, multilabel) -> G
     ValueError
         If the shapes do not fit each other or the classes, or a number is not finite.
     """
-    params = _given_parameters(coefs, intercepts)
+    with np.errstate(all="ignore"):  # sums of infinite numbers, which are refused
+        params = _given_parameters(coefs, intercepts)
     n_outputs = params.units[-1]
     if multilabel and n_outputs < 2:
         raise ValueError("A multilabel target has at least two labels: for one, leave multilabel=False.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-import re
 from itertools import pairwise
 from reprlib import Repr
 from typing import Any
@@ -155,18 +154,14 @@ def read_array(content, where, n_axes=None, dtypes=FLOATS) -> np.ndarray:
 
 
 def written_labels(labels, what) -> dict[str, Any]:
-    """A vector of text, numbers or bools, as its type and a list."""
-    if labels.ndim == 1 and labels.dtype.kind in "biuf" and labels.dtype.name in NUMBERS:
-        return {"dtype": labels.dtype.name, "values": labels.tolist()}
-    if labels.ndim == 1 and labels.dtype.kind in "UO" and all(isinstance(label, str) for label in labels.tolist()):
-        values, dtype = [str(label) for label in labels.tolist()], "object"
-        if labels.dtype.kind == "U":
-            width = labels.dtype.itemsize // 4
-            width = width if _fits(width, values) else max(map(len, values))
-            if not _fits(width, values):
-                raise ValueError(f"to_dict cannot write {what}: text of equal width takes too much memory. Shorten it.")
-            dtype = f"U{width}"
-        return {"dtype": dtype, "values": values}
+    """A vector of text, numbers or bools, as its type and a list. Text has the type "str", or "object" as Python's str."""
+    values, is_text = labels.tolist(), labels.dtype.kind in "UO"
+    if labels.ndim == 1 and not is_text and labels.dtype.name in NUMBERS:
+        return {"dtype": labels.dtype.name, "values": values}
+    if labels.ndim == 1 and is_text and all(isinstance(value, str) for value in values):
+        if labels.dtype.kind == "U" and not _fits(values):
+            raise ValueError(f"to_dict cannot write {what}: text of equal width takes too much memory. Shorten it.")
+        return {"dtype": "str" if labels.dtype.kind == "U" else "object", "values": [str(value) for value in values]}
     raise TypeError(
         f"to_dict cannot write {what}, which has the type {labels.dtype}: it writes text, numbers and booleans."
     )
@@ -176,13 +171,12 @@ def read_labels(content, where) -> np.ndarray:
     """A vector that `written_labels` wrote."""
     content = fields(content, ["dtype", "values"], where)
     dtype, values = content["dtype"], checked(content["values"], list, f"{where}.values")
-    is_text = isinstance(dtype, str) and (dtype == "object" or re.fullmatch("U[0-9]{1,9}", dtype) is not None)
-    if not is_text and not (isinstance(dtype, str) and dtype in NUMBERS):
-        raise refused(f"{where}.dtype", f"'object', 'U' with a number, or one of {list(NUMBERS)}", dtype)
-    if is_text:
+    if not (isinstance(dtype, str) and dtype in {"str", "object", *NUMBERS}):
+        raise refused(f"{where}.dtype", f"one of {['str', 'object', *NUMBERS]}", dtype)
+    if dtype in {"str", "object"}:
         values = texts(values, f"{where}.values")
-        if dtype != "object" and not _fits(int(dtype[1:]), values):
-            raise refused(f"{where}.dtype", "as wide as the longest text, and not too wide for memory", dtype)
+        if dtype == "str" and not _fits(values):
+            raise ValueError(f"{where}.values: text of equal width takes too much memory.")
         return np.array(values, dtype=dtype)
     kinds = _LABELS[np.dtype(dtype).kind]
     if all(type(value) in kinds for value in values):
@@ -196,9 +190,9 @@ def read_labels(content, where) -> np.ndarray:
     raise refused(f"{where}.values", f"a list of values that {dtype} holds", values)
 
 
-def _fits(width, values):
-    """Whether text of this width holds all values and takes no unreasonable amount of memory."""
-    return width >= max(map(len, values), default=1) and 0 < width * len(values) <= PADDED_TEXT
+def _fits(values):
+    """Whether an array of text, in which all have the width of the longest, takes no unreasonable amount of memory."""
+    return max(map(len, values), default=0) * len(values) <= PADDED_TEXT
 
 
 def written(value, what) -> Any:

@@ -304,14 +304,14 @@ def test_wrong_content_is_refused_with_its_place(content, path, value, message):
 
 @pytest.mark.parametrize("wrong", [None, [], "{}", b"", 5, BackpropClassifier()])
 def test_content_that_is_no_dict_is_a_type_error(wrong):
-    with pytest.raises(TypeError, match="content must be a dict, as to_dict returns and json.loads reads; got"):
+    with pytest.raises(TypeError, match=r"content must be a dict, as to_dict returns and json.loads reads; got"):
         BackpropClassifier.from_dict(wrong)
 
 
 def test_weights_that_are_not_finite_are_refused(content):
     weights = content["network"]["coefs"][0]
     nan = written_array(np.full(weights["shape"], np.nan))
-    with pytest.raises(ValueError, match="content.network is no network that fits content.target: .*contains NaN"):
+    with pytest.raises(ValueError, match=r"content.network is no network that fits content.target: .*contains NaN"):
         BackpropClassifier.from_dict(changed(content, ["network", "coefs", 0], nan))
 
 
@@ -326,8 +326,7 @@ def test_of_800_mutilated_files_each_is_refused_or_is_what_it_says(content):
         file = mutilated(content, rng)
         try:
             clf = BackpropClassifier.from_dict(copy.deepcopy(file))
-        except (TypeError, ValueError) as error:
-            assert str(error)
+        except (TypeError, ValueError):
             outcomes["refused"] += 1
             continue
         outcomes["loaded"] += 1

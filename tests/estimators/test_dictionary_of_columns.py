@@ -115,8 +115,8 @@ def test_what_cannot_be_written_is_named():
         TypeError, match="preprocessor_, which is of type StandardScaler: it writes the one that fit makes"
     ):
         written_columns(StandardScaler())
-    table = pd.DataFrame({"price": [Decimal("1.5"), Decimal("2")] * 5})
-    with pytest.raises(TypeError, match="the category Decimal.*1.5.* of column 0, which is of type Decimal: convert"):
+    table = pd.DataFrame({"price": [Decimal("1.5"), Decimal(2)] * 5})
+    with pytest.raises(TypeError, match=r"the category Decimal.*1.5.* of column 0, which is of type Decimal: convert"):
         written_columns(fitted(table, ["price"]))
 
 
@@ -188,7 +188,7 @@ def test_wrong_content_is_refused_with_its_place(path, value, message):
 def test_numbers_where_all_columns_are_categories_are_refused():
     content = written_columns(fitted(TABLE[["text"]], ["text"]))
     assert content["numbers"] is None
-    with pytest.raises(ValueError, match="columns.numbers must be null: all columns are categories"):
+    with pytest.raises(ValueError, match=r"columns.numbers must be null: all columns are categories"):
         read_columns(content | {"numbers": CONTENT["numbers"]}, 1, None, "columns")
 
 

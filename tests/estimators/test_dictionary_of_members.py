@@ -212,7 +212,7 @@ def test_members_of_different_outputs_are_refused():
     member = content["members"][1]
     two = [np.repeat(clf.members_[1].coefs_[1], 2, axis=1), np.repeat(clf.members_[1].intercepts_[1], 2)]
     member["coefs"][1], member["intercepts"][1] = map(written_array, two)
-    with pytest.raises(ValueError, match="content.members have different numbers of output units"):
+    with pytest.raises(ValueError, match=r"content.members have different numbers of output units"):
         BackpropClassifierCV.from_dict(content)
 
 
@@ -222,8 +222,7 @@ def test_of_200_mutilated_files_each_is_refused_or_is_what_it_says(content):
         file = mutilated(content, rng)
         try:
             clf = BackpropClassifierCV.from_dict(copy.deepcopy(file))
-        except (TypeError, ValueError) as error:
-            assert str(error)
+        except (TypeError, ValueError):
             outcomes["refused"] += 1
             continue
         outcomes["loaded"] += 1

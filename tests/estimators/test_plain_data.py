@@ -60,7 +60,6 @@ def test_an_array_comes_back_bit_for_bit(dtype, shape, order):
     "labels",
     [
         np.array(["a", "longer", ""]),
-        np.array(["a", "b"], dtype="U7"),
         np.array(["a", "b"], dtype=object),
         np.array([True, False]),
         *(np.array([0, 1, 100], dtype=dtype) for dtype in ("int8", "int64", "uint8", "uint64", "float32", "float64")),
@@ -76,16 +75,13 @@ def test_labels_come_back_with_their_type(labels):
 
 
 def test_text_is_not_padded_without_limit():
-    wide = np.array(["a", "bc"], dtype="U20000000")
-    assert plain_data.written_labels(wide, "it")["dtype"] == "U2"
     many = ["a" * 2**15] + ["b"] * 2**10
-    content = {"dtype": f"U{2**15}", "values": many}
-    with pytest.raises(
-        ValueError, match=r"here.dtype must be as wide as the longest text, and not too wide for memory"
-    ):
-        plain_data.read_labels(content, "here")
+    with pytest.raises(ValueError, match=r"here.values: text of equal width takes too much memory"):
+        plain_data.read_labels({"dtype": "str", "values": many}, "here")
     with pytest.raises(ValueError, match="to_dict cannot write it: text of equal width takes too much memory"):
         plain_data.written_labels(np.array(many), "it")
+    as_objects = {"dtype": "object", "values": many}
+    assert plain_data.written_labels(plain_data.read_labels(as_objects, "here"), "it") == as_objects
 
 
 @pytest.mark.parametrize(
@@ -100,7 +96,7 @@ def test_values_without_a_plain_form_are_refused(value):
     "array", [np.zeros(2, dtype=complex), np.array([["a", "b"]]), np.array([1, "a"], dtype=object)]
 )
 def test_arrays_without_a_plain_form_are_refused(array):
-    with pytest.raises(TypeError, match="to_dict cannot write it, which has the type .*: it writes text, numbers and"):
+    with pytest.raises(TypeError, match=r"to_dict cannot write it, which has the type .*: it writes text, numbers and"):
         plain_data.written(array, "it")
 
 
@@ -141,7 +137,7 @@ def test_a_wrong_shape_takes_no_memory(shape):
     tracemalloc.start()
     try:
         with pytest.raises(
-            ValueError, match="here.base64 has 0 characters|here.shape must be a list of at most 8 numbers"
+            ValueError, match=r"here.base64 has 0 characters|here.shape must be a list of at most 8 numbers"
         ):
             plain_data.read_array(content, "here")
         _, peak = tracemalloc.get_traced_memory()
@@ -155,7 +151,7 @@ def test_a_wrong_shape_takes_no_memory(shape):
     [
         *(("int8", [300]), ("int64", [1.0]), ("int64", [True]), ("bool", [0]), ("bool", ["a"]), ("uint8", [-1])),
         *(("float32", [0.1]), ("float32", [1e300]), ("float64", [None]), ("float64", ["1"]), ("int64", [[1]])),
-        *(("float64", [{"float": "inf"}]), ("U1", ["ab"]), ("U0", [""]), ("U999999999", ["a"]), ("U", ["a"])),
+        *(("float64", [{"float": "inf"}]), ("U1", ["ab"]), ("str", [1]), ("U999999999", ["a"]), ("U", ["a"])),
         *(
             ("U\u0663", ["abc"]),
             ("U3", [1]),
@@ -169,7 +165,7 @@ def test_a_wrong_shape_takes_no_memory(shape):
     ],
 )
 def test_wrong_labels_are_refused_with_their_place(dtype, values):
-    with pytest.raises(ValueError, match="^here"):
+    with pytest.raises(ValueError, match=r"^here"):
         plain_data.read_labels({"dtype": dtype, "values": values}, "here")
 
 
@@ -207,13 +203,13 @@ def nested(depth):
     ids=lambda content: repr(content)[:30],
 )
 def test_what_nothing_has_written_is_refused(content):
-    with pytest.raises(ValueError, match="^here"):
+    with pytest.raises(ValueError, match=r"^here"):
         plain_data.read(content, "here")
 
 
 @pytest.mark.parametrize("content", [True, "1", None, [], 10**400, {"float": "1"}, {"float": "inf", "more": 1}])
 def test_no_float(content):
-    with pytest.raises(ValueError, match="^here must"):
+    with pytest.raises(ValueError, match=r"^here must"):
         plain_data.read_float(content, "here")
 
 
@@ -223,5 +219,5 @@ def test_finite_and_increasing_numbers():
         plain_data.finite({"float": "nan"}, "here")
     assert plain_data.indices([0, 4], "here", 5).tolist() == [0, 4]
     for wrong in ([0, 0], [1, 0], [5], [-1], [0.0], [True]):
-        with pytest.raises(ValueError, match="^here"):
+        with pytest.raises(ValueError, match=r"^here"):
             plain_data.indices(wrong, "here", 5)
