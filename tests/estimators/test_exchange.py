@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
@@ -299,3 +300,10 @@ def test_the_exchange_gives_no_warning_for_defaults():
         warnings.simplefilter("error")
         ours = BackpropClassifier.from_weights(*random_weights([4, 3, 3]), classes=[0, 1, 2])
         assert_same_predictions(BackpropClassifier.from_mlp_classifier(ours.to_mlp_classifier()), ours)
+
+
+def test_a_file_of_skops_needs_no_trust():
+    there = small().fit(X, Y).to_mlp_classifier()
+    data = skops.io.dumps(there)
+    assert skops.io.get_untrusted_types(data=data) == []
+    assert_array_equal(skops.io.loads(data).predict_proba(X), there.predict_proba(X))
