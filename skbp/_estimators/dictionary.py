@@ -5,6 +5,7 @@ Reading never executes code: it builds the classifier from numbers and text that
 
 from __future__ import annotations
 
+from reprlib import repr as short
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +32,8 @@ _REMEDIES = {
 _OTHER_REMEDY = "Set it to a value that JSON knows by set_params first, or pickle the classifier instead"
 
 HISTORY = (*CURVES, "n_iter_", "t_", "loss_", "best_loss_", "best_iter_", "best_validation_score_", "optimize_result_")
+_COUNTS = ("n_iter_", "t_", "best_iter_")
+_NEVER_NONE = ("loss_curve_", "loss_", *_COUNTS)
 
 
 class Dictionary:
@@ -114,13 +117,14 @@ class Dictionary:
             )
         if content.get("format") != FORMAT or type(content["format"]) is not int:
             raise ValueError(
-                f"content has the format {content.get('format')!r}, and this version of skbp, {__version__}, reads format "
-                f"{FORMAT}: it is of another version of skbp, or was not made by to_dict."
+                f"content has the format {short(content.get('format'))}, and this version of skbp, {__version__}, reads "
+                f"format {FORMAT}: it is of another version of skbp, or was not made by to_dict."
             )
         names = ("format", "estimator", "version", "parameters", *cls._ENTRIES)
         if content.get("estimator") != cls.__name__:
             raise ValueError(
-                f"content is of the class {content.get('estimator')!r}, not of {cls.__name__}: call from_dict of its class."
+                f"content is of the class {short(content.get('estimator'))}, not of {cls.__name__}: call from_dict of its "
+                "class."
             )
         plain_data.fields(content, names, "content")
         plain_data.checked(content["version"], str, "content.version")
@@ -246,7 +250,7 @@ def read_history(content, where) -> dict[str, Any]:
     history: dict[str, Any] = {}
     for name in HISTORY:
         at, value = f"{where}.{name}", content[name]
-        if value is None and name not in {"loss_curve_", "n_iter_", "t_", "loss_", "best_iter_"}:
+        if value is None and name not in _NEVER_NONE:
             history[name] = None
         elif name in CURVES:
             plain_data.checked(value, list, at)
@@ -255,7 +259,7 @@ def read_history(content, where) -> dict[str, Any]:
             history[name] = plain_data.read(value, at)
             if not isinstance(history[name], dict):
                 raise plain_data.refused(at, "None or a dict", value)
-        elif name in {"n_iter_", "t_", "best_iter_"}:
+        elif name in _COUNTS:
             history[name] = plain_data.count(value, at)
         else:
             history[name] = plain_data.read_float(value, at)

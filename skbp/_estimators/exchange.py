@@ -162,25 +162,27 @@ def _parameters_for_mlp(clf):
     """The parameters that MLPClassifier has too. A warning names those that it lacks."""
     cls: Any = type(clf)
     params, lost = {"activation": _activation_for_mlp(clf)}, []
-    constraints = MLPClassifier._parameter_constraints
-    names = MLPClassifier().get_params()
     for name, default in defaults(cls).items():
         value = getattr(clf, name)
         if name in {"activation", "out_activation"}:
-            continue
-        try:
-            if name in names:
-                validate_parameter_constraints({name: constraints[name]}, {name: value}, caller_name="MLPClassifier")
-                params[name] = clone(value, safe=False)
-                continue
-        except InvalidParameterError:
-            lost.append(f"{name}={value!r}")
-            continue
-        if value is not default and not (np.isscalar(value) and value == default):
+            continue  # the network has these, whatever the parameters are
+        if _is_for_mlp(name, value):
+            params[name] = clone(value, safe=False)
+        elif value is not default and not (np.isscalar(value) and value == default):
             lost.append(f"{name}={value!r}")
     if lost:
         note(f"MLPClassifier has no {', '.join(lost)}. It predicts the same, and trains further without.")
     return params
+
+
+def _is_for_mlp(name, value):
+    """Whether MLPClassifier has this parameter and takes this value."""
+    constraints = MLPClassifier._parameter_constraints
+    try:
+        validate_parameter_constraints({name: constraints[name]}, {name: value}, caller_name="MLPClassifier")
+    except (KeyError, InvalidParameterError):
+        return False
+    return True
 
 
 def _attributes_for_mlp(clf, early_stopping):

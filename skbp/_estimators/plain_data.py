@@ -10,12 +10,10 @@ import base64
 import binascii
 import math
 from itertools import pairwise
-from reprlib import Repr
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
-
-_SHORT = Repr()
 
 FLOATS = ("float32", "float64")
 NUMBERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", *FLOATS)
@@ -37,7 +35,7 @@ _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 def refused(where, wanted, found) -> ValueError:
     """The error for a wrong value."""
-    return ValueError(f"{where} must be {wanted}; got {_SHORT.repr(found)}.")
+    return ValueError(f"{where} must be {wanted}; got {short(found)}.")
 
 
 def fields(content, names, where) -> dict[str, Any]:
@@ -46,9 +44,7 @@ def fields(content, names, where) -> dict[str, Any]:
         raise refused(where, f"a dict with the keys {list(names)}", content)
     missing, unknown = [name for name in names if name not in content], [key for key in content if key not in names]
     if missing or unknown:
-        raise ValueError(
-            f"{where} must have the keys {list(names)}: it lacks {missing} and has {_SHORT.repr(unknown)}."
-        )
+        raise ValueError(f"{where} must have the keys {list(names)}: it lacks {missing} and has {short(unknown)}.")
     return content
 
 
@@ -111,7 +107,7 @@ def finite(content, where) -> float:
 def written_array(array) -> dict[str, Any]:
     """An array of numbers: type, shape, and its bytes in C order, little-endian, in base64.
 
-    A decimal form of float64 has up to 24 characters for each number, base64 has 11. It is exact for every bit pattern, nan
+    A decimal form of float64 takes some 20 characters a number, base64 takes 11. It is exact for every bit pattern, nan
     and infinities included, it takes a tenth of the time to read, and its length follows from the shape.
     """
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
@@ -223,7 +219,7 @@ def written(value, what) -> Any:
     if isinstance(value, dict):
         return {"dict": [[written(key, what), written(one, what)] for key, one in value.items()]}
     if not isinstance(value, np.ndarray):
-        raise TypeError(f"to_dict cannot write {what}, which is of type {type(value).__name__}: {_SHORT.repr(value)}.")
+        raise TypeError(f"to_dict cannot write {what}, which is of type {type(value).__name__}: {short(value)}.")
     return {"array": written_array(value)} if value.dtype.name in NUMBERS else {"labels": written_labels(value, what)}
 
 
@@ -265,6 +261,6 @@ def _as_dict(pairs, where):
         ):
             raise refused(where, "a list of [key, value]", pair)
         if pair[0] in result:
-            raise ValueError(f"{where} has the key {_SHORT.repr(pair[0])} twice.")
+            raise ValueError(f"{where} has the key {short(pair[0])} twice.")
         result[pair[0]] = pair[1]
     return result

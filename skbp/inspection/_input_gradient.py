@@ -96,7 +96,7 @@ def input_gradient(
 
 
 def _by_input(network: BackpropClassifier, tape: Tape, seed: FloatArray | None) -> FloatArray:
-    """The gradient of the loss of each row, or of the output that `seed` is the derivative by the logits of."""
+    """The gradient of the loss of each row, or of the output with the derivative `seed` by the logits."""
     first = network.coefs_[0].T.astype(np.float64)
     if seed is None:
         # The objective is the mean over the rows.
@@ -115,7 +115,9 @@ def _seed(of: Any, network: BackpropClassifier) -> FloatArray:
         raise ValueError(f"of={of!r} must be 'loss' or one of the classes that clf knows, its classes_: {classes}.")
     if n_outputs == 1:  # the unit stands for the last class
         return np.array([1.0 if of == known[-1] else -1.0])
-    return np.eye(n_outputs)[known.index(of)]
+    seed = np.zeros(n_outputs)
+    seed[known.index(of)] = 1.0
+    return seed
 
 
 def _checked_labels(y: ArrayLike | Sparse | None, predicted: Any) -> Any:

@@ -114,11 +114,18 @@ def test_sparse_rows_and_labels():
     assert_array_equal(back.predict_proba(csr_array(X)), clf.predict_proba(csr_array(X)))
 
 
-def test_without_folds_and_after_a_second_trip():
-    clf = small(cv=[(np.arange(N), np.arange(0))] if False else 2).fit(X, Y)
+def test_after_a_second_trip():
+    clf = small().fit(X, Y)
     again = through_json(through_json(clf))
     assert_same(again, clf, X)
     assert (again.oof_log_loss_, again.oof_score_) == (clf.oof_log_loss_, clf.oof_score_)
+
+
+@pytest.mark.filterwarnings("ignore:.*no folds are made")
+def test_without_folds():
+    clf = small().fit(X[:3], Y[:3])
+    assert clf.oof_log_loss_ is None
+    assert_same(through_json(clf), clf, X)
 
 
 def test_it_can_be_fitted_again_and_its_members_trained_further():
