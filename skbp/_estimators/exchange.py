@@ -171,7 +171,7 @@ def _parameters_for_mlp(clf):
         elif value is not default and not (np.isscalar(value) and value == default):
             lost.append(f"{name}={value!r}")
     if lost:
-        note(f"MLPClassifier has no {', '.join(lost)}. It predicts the same, and trains further without.")
+        note(f"MLPClassifier has no {', '.join(lost)}. Its predictions are the same, but further training differs.")
     return params
 
 

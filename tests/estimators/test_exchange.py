@@ -139,7 +139,7 @@ def test_a_warm_start_goes_on_there(solver, early_stopping):
 def test_scores_that_are_no_accuracies_stay_here():
     ours = small(early_stopping=True, scoring="loss").fit(X, Y)
     with pytest.warns(
-        UserWarning, match="MLPClassifier has no scoring='loss'. It predicts the same, and trains further"
+        UserWarning, match="MLPClassifier has no scoring='loss'. Its predictions are the same, but further training"
     ):
         there = ours.to_mlp_classifier()
     assert (there.validation_scores_, there.best_validation_score_) == ([], -np.inf)
@@ -209,7 +209,7 @@ def test_a_list_of_one_activation_and_a_member_of_an_ensemble():
 def test_parameters_that_mlpclassifier_lacks_are_named(params, lost):
     ours = small(**params).fit(X, Y)
     with pytest.warns(
-        UserWarning, match=f"^MLPClassifier has no {lost}. It predicts the same, and trains further"
+        UserWarning, match=f"^MLPClassifier has no {lost}. Its predictions are the same, but further training"
     ) as caught:
         there = ours.to_mlp_classifier()
     assert len(caught) == 1
