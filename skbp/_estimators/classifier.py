@@ -15,17 +15,17 @@ from skbp._data.labels import check_labels
 from skbp._estimators import types
 from skbp._estimators.classes import ClassesOfOneNetwork
 from skbp._estimators.decorators import available_if, fit_context
+from skbp._estimators.dictionary import DictionaryOfNetwork
 from skbp._estimators.estimator import NetworkEstimator
+from skbp._estimators.exchange import MLPExchange
 from skbp._estimators.fitting import one_fit
-from skbp._estimators.given_weights import checked_network
+from skbp._estimators.given_weights import checked_network, fitted_with
 from skbp._estimators.network import SingleNetwork
-from skbp._estimators.publishing import fitted_at
 from skbp._network.function import ObjectiveFunction
-from skbp._training.layers import activation_records
 from skbp._training.updates import is_stochastic
 
 
-class BackpropClassifier(ClassesOfOneNetwork, SingleNetwork):
+class BackpropClassifier(DictionaryOfNetwork, MLPExchange, ClassesOfOneNetwork, SingleNetwork):
     r"""Multi-layer perceptron classifier, a drop-in for :class:`~sklearn.neural_network.MLPClassifier`.
 
     Backpropagation and a solver minimise the regularised mean loss over the weights W_l and the biases b_l
@@ -435,10 +435,7 @@ class BackpropClassifier(ClassesOfOneNetwork, SingleNetwork):
             out_activation="auto" if given.is_auto else given.out_activation,  # type: ignore[arg-type]
         )
         clf._validate_params()
-        activation_records(activation, len(units) - 2)
-        clf._label_binarizer, clf.classes_ = given.binarizer, given.binarizer.classes_
-        clf.n_features_in_, clf.n_outputs_, clf.out_activation_ = units[0], units[-1], given.out_activation
-        return fitted_at(clf, given.params)
+        return fitted_with(clf, given)
 
     def _check_stochastic(self):
         if not is_stochastic(self.solver):

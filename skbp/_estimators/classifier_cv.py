@@ -15,12 +15,13 @@ from skbp._estimators import types
 from skbp._estimators.classes import Classes
 from skbp._estimators.classifier import BackpropClassifier
 from skbp._estimators.decorators import fit_context
+from skbp._estimators.dictionary_of_members import DictionaryOfMembers
 from skbp._estimators.ensemble import Ensemble
 from skbp._estimators.fitting import one_fit
 from skbp._estimators.publishing import publish, start_history
 
 
-class BackpropClassifierCV(Classes, Ensemble):
+class BackpropClassifierCV(DictionaryOfMembers, Classes, Ensemble):
     r"""Networks on cross-validation folds, calibrated and averaged: strong on a table as it comes, without tuning.
 
     Each member trains on all folds but one and keeps the weights of the epoch with the lowest log loss on that one. Where it
@@ -331,7 +332,8 @@ class BackpropClassifierCV(Classes, Ensemble):
     def _member(self, params):
         member = BackpropClassifier(**params)
         of_data = ("_label_binarizer", "_class_counts", "classes_", "n_outputs_", "out_activation_")
-        publish(member, {name: getattr(self, name) for name in of_data})
+        # An ensemble that `from_dict` made has no counts of classes.
+        publish(member, {name: getattr(self, name) for name in of_data if hasattr(self, name)})
         self._give_columns(member)
         start_history(member)
         return member

@@ -15,6 +15,7 @@ from skbp.inspection._derivatives import (
 )
 from skbp.inspection._drawing import NetworkDisplay
 from skbp.inspection._flow import GradientFlowDisplay
+from skbp.inspection._input_gradient import input_gradient
 from skbp.inspection._trace import Trace, trace
 from skbp.inspection._weights import WeightsDisplay
 
@@ -29,5 +30,6 @@ __all__ = [
     "check_gradient",
     "check_hessian_product",
     "hessian_extremes",
+    "input_gradient",
     "trace",
 ]

@@ -19,6 +19,8 @@ from toy_datasets import even_folds
 
 from skbp import BackpropClassifier, BackpropClassifierCV
 from skbp._data.column_scaler import ColumnScaler
+from skbp._data.columns import Categories
+from skbp._data.quantile_bins import QuantileBins
 
 # Most tests train for a few epochs only, so they do not converge.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -78,13 +80,26 @@ def test_a_pickle_predicts_the_same_and_holds_little_more_than_the_weights(solve
     assert X.astype(np.float32).nbytes > 0.2 * weights  # the training data would not fit
 
 
-def test_a_file_of_skops_predicts_the_same():
+@pytest.mark.parametrize(
+    ("kind", "n_repeats", "further"),
+    [
+        ("numbers", 1, []),
+        ("numbers", 2, [QuantileBins]),
+        ("table", 1, [Categories]),
+        ("table", 2, [Categories, QuantileBins]),
+    ],
+)
+def test_a_file_of_skops_needs_trust_in_our_classes_only_and_predicts_the_same(kind, n_repeats, further):
     skops = pytest.importorskip("skops.io")
     X, y = even_folds()
-    clf = small().fit(X, y)
+    if kind == "table":
+        X = X.astype(object)
+        X[:, 0] = np.where(X[:, 0] > 0.0, "a", None)
+    clf = small(n_repeats=n_repeats).fit(X, y)
     dumped = skops.dumps(clf)
     trusted = skops.get_untrusted_types(data=dumped)
-    assert set(trusted) <= set(map(skops_name, (BackpropClassifier, BackpropClassifierCV, ColumnScaler)))
+    ours = [BackpropClassifier, BackpropClassifierCV, ColumnScaler, *further]
+    assert sorted(trusted) == sorted(map(skops_name, ours))
     again = skops.loads(dumped, trusted=trusted)
     assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
 
