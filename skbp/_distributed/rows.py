@@ -141,7 +141,9 @@ class PartitionedRows:
         """Epoch after epoch, each through the partitions in random order and through the rows of each in random order."""
         (rng,) = rngs
         while True:
-            yield self._shuffled(rng) if shuffle else ((rows, slice(0, len(rows))) for rows in self._fetched(self._parts))
+            yield (
+                self._shuffled(rng) if shuffle else ((rows, slice(0, len(rows))) for rows in self._fetched(self._parts))
+            )
 
     def _shuffled(self, rng):
         order = rng.permutation(len(self._parts))

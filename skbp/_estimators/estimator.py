@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_array, check_X_y
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbp._data.arrays import is_dask
+from skbp._data.disk import DiskArray, is_on_disk, rows_of
 from skbp._data.labels import as_vector
 from skbp._data.rows import Rows, chunks
 from skbp._data.tables import faults, is_frame, with_names_of
@@ -36,6 +37,8 @@ from skbp._training.schedules import SCHEDULES
 from skbp._training.solvers import SOLVERS
 from skbp._training.threads import blas_threads
 from skbp._training.updates import UPDATES
+
+FLOATS = (np.float64, np.float32)
 
 # Each chunk of a frame has a large fixed cost.
 FRAME_CHUNK_ROWS = 2**14
@@ -122,6 +125,9 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         """
         if is_dask(X):
             return self._predicted_lazily(make, X, make_forward)
+        if is_on_disk(X) and X.shape[0]:
+            parts = DiskArray(X).blocks()
+            return _gathered(((rows, self._predicted(make, part, make_forward)) for rows, part in parts), X.shape[0])
         # Probabilities that round to 0 and sums that overflow are no errors, even if the user's settings say so.
         with np.errstate(all="ignore"):
             X = self._checked_rows(X)
@@ -157,7 +163,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         checked = with_names_of(X, self) if self._takes_nameless_rows else self
         with _columns_named(X):
-            return validate_data(checked, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+            return validate_data(checked, X, accept_sparse="csr", dtype=FLOATS, reset=False)
 
     def _row_type(self, X):
         """The type of the floats that rows are computed in."""
@@ -208,7 +214,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
         X, y = self._check_data(X, y, resume)
         codes = self._encode_y(y, resume or incremental, same_labels)
         weight, exponent = self._weights(checked_weight(sample_weight, X.shape[0], "sample_weight"), codes, incremental)
-        return Rows(X, y, codes, self._target.encode(codes), weight, exponent, sum(hidden) + self.n_outputs_)
+        return rows_of(X, y, codes, self._target.encode(codes), weight, exponent, sum(hidden) + self.n_outputs_)
 
     def _partitioned_rows(self, X, y, sample_weight, hidden, **how):
         """The same for Dask collections. Nothing of Dask is imported before."""
@@ -227,8 +233,13 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
 
     def _check_data(self, X, y, resume):
         """X as C-ordered floats of the type to compute in, y as an array or sparse indicator."""
-        dtype = self.dtype or (self.coefs_[0].dtype if resume else (np.float64, np.float32))
         self._check_y(y)
+        # With shuffled batches, each row of a batch would be a read of its own.
+        if is_on_disk(X) and X.shape[0] and self.solver not in UPDATES:
+            X = self._checked_on_disk(X, resume)
+            _, y = check_X_y(np.broadcast_to(0.0, (len(X), 1)), y, multi_output=True, estimator=self)
+            return X, as_vector(y)
+        dtype = self._wanted_type(resume)
         checked = with_names_of(X, self) if resume and self._takes_nameless_rows else self
         # Validated before the cast to float32, in which large numbers become inf.
         with _columns_named(X):
@@ -238,11 +249,26 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
                 y,
                 accept_sparse="csr",
                 multi_output=True,
-                dtype=(np.float64, np.float32),
+                dtype=FLOATS,
                 order=self._order,
                 reset=not resume,
             )
         return self._cast(X, dtype, "X"), as_vector(y)
+
+    def _wanted_type(self, resume):
+        """The type to compute in, or the types that may stay."""
+        return self.dtype or (self.coefs_[0].dtype if resume else FLOATS)
+
+    def _checked_on_disk(self, X, resume) -> DiskArray:
+        """Rows in a file, validated block by block."""
+        largest, dtype = 0.0, self._wanted_type(resume)
+        validate_data(self, X, skip_check_array=True, reset=not resume)
+        for _, block in DiskArray(X).blocks():
+            with _columns_named(block):
+                floats = check_array(block, dtype=FLOATS, estimator=self, input_name="X")
+            floats = self._cast(floats, dtype, "X")
+            largest = max(largest, float(floats.max()), -float(floats.min()))
+        return DiskArray(X, floats.dtype, largest)
 
     def _cast(self, X, dtype, name):
         """Floats as those of a type, or of one of two types, if it can hold them."""
