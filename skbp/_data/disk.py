@@ -23,6 +23,9 @@ BLOCK_BYTES = 2**24
 # The pages of a memory map that a process has read count as its memory until it gives them back. It does so after this much.
 BYTES_BETWEEN_RELEASES = 2**25
 
+# The operating system maps neighbours of a page too. So even the read of one row may count as this much.
+LEAST_READ = 2**20
+
 # Arrays in memory, here or on a device, have one of these. So do frames.
 IN_MEMORY = ("__array_interface__", "__cuda_array_interface__", "__dlpack__", "__dataframe__", "__dask_graph__", "iloc")
 
@@ -85,7 +88,7 @@ class DiskArray:
 
     def _read(self, start, stop):
         block = np.asarray(self._source[start:stop])
-        self._bytes_read += block.nbytes
+        self._bytes_read += max(block.nbytes, LEAST_READ)
         if self._bytes_read > BYTES_BETWEEN_RELEASES:
             self._bytes_read = 0
             _release_pages(self._source)

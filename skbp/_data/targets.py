@@ -24,6 +24,10 @@ from skbp._data.labels import is_multilabel, known_codes, target_type
 from skbp._network.losses import LOSSES
 
 
+# So many labels are encoded or counted at once. That bounds the memory beside the codes themselves.
+AT_ONCE = 2**20
+
+
 class Target(ABC):
     """What a network with this output layer is to predict.
 
@@ -114,7 +118,7 @@ class Target(ABC):
     def class_counts(self, codes, sample_weight=None):
         """For each column the summed weight of each of its classes."""
         n_classes = 2 if self.multilabel else len(self.classes)
-        return [np.bincount(column, sample_weight, minlength=n_classes) for column in self.columns(codes)]
+        return [_counted(column, sample_weight, n_classes) for column in self.columns(codes)]
 
     def entropy(self, codes, indices, share):
         """The log loss of a prediction of the class frequencies for some rows. The shares of these rows sum to 1."""
@@ -129,13 +133,19 @@ class ClassTarget(Target):
     multilabel = False
 
     def codes(self, y):
+        # The smallest type that holds them: for a million rows, no other array that is kept is as large.
+        smallest = np.min_scalar_type(len(self.classes) - 1)
+        if len(y) <= AT_ONCE:
+            return self._codes(y).astype(smallest)
+        return np.concatenate([self._codes(y[part]).astype(smallest) for part in _parts(len(y))])
+
+    def _codes(self, y):
         codes = known_codes(y, self.classes)
         if codes is None:
             encoder = LabelEncoder()
             encoder.classes_ = self.classes
             codes = encoder.transform(y)
-        # The smallest type that holds them: for a million rows, no other array that is kept is as large.
-        return codes.astype(np.min_scalar_type(len(self.classes) - 1))
+        return codes
 
     def columns(self, codes):
         return [codes]
@@ -231,6 +241,22 @@ class LabelsTarget(Target):
 
     def log_losses(self, proba, codes):
         return -np.where(codes, np.log(proba), np.log1p(-proba)).sum(axis=1)
+
+
+def _parts(n_rows):
+    """Slices of at most AT_ONCE rows."""
+    return [slice(start, start + AT_ONCE) for start in range(0, n_rows, AT_ONCE)]
+
+
+def _counted(column, weight, n_classes):
+    """The summed weight of each class. NumPy counts in 8 bytes for each row."""
+    if len(column) <= AT_ONCE:
+        return np.bincount(column, weight, minlength=n_classes)
+    weights = (None if weight is None else weight[part] for part in _parts(len(column)))
+    return sum(
+        np.bincount(column[part], some, minlength=n_classes)
+        for part, some in zip(_parts(len(column)), weights, strict=True)
+    )
 
 
 def fit_binarizer(y):
