@@ -23,7 +23,6 @@ from sklearn.preprocessing import LabelBinarizer, LabelEncoder
 from skbp._data.labels import is_multilabel, known_codes, target_type
 from skbp._network.losses import LOSSES
 
-
 # So many labels are encoded or counted at once. That bounds the memory beside the codes themselves.
 AT_ONCE = 2**20
 

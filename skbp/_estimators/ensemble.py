@@ -125,6 +125,12 @@ class Ensemble(MemberTraining):
                 self._warn_if_nothing_learned(recipe, rows, out_of_fold)
         return self
 
+    def _partitioned_rows(self, X, y, sample_weight, hidden, **how):  # noqa: ARG002
+        raise ValueError(
+            f"{type(self).__name__} does not train on Dask collections. Give it a sample in memory, for example "
+            "X.sample(frac=0.01).compute() of a data frame, or train a BackpropClassifier on all partitions."
+        )
+
     def _n_bins(self, rows):
         """The number of quantile bins where members may see them, or 0."""
         if rows.sparse:
