@@ -4,7 +4,7 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from partitioned import SIZES, in_partitions, of_unknown_sizes
 
 from skbp import BackpropClassifierCV
