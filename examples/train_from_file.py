@@ -77,7 +77,7 @@ with tempfile.TemporaryDirectory() as folder:
     start = time.perf_counter()
     clf = BackpropClassifier((16,), "tanh", learning_rate_init=0.01, batch_size=1000, random_state=0)
     for place, rows in blocks(file):
-        clf.partial_fit(rows, y[place], classes=[0, 1])
+        clf.partial_fit(rows, y[place], classes=np.array([0, 1], dtype=y.dtype))
     accuracy = np.mean(clf.predict(X) == y)
     print(f"partial_fit  {time.perf_counter() - start:6.1f} s, accuracy {accuracy:.3f}, memory at most {peak():.0f} MB")
     del X

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import dask
@@ -34,6 +35,10 @@ class NoWorkersError(RuntimeError):
     """All workers are gone, and none has come."""
 
 
+class _WorkerLostError(Exception):
+    """A worker that has a partition is gone."""
+
+
 class Cluster:
     """The client of dask.distributed that is active now, or else a scheduler of this process."""
 
@@ -41,6 +46,7 @@ class Cluster:
         # The scheduler of a client is a method of it.
         owner = getattr(get_scheduler(), "__self__", None)
         self._client: Any = owner if hasattr(owner, "scheduler_info") else None
+        self._places: dict = {}
 
     def kept(self, values: Sequence[Delayed]) -> list[Delayed]:
         """The same values, kept in the memory of the workers from now on. Without a client nothing changes."""
@@ -71,8 +77,44 @@ class Cluster:
         if following is not None:
             yield self._waited_for(following)
 
-    def _waited_for(self, future):
-        """The result of a future. An error if there is no worker left that could compute it."""
+    def merged(self, function, parts: Sequence[Delayed], arguments: Sequence[Delayed], merge) -> Any:
+        """Call a function (partition, *arguments) for each partition, where it lies, and merge the results in a tree.
+
+        Dask may take an idle worker for a task, and then a partition would travel in each step. So each task is bound to
+        the worker that has its partition. If one of these workers is lost, all tasks are sent again.
+        """
+        call = delayed(function, pure=False)
+        if self._client is None:
+            return self.result(tree([call(part, *arguments) for part in parts], merge))
+        while True:
+            places = self._places_of(parts)
+            leaves = []
+            for part, place in zip(parts, places, strict=True):
+                with dask.annotate(workers=[place]) if place else nullcontext():
+                    leaves.append(call(part, *arguments))
+            future = self._client.compute(tree(leaves, merge), optimize_graph=False, retries=RETRIES)
+            try:
+                return self._waited_for(future, {place for place in places if place})
+            except _WorkerLostError:
+                future.cancel()
+                self._places.clear()
+
+    def _places_of(self, parts) -> list[str | None]:
+        """The worker that has each partition. None if it has to be made again."""
+        keys = tuple(part.key for part in parts)
+        if keys not in self._places:
+            found = self._client.who_has(self._futures_of(parts))
+            self._places = {keys: [min(found.get(key, ()), default=None) for key in keys]}
+        return self._places[keys]
+
+    @staticmethod
+    def _futures_of(parts):
+        from distributed import futures_of  # noqa: PLC0415, a client is active, so it is installed
+
+        return futures_of(list(parts))
+
+    def _waited_for(self, future, bound_to=frozenset()):
+        """The result of a future. An error if a worker that it needs is lost, or if there is no worker at all."""
         alone_since = None
         while True:
             try:
@@ -80,8 +122,11 @@ class Cluster:
             except TimeoutError:
                 if future.status == "error":
                     raise  # it is the error of the task
-            if self._client.scheduler_info()["workers"]:
+            workers = self._client.scheduler_info()["workers"]
+            if workers:
                 alone_since = None
+                if not bound_to <= workers.keys():
+                    raise _WorkerLostError
             elif alone_since is None:
                 alone_since = time.monotonic()
             elif time.monotonic() - alone_since > PATIENCE:

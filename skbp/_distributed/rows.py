@@ -13,7 +13,7 @@ from scipy.sparse import issparse, vstack
 
 from skbp._data.rows import Rows, evenly_spaced
 from skbp._distributed import partition
-from skbp._distributed.cluster import NoWorkersError, added, data, tree
+from skbp._distributed.cluster import NoWorkersError, added, data
 from skbp._distributed.objective import SummedObjective
 from skbp._network.tape import chunk_rows
 from skbp._training.outcome import UnreachableRowsError
@@ -122,10 +122,8 @@ class PartitionedRows:
 
     def summed(self, function, *arguments):
         """What a function (rows, *arguments) -> tuple of numbers and arrays gives for all rows: the sum over partitions."""
-        call = delayed(function, pure=False)
-        given = [data(one) for one in arguments]
         with reached():
-            return self._cluster.result(tree([call(part, *given) for part in self._parts], added))
+            return self._cluster.merged(function, self._parts, [data(one) for one in arguments], added)
 
     def chunks(self) -> Iterator[Any]:
         """The batches of all rows, partition by partition, here."""

@@ -40,7 +40,7 @@ OUTSIDE = {
     "_network": {"numpy", "scipy"},
     "_data": {"numpy", "scipy", "sklearn"},
     "_training": {"numpy", "scipy", "sklearn", "threadpoolctl"},
-    "_distributed": {"numpy", "scipy", "sklearn", "dask"},
+    "_distributed": {"numpy", "scipy", "sklearn", "dask", "distributed"},
     "_estimators": {"numpy", "scipy", "sklearn"},
     "inspection": {"numpy", "scipy", "sklearn", "matplotlib"},
     "onnx": {"numpy", "scipy", "sklearn", "onnx", "skl2onnx"},

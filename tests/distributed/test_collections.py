@@ -87,7 +87,7 @@ def test_scores_and_float32(make_data, learner):
 def test_the_ensemble_predicts_for_collections_but_trains_in_memory(make_data):
     X, y = make_data()
     clf = BackpropClassifierCV(max_iter=2, random_state=0).fit(X, y)
-    for method in ("predict", "predict_proba", "predict_members"):
+    for method in ("predict", "predict_proba", "predict_proba_members"):
         lazy = getattr(clf, method)(in_partitions(X))
         assert_same(lazy.compute(), getattr(clf, method)(X))
         assert lazy.chunks[max(0, lazy.ndim - 2)] == SIZES
