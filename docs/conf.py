@@ -81,6 +81,7 @@ TEACHING_ORDER = [
     "plot_calibrated_ensemble.py",
     "plot_solvers_compared.py",
     "plot_hessian_spectrum.py",
+    "train_from_file.py",
 ]
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
