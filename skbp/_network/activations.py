@@ -6,7 +6,7 @@ activation a = f(z) itself: the logistic function has f' = a (1 - a). Then f ove
 functions that fall and rise again, like gelu, z does not follow from a. A sweep keeps z for them.
 
 An activation is one record, and ``ACTIVATIONS`` holds all records. Parameter validation, tests and tables read it, so a new
-activation needs one new record and nothing else.
+activation needs one new record and nothing else. Only the export to ONNX needs its formula once more, as ONNX operators.
 
 References
 ----------

@@ -134,3 +134,14 @@ def test_predictions_on_workers(data, client, learner):
     clf = learner(solver="lbfgs").fit(X, y)
     assert_allclose(clf.predict_proba(X).compute(), clf.predict_proba(in_memory), rtol=1e-12)
     assert clf.score(X, y) == clf.score(in_memory, labels)
+
+
+def test_partitions_do_not_travel(data, client, learner):
+    *_, X, y = data
+    F = learner().objective(X, y)
+    for k in range(5):
+        F.value_and_gradient(F.theta0 + k)
+    keys = [part.key for part in F._rows._parts]
+    places = client.who_has()
+    assert all(len(places[key]) == 1 for key in keys)
+    assert len({places[key][0] for key in keys}) == 2
