@@ -28,7 +28,7 @@ PAGES = {
 }
 
 # Packages that a page's examples need and that may be absent.
-REQUIRED = {"guide/onnx.rst": ("onnx", "skl2onnx", "onnxruntime")}
+REQUIRED = {"guide/dask.rst": ("dask", "distributed"), "guide/onnx.rst": ("onnx", "skl2onnx", "onnxruntime")}
 
 # A number in brackets that follows no word, number or bracket: `f(2)` and "Neural Computation 6(1)" cite nothing.
 CITATION = re.compile(r"(?<![\w\])}])\((\d{1,2})\)")
