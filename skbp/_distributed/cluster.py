@@ -5,7 +5,8 @@ client, a scheduler of this process computes, and prepares each partition anew f
 memory.
 
 Every task is a pure function of its arguments. If a worker dies, Dask runs its tasks again on another worker, and the
-result is the same. Partial results are added in a fixed order, in groups. So the sum has the same bits in every run.
+result is the same. (Dask's setting distributed.scheduler.allowed-failures, 3 by default, ends that for a task that kills its
+workers.) Partial results are added in a fixed order, in groups. So the sum has the same bits in every run.
 """
 
 from __future__ import annotations
@@ -21,10 +22,6 @@ from dask.delayed import Delayed, delayed
 
 # So many partial results are merged in one task. A tree of such tasks over 1,000 partitions has three levels.
 GROUP = 16
-
-# A task is started again so often if the worker that runs it dies. Dask's scheduler counts the deaths too: its setting
-# distributed.scheduler.allowed-failures is 3 by default.
-RETRIES = 3
 
 # Seconds to wait for a worker if there is none at all. After that the computation ends in an error and does not hang.
 PATIENCE = 60.0
@@ -56,7 +53,7 @@ class Cluster:
         """The results of some tasks."""
         if self._client is None:
             return list(dask.compute(*values, optimize_graph=False))
-        futures = self._client.compute(list(values), optimize_graph=False, retries=RETRIES)
+        futures = self._client.compute(list(values), optimize_graph=False)
         return [self._waited_for(future) for future in futures]
 
     def result(self, value: Delayed) -> Any:
@@ -71,7 +68,7 @@ class Cluster:
             return
         following: Any = None
         for value in values:
-            now, following = following, self._client.compute(value, optimize_graph=False, retries=RETRIES)
+            now, following = following, self._client.compute(value, optimize_graph=False)
             if now is not None:
                 yield self._waited_for(now)
         if following is not None:
@@ -92,7 +89,7 @@ class Cluster:
             for part, place in zip(parts, places, strict=True):
                 with dask.annotate(workers=[place]) if place else nullcontext():
                     leaves.append(call(part, *arguments))
-            future = self._client.compute(tree(leaves, merge), optimize_graph=False, retries=RETRIES)
+            future = self._client.compute(tree(leaves, merge), optimize_graph=False)
             try:
                 return self._waited_for(future, {place for place in places if place})
             except _WorkerLostError:
@@ -104,7 +101,10 @@ class Cluster:
         keys = tuple(part.key for part in parts)
         if keys not in self._places:
             found = self._client.who_has(self._futures_of(parts))
-            self._places = {keys: [min(found.get(key, ()), default=None) for key in keys]}
+            places = [min(found.get(key, ()), default=None) for key in keys]
+            if None in places:
+                return places  # look again next time
+            self._places[keys] = places
         return self._places[keys]
 
     @staticmethod
