@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -12,6 +13,9 @@ pytest.register_assert_rewrite("copies", "small_ensembles", "small_networks")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 # matplotlib draws without a screen.
 os.environ.setdefault("MPLBACKEND", "agg")
+# Ray writes no key to the home directory, and does not report that it is used.
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Processes that tests start import the copy of skbp that is under test, and not a folder skbp of the working directory.
 COPY = Path(importlib.util.find_spec("skbp").origin).parent
 os.environ["PYTHONSAFEPATH"] = "1"

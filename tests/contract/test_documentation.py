@@ -28,7 +28,11 @@ PAGES = {
 }
 
 # Packages that a page's examples need and that may be absent.
-REQUIRED = {"guide/dask.rst": ("dask", "distributed"), "guide/onnx.rst": ("onnx", "skl2onnx", "onnxruntime")}
+REQUIRED = {
+    "guide/dask.rst": ("dask", "distributed"),
+    "guide/onnx.rst": ("onnx", "skl2onnx", "onnxruntime"),
+    "howto/search.rst": ("distributed", "optuna", "optuna_integration", "ray", "sklearn.callback"),
+}
 
 # A number in brackets that follows no word, number or bracket: `f(2)` and "Neural Computation 6(1)" cite nothing.
 CITATION = re.compile(r"(?<![\w\])}])\((\d{1,2})\)")
