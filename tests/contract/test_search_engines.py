@@ -1,4 +1,4 @@
-"""Searches on other engines find what a search in this process finds, and pruned trials follow the curve of their fit."""
+"""Searches on other engines find what a search in this process finds. Pruned trials have the values of their fit."""
 
 import logging
 import os
@@ -184,7 +184,7 @@ def candidates(results, rows, resource):
 
 # Optuna
 
-EPOCHS, PATIENCE = 8, 3  # no trial ends before the epoch that follows PATIENCE epochs
+EPOCHS, PATIENCE = 8, 3  # the pruner ends no trial before the step PATIENCE
 RATES = (0.03, 1e-5)  # of a trial that goes on to the end, and of one that is pruned
 
 
@@ -225,7 +225,7 @@ def curve(rate, X, X_val, y, y_val):
 
 
 def assert_second_trial_was_pruned(study, curves, first=1):
-    """Both trials have the values of their curves, and the second one ended early. The first step has the number `first`."""
+    """Both trials have the values of their curves, and the second one ended early. The steps count from `first`."""
     done, pruned = study.trials
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED"]
     assert len(done.intermediate_values) == EPOCHS
