@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import issparse
 
-from skbp._data.rows import Batch, Rows
+from skbp._data.rows import Batch, Rows, evenly_spaced
 from skbp._network.tape import CHUNK_ROWS
 
 # The bytes of a block of rows that is checked, or predicted for, at once.
@@ -120,6 +120,9 @@ class DiskRows(Rows):
     def features(self, indices):
         return self.X[indices]
 
+    def sample(self, most) -> Rows:
+        return self.subset(evenly_spaced(len(self), most))
+
     def chunks(self, total=None) -> Sequence[Batch]:
         return _DiskChunks(self, self.as_one_batch().total if total is None else total, self.rows_at_once)
 
@@ -146,6 +149,8 @@ class _DiskChunks(Sequence):
 
 class _Piece(Rows):
     """Consecutive rows of a file, which are read once, when they are needed."""
+
+    keeps_copies = True
 
     def __init__(self, rows, piece):
         self._of, self._piece = rows, piece

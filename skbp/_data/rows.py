@@ -92,6 +92,8 @@ class Rows:
         self._chunk_rows = chunk_rows(n_units, self.sparse)
 
     in_memory = True
+    # Whether a batch has a copy of its rows, and not a view of X.
+    keeps_copies = False
 
     def __len__(self):
         return self.X.shape[0]

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import dask
@@ -26,6 +27,9 @@ GROUP = 16
 # Seconds to wait for a worker if there is none at all. After that the computation ends in an error and does not hang.
 PATIENCE = 60.0
 LOOK_EVERY = 1.0
+
+# A pass over the data is tried so often if workers are lost in it.
+MOST_LOSSES = 20
 
 
 class NoWorkersError(RuntimeError):
@@ -53,48 +57,61 @@ class Cluster:
         """The results of some tasks."""
         if self._client is None:
             return list(dask.compute(*values, optimize_graph=False))
-        futures = self._client.compute(list(values), optimize_graph=False)
-        return [self._waited_for(future) for future in futures]
+        futures = self._started(list(values))
+        try:
+            return [self._waited_for(future) for future in futures]
+        finally:
+            _release(futures)
 
     def result(self, value: Delayed) -> Any:
         """The result of one task."""
         return self.results([value])[0]
 
     def one_after_another(self, values: Iterable[Delayed]) -> Iterable[Any]:
-        """The results of some tasks, one after another. While the caller works on one, the workers compute the next."""
-        if self._client is None:
-            for value in values:
-                yield self.result(value)
-            return
-        following: Any = None
-        for value in values:
-            now, following = following, self._client.compute(value, optimize_graph=False)
-            if now is not None:
-                yield self._waited_for(now)
-        if following is not None:
-            yield self._waited_for(following)
+        """The results of some tasks, one after another. While the caller works on one, the next is fetched."""
+        scheduler = None if self._client is not None else get_scheduler()
+        with dask.config.set(scheduler=scheduler) if scheduler else nullcontext():
+            following: Future | None = None
+            thread = ThreadPoolExecutor(1)
+            try:
+                for value in values:
+                    now, following = following, thread.submit(self.result, value)
+                    if now is not None:
+                        yield now.result()
+                if following is not None:
+                    yield following.result()
+            finally:
+                thread.shutdown(wait=False, cancel_futures=True)
 
-    def merged(self, function, parts: Sequence[Delayed], arguments: Sequence[Delayed], merge) -> Any:
+    def merged(self, function, parts: Sequence[Delayed], arguments: Sequence[Any], merge) -> Any:
         """Call a function (partition, *arguments) for each partition, where it lies, and merge the results in a tree.
 
         Dask may take an idle worker for a task, and then a partition would travel in each step. So each task is bound to
         the worker that has its partition. If one of these workers is lost, all tasks are sent again.
         """
-        call = delayed(function, pure=False)
+        call, given = delayed(function, pure=False), [data(one) for one in arguments]
         if self._client is None:
-            return self.result(tree([call(part, *arguments) for part in parts], merge))
-        while True:
+            return self.result(tree([call(part, *given) for part in parts], merge))
+        for _ in range(MOST_LOSSES):
             places = self._places_of(parts)
             leaves = []
             for part, place in zip(parts, places, strict=True):
                 with dask.annotate(workers=[place]) if place else nullcontext():
-                    leaves.append(call(part, *arguments))
-            future = self._client.compute(tree(leaves, merge), optimize_graph=False)
+                    leaves.append(call(part, *given))
+            future = self._started(tree(leaves, merge))
             try:
                 return self._waited_for(future, {place for place in places if place})
-            except _WorkerLostError:
+            except (_WorkerLostError, CancelledError):
                 future.cancel()
                 self._places.clear()
+            finally:
+                _release([future])
+        raise NoWorkersError(f"Workers of the Dask cluster were lost {MOST_LOSSES} times in one pass over the data.")
+
+    def _started(self, value):
+        """The future of a value. A graph has the parameters of a network: its size deserves no warning."""
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            return self._client.compute(value, optimize_graph=False)
 
     def _places_of(self, parts) -> list[str | None]:
         """The worker that has each partition. None if it has to be made again."""
@@ -116,23 +133,51 @@ class Cluster:
     def _waited_for(self, future, bound_to=frozenset()):
         """The result of a future. An error if a worker that it needs is lost, or if there is no worker at all."""
         alone_since = None
-        while True:
-            try:
-                return future.result(timeout=LOOK_EVERY)
-            except TimeoutError:
-                if future.status == "error":
-                    raise  # it is the error of the task
-            workers = self._client.scheduler_info()["workers"]
-            if workers:
-                alone_since = None
-                if not bound_to <= workers.keys():
-                    raise _WorkerLostError
-            elif alone_since is None:
-                alone_since = time.monotonic()
-            elif time.monotonic() - alone_since > PATIENCE:
-                raise NoWorkersError(
-                    f"The Dask cluster has had no worker for {PATIENCE:g} seconds. Start workers and call fit again."
-                )
+        with _outside_the_pool():
+            while True:
+                try:
+                    return future.result(timeout=LOOK_EVERY)
+                except TimeoutError:
+                    if future.status == "error":
+                        raise  # it is the error of the task
+                workers = self._client.scheduler_info()["workers"]
+                if workers:
+                    alone_since = None
+                    if not bound_to <= workers.keys():
+                        raise _WorkerLostError
+                elif alone_since is None:
+                    alone_since = time.monotonic()
+                elif time.monotonic() - alone_since > PATIENCE:
+                    raise NoWorkersError(
+                        f"The Dask cluster has had no worker for {PATIENCE:g} seconds. Start workers and call fit again."
+                    )
+
+
+def _release(futures):
+    """Forget futures. Otherwise the error of a task keeps them alive, and with them their results on the workers."""
+    for future in futures:
+        future.release()
+
+
+@contextmanager
+def _outside_the_pool():
+    """A context for waiting. In a task, the worker may use its thread for other tasks meanwhile."""
+    import distributed  # noqa: PLC0415, a client is active, so it is installed
+
+    try:
+        distributed.get_worker()
+    except ValueError:  # not in a task
+        yield
+        return
+    try:
+        distributed.secede()
+    except KeyError:  # the task has seceded itself
+        yield
+        return
+    try:
+        yield
+    finally:
+        distributed.rejoin()
 
 
 def tree(values: Sequence[Delayed], merge) -> Delayed:

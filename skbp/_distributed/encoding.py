@@ -13,7 +13,7 @@ from skbp._distributed.collections import VALIDATION, partitions
 from skbp._distributed.rows import PartitionedRows
 
 # What the checks of a partition need to know of the estimator.
-OF_THE_FACE = (
+OF_THE_CHECKS = (
     *("dtype", "class_weight", "out_activation", "solver", "warm_start"),
     *("n_features_in_", "feature_names_in_", "classes_", "out_activation_", "n_outputs_"),
     *("_label_binarizer", "_class_counts"),
@@ -23,15 +23,15 @@ OF_THE_FACE = (
 def partitioned_rows(estimator, X, y, sample_weight, hidden, *, resume, same_labels, incremental) -> PartitionedRows:
     """The data validated and encoded, as `NetworkEstimator._training_rows` does it with data in memory."""
     cluster = Cluster()
-    call, face = delayed(partition.checked, pure=False), data(_face(estimator, resume))
-    parts = cluster.kept([call(face, *one, resume) for one in partitions(X, y, sample_weight)])
+    call, checks = delayed(partition.checked, pure=False), data(_checks_of(estimator, resume))
+    parts = cluster.kept([call(checks, *one, resume) for one in partitions(X, y, sample_weight)])
     parts, facts = _with_rows(cluster, parts, "X")
     if len(facts.dtypes) > 1 or facts.mixes_sparse:
         parts = cluster.kept(_each(partition.as_type, parts, max(facts.dtypes), facts.sparse))
     if not resume:
         _publish_columns(estimator, facts)
     estimator._encode_y(facts.y, resume or incremental, same_labels)
-    counted = cluster.result(tree(_each(partition.counts, parts, _face(estimator)), partition.merged_counts))
+    counted = cluster.result(tree(_each(partition.counts, parts, _checks_of(estimator)), partition.merged_counts))
     estimator._count_classes(*counted, incremental)
     weighted = sample_weight is not None or estimator.class_weight is not None
     rows = _encoded(cluster, estimator, parts, facts, sum(hidden) + estimator.n_outputs_, weighted)
@@ -43,9 +43,9 @@ def partitioned_rows(estimator, X, y, sample_weight, hidden, *, resume, same_lab
 def validation_rows(estimator, X_val, y_val, sample_weight_val, train) -> PartitionedRows:
     """The user's validation data, as `SingleNetwork._own_validation_rows` encodes those in memory."""
     cluster = Cluster()
-    call, face = delayed(partition.checked_for_validation, pure=False), data(_face(estimator))
+    call, checks = delayed(partition.checked_for_validation, pure=False), data(_checks_of(estimator))
     given = partitions(X_val, y_val, sample_weight_val, VALIDATION)
-    parts = cluster.kept([call(face, *one, train.dtype) for one in given])
+    parts = cluster.kept([call(checks, *one, train.dtype) for one in given])
     parts, facts = _with_rows(cluster, parts, "X_val")
     weighted = sample_weight_val is not None or estimator.class_weight is not None
     rows = _encoded(cluster, estimator, parts, facts, train.n_units, weighted)
@@ -64,7 +64,7 @@ def _with_rows(cluster, parts, name):
 
 def _encoded(cluster, estimator, parts, facts, n_units, weighted) -> PartitionedRows | None:
     """Checked partitions as rows for training. None if all weights are zero."""
-    parts = cluster.kept(_each(partition.rows_of, parts, _face(estimator), n_units))
+    parts = cluster.kept(_each(partition.rows_of, parts, _checks_of(estimator), n_units))
     exponent = 0
     if weighted:
         exponent = cluster.result(tree(_each(partition.exponent_of, parts), partition.largest))
@@ -78,13 +78,13 @@ def _encoded(cluster, estimator, parts, facts, n_units, weighted) -> Partitioned
     )
 
 
-def _face(estimator, resume=False):
+def _checks_of(estimator, resume=False):
     """A copy of an estimator with what the checks of a partition need, and nothing that is large."""
-    face = copy.copy(estimator)
-    face.__dict__ = {name: value for name, value in estimator.__dict__.items() if name in OF_THE_FACE}
+    checks = copy.copy(estimator)
+    checks.__dict__ = {name: value for name, value in estimator.__dict__.items() if name in OF_THE_CHECKS}
     if resume:
-        face.coefs_ = [np.zeros((0, 0), estimator.coefs_[0].dtype)]
-    return face
+        checks.coefs_ = [np.zeros((0, 0), estimator.coefs_[0].dtype)]
+    return checks
 
 
 def _each(function, parts, *arguments):

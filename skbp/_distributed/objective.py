@@ -2,7 +2,7 @@
 
 F is a mean over rows: F(theta) = sum_p F_p(theta) + penalty, where F_p sums over the rows of partition p and divides by S of
 all rows. So are its gradient and H v. A worker computes F_p where the partition lies. In each step one vector of parameters
-travels to the workers, and one vector comes back. The partial sums meet in a tree.
+travels to the workers, and one vector comes back. The partial sums are added in a tree.
 """
 
 from __future__ import annotations

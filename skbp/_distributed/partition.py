@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, issparse, vstack
+from sklearn.metrics import accuracy_score
 
 from skbp._data.labels import target_type
 from skbp._data.rows import Rows
@@ -79,22 +80,23 @@ def _check_lengths(X, y, weight, names):
             )
 
 
-def checked_for_validation(face, X, y, weight, dtype) -> Checked:
+def checked_for_validation(checks, X, y, weight, dtype) -> Checked:
     """One partition of the user's validation data, validated like those in memory."""
     _check_lengths(X, y, weight, VALIDATION)
     if not X.shape[0]:
         return Checked()
-    X = face._checked_like_X(X, dtype)
-    y = face._checked_like_y(y if issparse(y) else np.asarray(y), X.shape[0])
-    return Checked(X, y, checked_weight(weight, X.shape[0], VALIDATION[-1]))
+    with _in_one_partition():
+        X = checks._checked_like_X(X, dtype)
+        y = checks._checked_like_y(y if issparse(y) else np.asarray(y), X.shape[0])
+        return Checked(X, y, checked_weight(weight, X.shape[0], VALIDATION[-1]))
 
 
-def checked(face, X, y, weight, resume) -> Checked:
+def checked(checks, X, y, weight, resume) -> Checked:
     """One partition, validated as `fit` validates its data.
 
     Parameters
     ----------
-    face : estimator
+    checks : estimator
         With the attributes that the checks need.
     X : {ndarray, sparse matrix, data frame}
     y : {ndarray, sparse matrix, series, data frame}
@@ -105,10 +107,20 @@ def checked(face, X, y, weight, resume) -> Checked:
     n_rows = X.shape[0]
     if not n_rows:
         return Checked()
-    face = copy.copy(face)  # tasks side by side share it
-    X, y = face._check_data(X, y if issparse(y) else np.asarray(y), resume)
-    names = getattr(face, "feature_names_in_", None)
-    return Checked(X, y, checked_weight(weight, n_rows, "sample_weight"), names)
+    checks = copy.copy(checks)  # tasks side by side share it
+    with _in_one_partition():
+        X, y = checks._check_data(X, y if issparse(y) else np.asarray(y), resume)
+        weight = checked_weight(weight, n_rows, "sample_weight")
+    return Checked(X, y, weight, getattr(checks, "feature_names_in_", None))
+
+
+@contextmanager
+def _in_one_partition():
+    """A context for checks. Numbers of rows in their errors are those of one partition."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"In one of the partitions: {error}") from error
 
 
 def facts(part) -> Facts:
@@ -148,6 +160,11 @@ def merged_facts(parts) -> Facts:
             raise ValueError(
                 f"A partition of X has {part.n_features} columns, and another has {first.n_features}: give the same."
             )
+        if not np.array_equal(part.names, first.names):
+            raise ValueError(
+                f"A partition of X has the columns {_shown(part.names)}, and another has {_shown(first.names)}: give the "
+                "same in the same order."
+            )
     ys = [part.y for part in with_rows]
     return Facts(
         n_rows,
@@ -159,6 +176,10 @@ def merged_facts(parts) -> Facts:
         max(part.norm for part in with_rows),
         _merged_labels(ys),
     )
+
+
+def _shown(names):
+    return None if names is None else names.tolist()
 
 
 def _merged_labels(ys):
@@ -181,11 +202,11 @@ def as_type(part, dtype, sparse) -> Checked:
     return Checked(csr_array(X) if sparse and not issparse(X) else X, part.y, part.weight, part.names)
 
 
-def counts(part, face):
+def counts(part, checks):
     """For each target column the summed weight of each class, divided by 2 to the exponent, and the exponent."""
-    codes = face._target.codes(part.y)
+    codes = checks._target.codes(part.y)
     weight, exponent = (None, 0) if part.weight is None else relative_weights(part.weight)
-    return face._target.class_counts(codes, weight), exponent
+    return checks._target.class_counts(codes, weight), exponent
 
 
 def merged_counts(parts):
@@ -195,12 +216,12 @@ def merged_counts(parts):
     return [sum(columns) for columns in zip(*scaled, strict=True)], common
 
 
-def rows_of(part, face, n_units) -> Rows:
+def rows_of(part, checks, n_units) -> Rows:
     """A partition as rows. Their weights are divided by the common factor of this partition."""
-    target = face._target
+    target = checks._target
     codes = target.codes(part.y)
-    weight, exponent = face._times_class_weight(part.weight, codes)
-    return Rows(part.X, codes, codes, target.encode(codes), weight, exponent, n_units)
+    weight, exponent = checks._times_class_weight(part.weight, codes)
+    return aligned(Rows(part.X, codes, codes, target.encode(codes), weight, exponent, n_units))
 
 
 def subset(rows, indices) -> Rows:
@@ -229,12 +250,30 @@ def length_and_weight(rows):
     return len(rows), float(len(rows)) if rows.weight is None else float(rows.weight.sum())
 
 
-def split_off(rows, target, fraction, seed):
-    """A random share of one partition, and the rest. A partition of one row keeps it."""
-    if len(rows) < 2:
-        return rows, rows.subset(slice(0, 0))
-    rest, held_out, _ = rows.split_off(target, fraction, np.random.RandomState(seed))
+def split_off(rows, target, n_held_out, seed):
+    """The rest of one partition, and so many rows of it at random."""
+    if n_held_out in {0, len(rows)}:
+        nothing = rows.subset(slice(0, 0))
+        return (nothing, rows) if n_held_out else (rows, nothing)
+    # The share is rounded up to this number.
+    rest, held_out, _ = rows.split_off(target, (n_held_out - 0.5) / len(rows), np.random.RandomState(seed))
     return rest, held_out
+
+
+def right_and_all(X, y, weight, model):
+    """The summed weight of the rows that a classifier predicts right, and of all rows."""
+    _check_lengths(X, y, weight, TRAINING)
+    if not X.shape[0]:
+        return 0.0, 0.0
+    y = y if issparse(y) else np.asarray(y)
+    weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight)
+    return float(accuracy_score(y, model.predict(X), sample_weight=weight, normalize=False)), float(weight.sum())
+
+
+def quietly(rows, function, *arguments):
+    """Call a function of rows and more where NumPy ignores errors: sums may overflow."""
+    with np.errstate(all="ignore"):
+        return function(rows, *arguments)
 
 
 class Network:
@@ -289,7 +328,7 @@ def value_and_gradient(rows, network, theta, total):
     if not len(rows):
         return 0.0, np.zeros_like(theta)
     objective, rows = network.objective_at(theta), aligned(rows)
-    with _pass_over(rows, network, objective.uses_core):
+    with blas_threads(network.units, rows.rows_at_once, rows.sparse, uses_core=objective.uses_core):
         value = objective.value_and_gradient(rows.chunks(total))
     return value, objective.gradient.vector
 
@@ -299,14 +338,5 @@ def hessian_product(rows, network, theta, direction, total, gauss_newton):
     if not len(rows):
         return (np.zeros_like(theta),)
     objective, rows = network.objective_at(theta), aligned(rows)
-    with _pass_over(rows, network, False):
+    with blas_threads(network.units, rows.rows_at_once, rows.sparse):
         return (Curvature(objective, rows.chunks(total)).product(direction, gauss_newton),)
-
-
-@contextmanager
-def _pass_over(rows, network, uses_core):
-    with (
-        np.errstate(all="ignore"),
-        blas_threads(network.units, rows.rows_at_once, rows.sparse, uses_core=uses_core),
-    ):
-        yield

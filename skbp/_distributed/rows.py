@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,7 @@ class PartitionedRows:
     norm : float
         A bound on the Euclidean norm of a row.
 
-    Attributes
-    ----------
-    Those that `Rows` has too.
+    It has those attributes of `Rows` that training uses.
     """
 
     sets = None
@@ -112,7 +111,8 @@ class PartitionedRows:
             indices = wanted[(start <= wanted) & (wanted < stop)] - start
             if len(indices):
                 some.append(take(part, indices))
-        return joined(self._cluster.results(some))
+        with reached():
+            return joined(self._cluster.results(some))
 
     def sample(self, most) -> Rows:
         return self._sample.sample(most)
@@ -123,7 +123,10 @@ class PartitionedRows:
     def summed(self, function, *arguments):
         """What a function (rows, *arguments) -> tuple of numbers and arrays gives for all rows: the sum over partitions."""
         with reached():
-            return self._cluster.merged(function, self._parts, [data(one) for one in arguments], added)
+            return self._cluster.merged(partition.quietly, self._parts, [function, *arguments], added)
+
+    def as_one_batch(self):
+        raise ValueError("The rows lie in partitions. Compute a few rows, and give them as arrays in memory.")
 
     def chunks(self) -> Iterator[Any]:
         """The batches of all rows, partition by partition, here."""
@@ -151,8 +154,18 @@ class PartitionedRows:
     def split_off(self, target, fraction, rng):
         """Split off a random share of the rows of each partition. There are no indices of the rest."""
         seeds = rng.randint(np.iinfo(np.int32).max, size=len(self._parts))
+        # Rounded down or up at random, so that small partitions hold out no more than their share.
+        numbers = np.floor(fraction * np.array(self._lengths) + rng.uniform(size=len(self._parts))).astype(int)
+        if not 0 < numbers.sum() < len(self):
+            raise ValueError(
+                f"early_stopping with validation_fraction={fraction} would hold out {numbers.sum()} of n_samples="
+                f"{len(self)} rows: there must be at least one to validate on and one to train on. Use more rows, another "
+                "validation_fraction, or early_stopping=False."
+            )
         split = delayed(partition.split_off, pure=False, nout=2)
-        pairs = [split(part, target, fraction, seed) for part, seed in zip(self._parts, seeds, strict=True)]
+        pairs = [
+            split(*one, seed) for *one, seed in zip(self._parts, repeat(data(target)), numbers, seeds, strict=False)
+        ]
         rest, held_out = (self._cluster.kept(parts) for parts in zip(*pairs, strict=True))
         return self._of(rest), self._of(held_out), None
 
@@ -181,7 +194,8 @@ def reached():
     except Exception as error:
         if not isinstance(error, LOST) and type(error).__module__.split(".")[0] not in OF_CLUSTERS:
             raise
-        raise UnreachableRowsError(f"Dask lost the partitions: {type(error).__name__}: {error}") from error
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise UnreachableRowsError(f"A pass over the partitions failed with {what}") from error
 
 
 def joined(parts) -> Rows:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 
+from skbp._data.arrays import is_dask
 from skbp._data.class_weights import class_weights_of_rows
 from skbp._data.labels import check_known_labels, check_labels, is_multilabel, is_one_hot, target_type
 from skbp._data.targets import fit_binarizer, make_target, output_layer
@@ -109,6 +110,29 @@ class Classes(ClassifierMixin):
         """
         return self._predicted(self._log_proba_of, X)
 
+    def score(self, X: Matrix, y: Matrix, sample_weight: ArrayLike | None = None) -> float:
+        """The accuracy of the predicted labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
+            Their true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            The weighted share of the rows with right labels; for a multilabel target, with all labels right.
+        """
+        if is_dask(X):
+            from skbp._distributed.predictions import score_of  # noqa: PLC0415
+
+            return score_of(self, X, y, sample_weight)
+        return super().score(X, y, sample_weight)
+
     def _labels_of(self, logits):
         """The labels that logits predict."""
         return self._target.predict(logits)
@@ -189,6 +213,8 @@ class ClassesOfOneNetwork(Classes):
 
     def _start_with_classes(self, y, classes):
         """Fit the binarizer of the first call of `partial_fit`, on the classes or on a multilabel y."""
+        if is_dask(y):  # each partition is checked where it lies
+            y = np.eye(y.shape[1], dtype=int) if y.ndim == 2 and y.shape[1] > 1 else classes
         check_labels(y)
         multilabel = target_type(y).startswith("multilabel")
         self._label_binarizer = fit_binarizer(y if multilabel else classes)
@@ -200,7 +226,7 @@ class ClassesOfOneNetwork(Classes):
 
     def _check_third_argument(self, sample_weight, classes):
         """In other classifiers the third argument of partial_fit is classes."""
-        if sample_weight is None or classes is not None:
+        if sample_weight is None or classes is not None or is_dask(sample_weight):
             return
         meant = "The third argument of partial_fit is sample_weight. If you meant classes, write classes=... ."
         if not hasattr(self, "classes_"):

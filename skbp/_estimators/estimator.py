@@ -141,7 +141,7 @@ class NetworkEstimator(VersionedState, CallbackSupportMixin, BaseEstimator):
 
     def _predicted_lazily(self, make, X, make_forward):
         """The same for a Dask collection, partition by partition. Nothing of Dask is imported before."""
-        from skbp._distributed.collections import lazily  # noqa: PLC0415
+        from skbp._distributed.predictions import lazily  # noqa: PLC0415
 
         check_is_fitted(self)
         model = copy.copy(self)  # a later fit does not change the result

@@ -84,7 +84,7 @@ def after_training():
         yield
     except KeyboardInterrupt:
         note_interrupt_after_training()
-    except UnreachableRowsError as error:
+    except (UnreachableRowsError, OSError) as error:
         note(f"The rows were lost after training, which is complete: {error}")
 
 

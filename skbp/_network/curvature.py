@@ -42,7 +42,10 @@ class Curvature:
         n_rows = [batch.n_rows for batch in batches]
         hidden = params.units[1:-1]
         kept_z = [width for width, record in zip(hidden, objective.activations, strict=True) if record.needs_z]
-        n_numbers = sum(n_rows) * (3 * sum(hidden) + 2 * sum(params.units[1:]) + sum(kept_z))
+        width = 3 * sum(hidden) + 2 * sum(params.units[1:]) + sum(kept_z)
+        if batches[0].rows.keeps_copies:
+            width += params.units[0]
+        n_numbers = sum(n_rows) * width
         self._keeps_tapes = n_numbers * params.vector.itemsize <= KEPT_TAPES_BYTES
         self._tapes = [objective.new_tape(max(n_rows), "tangent")]
         self._tangent = TangentTape(max(n_rows), params.units, params.vector.dtype)

@@ -25,7 +25,8 @@ class Outcome:
     ----------
     status : str
         "converged", "max_iter", "max_fun", "max_time", "stopped", "failed", "diverged", "interrupted" or "unreachable".
-        "stopped" is by a callback. "failed" is a method of SciPy that gave up. "unreachable" are the rows.
+        "stopped" is by a callback. "failed" is a method of SciPy that gave up. "unreachable" says that the
+        rows could not be read.
     loss : float
         The objective: for mini-batches in the last finished epoch, for SciPy's methods at the final parameters; nan if there
         is none.

@@ -172,7 +172,7 @@ class ScipySolver:
         function = ObjectiveFunction(objective, rows, method.hessian if self.hessian == "auto" else self.hessian)
         try:
             return self._run(function, params, rows, monitor, max_iter)
-        except UnreachableRowsError as error:
+        except (UnreachableRowsError, OSError) as error:  # the latter from a file with the rows
             if not monitor.n_iter:
                 raise
             monitor.restore_last(params)

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning
 
 from skbp import BackpropClassifier, BackpropClassifierCV
 from skbp._data.disk import DiskArray, is_on_disk
@@ -103,6 +105,48 @@ def test_the_ensemble_predicts_from_a_file(data, on_disk):
     assert_array_equal(clf.predict_proba(on_disk(X)), clf.predict_proba(X))
 
 
+def test_a_file_of_few_rows(data, on_disk):
+    X, y = data[0][:300], data[1][:300]
+    assert_array_equal(learner().fit(on_disk(X), y).coefs_[0], learner().fit(X, y).coefs_[0])
+
+
+class Failing(Stored):
+    """A file that cannot be read any more after some reads."""
+
+    left = 30
+
+    def __getitem__(self, rows):
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("the disk is gone")
+        return super().__getitem__(rows)
+
+
+def test_a_file_that_fails_leaves_the_weights_so_far(data):
+    X, y = data
+    with pytest.warns(ConvergenceWarning, match=r"stopped after iteration \d.*the disk is gone"):
+        clf = learner(max_iter=50).fit(Failing(X), y)
+    assert clf.n_iter_ >= 2
+    assert_array_equal(clf.coefs_[0], learner(max_iter=clf.n_iter_).fit(X, y).coefs_[0])
+    file = Failing(X)
+    file.left = 5
+    with pytest.raises(OSError, match="the disk is gone"):
+        learner().fit(file, y)
+
+
+def test_products_with_the_hessian_keep_no_rows():
+    X = np.random.RandomState(0).randn(16_000, 400)
+    y = (X[:, 0] > 0).astype(int)
+    F = learner().objective(Stored(X), y)
+    F.hessp(F.theta0, np.ones_like(F.theta0))
+    tracemalloc.start()
+    F.hessp(F.theta0, np.ones_like(F.theta0))
+    F.hessp(F.theta0 + 1.0, np.ones_like(F.theta0))
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < X.nbytes / 4
+
+
 def test_only_blocks_are_read(data, monkeypatch):
     X, y = data
     monkeypatch.setattr("skbp._data.disk.BLOCK_BYTES", 100 * X[0].nbytes)
@@ -193,3 +237,18 @@ print(peak() - before)
     run = [sys.executable, "-c", code, str(tmp_path / "X.dat")]
     grown = float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
     assert grown < 150  # of 400 MB in the file
+
+
+@pytest.mark.parametrize("library", ["h5py", "zarr"])
+def test_datasets_of_other_libraries(library, data, tmp_path):
+    X, y = data
+    module = pytest.importorskip(library)
+    if library == "h5py":
+        stored = module.File(tmp_path / "X.h5", "w").create_dataset("X", data=X)
+    else:
+        stored = module.create_array(str(tmp_path / "X.zarr"), shape=X.shape, dtype=X.dtype, chunks=(500, 6))
+        stored[:] = X
+    assert is_on_disk(stored)
+    clf, same = learner().fit(stored, y), learner().fit(X, y)
+    assert_array_equal(clf.coefs_[0], same.coefs_[0])
+    assert_array_equal(clf.predict_proba(stored), same.predict_proba(X))

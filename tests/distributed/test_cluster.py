@@ -1,15 +1,18 @@
 """On a cluster of two processes: the same bits in every run, also if a process is killed; no hang."""
 
+import gc
 import os
 import signal
 import time
 
 import dask
 import dask.array as da
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
+from skbp import BackpropClassifier
 from skbp._distributed import cluster
 
 distributed = pytest.importorskip("distributed")
@@ -145,3 +148,27 @@ def test_partitions_do_not_travel(data, client, learner):
     places = client.who_has()
     assert all(len(places[key]) == 1 for key in keys)
     assert len({places[key][0] for key in keys}) == 2
+
+
+def test_a_fit_that_fails_leaves_nothing_on_the_workers(data, client, learner):
+    *_, X, y = data
+    for _ in range(3):
+        with pytest.raises(ValueError, match="NaN"):
+            learner(solver="lbfgs").fit(da.where(X > 2.5, np.nan, X), y)
+    end = time.monotonic() + 20
+    while any(client.has_what().values()) and time.monotonic() < end:
+        gc.collect()
+        time.sleep(0.05)
+    assert not any(client.has_what().values())
+
+
+def fit_in_a_task():
+    rows = np.random.RandomState(0).randn(60, 3)
+    X, y = da.from_array(rows, chunks=(20, 3)), da.from_array((rows[:, 0] > 0).astype(int), chunks=20)
+    return BackpropClassifier((3,), solver="lbfgs", max_iter=3, random_state=0).fit(X, y).loss_
+
+
+def test_a_fit_in_a_task_does_not_wait_for_its_own_thread(client):
+    futures = [client.submit(fit_in_a_task, pure=False) for _ in range(2)]
+    losses = [future.result(timeout=60) for future in futures]
+    assert losses == [fit_in_a_task()] * 2
