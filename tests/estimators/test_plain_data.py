@@ -195,7 +195,7 @@ def nested(depth):
             {"tuple": [], "dict": []},
             math.nan,
             math.inf,
-            object(),
+            pytest.param(object(), id="object"),
             b"",
         ),
         *({1: 2}, {"__class__": "os.system"}, {"py/object": "x"}, (1, 2)),
