@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import importlib
 import inspect
 import re
 import types
@@ -202,6 +203,13 @@ def test_public_docstrings_are_complete_in_numpydocs_eyes(name):
 def test_docstrings_of_the_export_are_complete_in_numpydocs_eyes(name):
     pytest.importorskip("skl2onnx")
     assert [error for error in validate(name)["errors"] if error[0] not in NOT_KEPT] == []
+
+
+def test_the_examples_of_the_export_run():
+    pytest.importorskip("skl2onnx")
+    results = doctest.testmod(importlib.import_module("skbp.onnx.export"))
+    assert results.attempted > 0
+    assert results.failed == 0
 
 
 def test_the_reference_lists_every_public_name_once():

@@ -110,7 +110,7 @@ def test_an_interrupt_keeps_the_weights_so_far_and_frees_the_workers(data, clien
     def scorer(estimator, X, y):
         calls.append(1)
         if len(calls) == 4:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         return 0.0
 
     clf = learner(solver="lbfgs", scoring=scorer, early_stopping=True, max_iter=30)
@@ -162,13 +162,12 @@ def test_a_fit_that_fails_leaves_nothing_on_the_workers(data, client, learner):
     assert not any(client.has_what().values())
 
 
-def fit_in_a_task():
-    rows = np.random.RandomState(0).randn(60, 3)
-    X, y = da.from_array(rows, chunks=(20, 3)), da.from_array((rows[:, 0] > 0).astype(int), chunks=20)
-    return BackpropClassifier((3,), solver="lbfgs", max_iter=3, random_state=0).fit(X, y).loss_
-
-
 def test_a_fit_in_a_task_does_not_wait_for_its_own_thread(client):
+    def fit_in_a_task():
+        rows = np.random.RandomState(0).randn(60, 3)
+        X, y = da.from_array(rows, chunks=(20, 3)), da.from_array((rows[:, 0] > 0).astype(int), chunks=20)
+        return BackpropClassifier((3,), solver="lbfgs", max_iter=3, random_state=0).fit(X, y).loss_
+
     futures = [client.submit(fit_in_a_task, pure=False) for _ in range(2)]
     losses = [future.result(timeout=60) for future in futures]
     assert losses == [fit_in_a_task()] * 2
