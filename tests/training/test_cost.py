@@ -76,13 +76,13 @@ endless = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarn
 @pytest.mark.parametrize(
     ("limit", "of_core", "parameters"),
     [
-        (218, 64, {}),
-        (320, 64, {"hidden_layer_sizes": (8, 8, 8)}),
-        (212, 64, {"n_classes": 2}),
-        (195, 46, {"solver": "sgd"}),
-        (239, 72, {"dropout": 0.5}),
-        (231, 77, {"max_grad_norm": 1.0, "weight_decay": 0.1, "learning_rate": "cosine"}),
-        (330, 75, {"n_folds": 2}),
+        (218, 60, {}),
+        (320, 60, {"hidden_layer_sizes": (8, 8, 8)}),
+        (212, 60, {"n_classes": 2}),
+        (195, 42, {"solver": "sgd"}),
+        (239, 70, {"dropout": 0.5}),
+        (231, 73, {"max_grad_norm": 1.0, "weight_decay": 0.1, "learning_rate": "cosine"}),
+        (330, 70, {"n_folds": 2}),
     ],
     ids=str,
 )
