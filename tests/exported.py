@@ -1,11 +1,12 @@
 """Runs of exported models in onnxruntime, and comparisons with the estimators they come from."""
 
 import numpy as np
-import onnx
-import onnxruntime
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skbp.onnx import to_inputs, to_onnx
+onnx = pytest.importorskip("onnx", reason="onnx is an extra")
+onnxruntime = pytest.importorskip("onnxruntime")
+export = pytest.importorskip("skbp.onnx")
 
 # How far probabilities may be apart.
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
@@ -20,8 +21,8 @@ def run(model, inputs):
 
 def outputs(estimator, X, sample=None, **settings):
     """All outputs of an estimator's model for the rows X."""
-    model = to_onnx(estimator, X[:20] if sample is None else sample, **settings)
-    return run(model, to_inputs(model, X))
+    model = export.to_onnx(estimator, X[:20] if sample is None else sample, **settings)
+    return run(model, export.to_inputs(model, X))
 
 
 def assert_same(estimator, X, sample=None, **settings):
