@@ -69,19 +69,17 @@ class Cluster:
 
     def one_after_another(self, values: Iterable[Delayed]) -> Iterable[Any]:
         """The results of some tasks, one after another. While the caller works on one, the next is fetched."""
-        scheduler = None if self._client is not None else get_scheduler()
-        with dask.config.set(scheduler=scheduler) if scheduler else nullcontext():
-            following: Future | None = None
-            thread = ThreadPoolExecutor(1)
-            try:
-                for value in values:
-                    now, following = following, thread.submit(self.result, value)
-                    if now is not None:
-                        yield now.result()
-                if following is not None:
-                    yield following.result()
-            finally:
-                thread.shutdown(wait=False, cancel_futures=True)
+        following: Future | None = None
+        thread = ThreadPoolExecutor(1)
+        try:
+            for value in values:
+                now, following = following, thread.submit(self.result, value)
+                if now is not None:
+                    yield now.result()
+            if following is not None:
+                yield following.result()
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
 
     def merged(self, function, parts: Sequence[Delayed], arguments: Sequence[Any], merge) -> Any:
         """Call a function (partition, *arguments) for each partition, where it lies, and merge the results in a tree.

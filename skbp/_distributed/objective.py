@@ -40,18 +40,17 @@ class SummedObjective:
         return float(value)
 
     def hessian_on(self, batches):  # noqa: ARG002
-        """Products with the Hessian on all rows."""
-        return SummedCurvature(self)
+        """What multiplies by the Hessian on all rows: this object."""
+        return self
 
-    def hessian_product(self, direction, gauss_newton):
-        """H v, without the penalty."""
-        theta, total = self.params.vector.copy(), self._rows.total
-        (product,) = self._rows.summed(hessian_product, self._network, theta, direction, total, gauss_newton)
+    def product(self, direction, gauss_newton=False, moved=True):  # noqa: ARG002, partitions keep nothing
+        """H v on all rows, as `Curvature.product` gives it."""
+        v, theta, total = self.params.like(), self.params.vector.copy(), self._rows.total
+        np.copyto(v.vector, direction)
+        (product,) = self._rows.summed(hessian_product, self._network, theta, v.vector, total, gauss_newton)
+        if self.penalty:
+            product[: v.weight_vector.size] += self.penalty.product(v, total)
         return product
-
-    def penalty_product(self, direction):
-        """The penalty's share of the weights in H v."""
-        return self.penalty.product(direction, self._rows.total)
 
     def row_losses(self, batches):
         """As `Objective.row_losses`, computed here."""
@@ -60,19 +59,3 @@ class SummedObjective:
     def is_finite(self, rows):
         """As `Objective.is_finite`."""
         return self._objective.is_finite(rows)
-
-
-class SummedCurvature:
-    """Products of the Hessian of a `SummedObjective`, as `Curvature` gives them."""
-
-    def __init__(self, objective):
-        self._objective = objective
-        self._direction = objective.params.like()
-
-    def product(self, direction, gauss_newton=False, moved=True):  # noqa: ARG002, partitions keep nothing
-        np.copyto(self._direction.vector, direction)
-        product = self._objective.params.like()
-        np.copyto(product.vector, self._objective.hessian_product(self._direction.vector, gauss_newton))
-        if self._objective.penalty:
-            product.weight_vector += self._objective.penalty_product(self._direction)
-        return product.vector

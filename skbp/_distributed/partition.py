@@ -196,8 +196,6 @@ def _merged_labels(ys):
 
 def as_type(part, dtype, sparse) -> Checked:
     """A partition with X of a type, sparse or not."""
-    if not len(part):
-        return part
     X = part.X.astype(dtype, copy=False)
     return Checked(csr_array(X) if sparse and not issparse(X) else X, part.y, part.weight, part.names)
 
@@ -325,8 +323,6 @@ def value_and_gradient(rows, network, theta, total):
     total : float
         S of all partitions.
     """
-    if not len(rows):
-        return 0.0, np.zeros_like(theta)
     objective, rows = network.objective_at(theta), aligned(rows)
     with blas_threads(network.units, rows.rows_at_once, rows.sparse, uses_core=objective.uses_core):
         value = objective.value_and_gradient(rows.chunks(total))
@@ -335,8 +331,6 @@ def value_and_gradient(rows, network, theta, total):
 
 def hessian_product(rows, network, theta, direction, total, gauss_newton):
     """The share of some rows in H v, without the penalty, as a tuple of one array."""
-    if not len(rows):
-        return (np.zeros_like(theta),)
     objective, rows = network.objective_at(theta), aligned(rows)
     with blas_threads(network.units, rows.rows_at_once, rows.sparse):
         return (Curvature(objective, rows.chunks(total)).product(direction, gauss_newton),)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,8 @@ from skbp._distributed import partition
 from skbp._distributed.cluster import NoWorkersError, added, data
 from skbp._distributed.objective import SummedObjective
 from skbp._network.tape import chunk_rows
+from skbp._training.diagnosis import SAMPLE_ROWS
 from skbp._training.outcome import UnreachableRowsError
-
-# The rows of a sample that all diagnoses share.
-SAMPLE_ROWS = 1024
 
 # Errors that come from the machines, and packages with further ones.
 LOST = (OSError, TimeoutError, MemoryError, NoWorkersError)
@@ -102,7 +99,7 @@ class PartitionedRows:
 
     @cached_property
     def _sample(self) -> Rows:
-        """Some rows, evenly spaced, in memory."""
+        """Some rows, evenly spaced, in memory. All diagnoses share them."""
         wanted = evenly_spaced(len(self), SAMPLE_ROWS)
         starts = np.concatenate([[0], np.cumsum(self._lengths)])
         take = delayed(partition.subset, pure=False)
@@ -142,14 +139,12 @@ class PartitionedRows:
         """Epoch after epoch, each through the partitions in random order and through the rows of each in random order."""
         (rng,) = rngs
         while True:
-            yield (
-                self._shuffled(rng) if shuffle else ((rows, slice(0, len(rows))) for rows in self._fetched(self._parts))
-            )
+            yield self._epoch(rng, shuffle)
 
-    def _shuffled(self, rng):
-        order = rng.permutation(len(self._parts))
+    def _epoch(self, rng, shuffle):
+        order = rng.permutation(len(self._parts)) if shuffle else range(len(self._parts))
         for rows in self._fetched(self._parts[k] for k in order):
-            yield rows, rng.permutation(len(rows))
+            yield rows, rng.permutation(len(rows)) if shuffle else slice(0, len(rows))
 
     def split_off(self, target, fraction, rng):
         """Split off a random share of the rows of each partition. There are no indices of the rest."""
@@ -162,10 +157,8 @@ class PartitionedRows:
                 f"{len(self)} rows: there must be at least one to validate on and one to train on. Use more rows, another "
                 "validation_fraction, or early_stopping=False."
             )
-        split = delayed(partition.split_off, pure=False, nout=2)
-        pairs = [
-            split(*one, seed) for *one, seed in zip(self._parts, repeat(data(target)), numbers, seeds, strict=False)
-        ]
+        split, target = delayed(partition.split_off, pure=False, nout=2), data(target)
+        pairs = [split(part, target, n, seed) for part, n, seed in zip(self._parts, numbers, seeds, strict=True)]
         rest, held_out = (self._cluster.kept(parts) for parts in zip(*pairs, strict=True))
         return self._of(rest), self._of(held_out), None
 

@@ -134,18 +134,14 @@ class MiniBatchSolver:
 
     def _cut_short(self, objective, rows, monitor, error) -> Outcome:
         """What is left of training after the user's interrupt, or after the loss of the rows."""
-        params, history = objective.params, monitor.history
+        params = objective.params
         if isinstance(error, UnreachableRowsError):
-            if not monitor.n_iter:
-                raise error
-            monitor.restore_last(params)
-            history.restore_best(params)
-            return unreachable(monitor, history.last_loss, error)
+            return unreachable(monitor, params, error)
         if not np.all(objective.is_finite(rows)):
             monitor.restore_last(params)
         monitor.restore_best(params)
         # The last epoch may have its loss, but no place in the history yet.
-        return interrupted(monitor, history.last_loss)
+        return interrupted(monitor, monitor.history.last_loss)
 
     def advance(self, share_of_epoch, step):
         """Set the progress to a share of the present epoch. The next step is another share of it."""

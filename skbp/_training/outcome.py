@@ -65,11 +65,19 @@ def stopped(monitor, loss) -> Outcome:
     return Outcome(monitor.stop_reason, loss, warning)
 
 
-def unreachable(monitor, loss, error) -> Outcome:
-    """The rows were out of reach in the middle of training."""
-    return Outcome(
-        "unreachable", loss, f"Training stopped after iteration {monitor.n_iter}, and its weights are kept: {error}"
-    )
+def unreachable(monitor, params, error) -> Outcome:
+    """The rows were out of reach in the middle of training. The parameters become those to keep.
+
+    Raises
+    ------
+    The error itself, if there is nothing to keep.
+    """
+    if not monitor.n_iter:
+        raise error
+    monitor.restore_last(params)
+    monitor.history.restore_best(params)  # not the monitor's, which may look at held-out rows again
+    warning = f"Training stopped after iteration {monitor.n_iter}, and its weights are kept: {error}"
+    return Outcome("unreachable", monitor.history.last_loss, warning)
 
 
 def diverged(monitor, loss, advice="") -> Outcome:

@@ -173,11 +173,7 @@ class ScipySolver:
         try:
             return self._run(function, params, rows, monitor, max_iter)
         except (UnreachableRowsError, OSError) as error:  # the latter from a file with the rows
-            if not monitor.n_iter:
-                raise
-            monitor.restore_last(params)
-            monitor.history.restore_best(params)
-            outcome = unreachable(monitor, monitor.history.last_loss, error)
+            outcome = unreachable(monitor, params, error)
             outcome.optimize_result = self._summary(
                 function, monitor, OptimizeResult(status=-1, message=str(error), success=False), outcome.loss, math.nan
             )
